@@ -1,0 +1,154 @@
+package jsontext
+
+import (
+	"encoding/json"
+	"errors"
+	"strings"
+	"testing"
+	"unicode/utf8"
+)
+
+func TestCheck(t *testing.T) {
+	syntax := errors.New("any *SyntaxError")
+	for _, test := range []struct {
+		name string
+		text string
+		want error // nil, a sentinel, or syntax
+	}{
+		{"an empty object is JSON", `{}`, nil},
+		{"space may stand around and between everything", " { \"a\" : [ 1 , 2 ] }\r\n", nil},
+		{"a scalar is a JSON text too", `"x"`, nil},
+		{"every escape", `"\"\\\/\b\f\n\r\t\u0041\ud83d\ude00"`, nil},
+		{"a lone surrogate is grammatical", `"\ud800"`, nil},
+		{"numbers in every form", `[0,-0,1.10,12345678901234567890,1e5,1E+5,1.5e-5]`, nil},
+		{"512 levels", strings.Repeat("[", 512) + strings.Repeat("]", 512), nil},
+		{"513 levels", strings.Repeat("[", 513) + strings.Repeat("]", 513), ErrTooDeep},
+		{"nothing", ``, syntax},
+		{"only space", ` `, syntax},
+		{"a byte order mark", "\xEF\xBB\xBF{}", ErrByteOrderMark},
+		{"an overlong encoding", "{\"\xc1\xa1\":1}", ErrNotUTF8},
+		{"an encoded surrogate", "\"\xed\xa0\x80\"", ErrNotUTF8},
+		{"UTF-16", "{\x00}\x00", syntax},
+		{"a text behind the value", `{}}`, syntax},
+		{"a comma behind the last member", `{"a":1,}`, syntax},
+		{"a comma behind the last element", `[1,]`, syntax},
+		{"no comma between", `[1 2]`, syntax},
+		{"no colon", `{"a" 1}`, syntax},
+		{"a name without quotes", `{a:1}`, syntax},
+		{"single quotes", `{'a':1}`, syntax},
+		{"a comment", `{/**/}`, syntax},
+		{"NaN", `[NaN]`, syntax},
+		{"a leading zero", `[01]`, syntax},
+		{"a leading plus", `[+1]`, syntax},
+		{"a bare point", `[1.]`, syntax},
+		{"a bare exponent", `[1e]`, syntax},
+		{"a bare minus", `[-]`, syntax},
+		{"hexadecimal", `[0x1]`, syntax},
+		{"a control character in a string", "\"\x1f\"", syntax},
+		{"an unknown escape", `"\x41"`, syntax},
+		{"a short unicode escape", `"\u00G0"`, syntax},
+		{"an unclosed string", `"abc`, syntax},
+		{"an unclosed object", `{"a":1`, syntax},
+		{"brackets that do not match", `[}`, syntax},
+		{"an object closed as an array", `{"a":1]`, syntax},
+		{"half a literal", `tru`, syntax},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			err := Check([]byte(test.text))
+			if test.want == syntax {
+				if _, ok := errors.AsType[*SyntaxError](err); !ok {
+					t.Fatalf("got %v, want a syntax error", err)
+				}
+				return
+			}
+			if !errors.Is(err, test.want) {
+				t.Fatalf("got %v, want %v", err, test.want)
+			}
+		})
+	}
+}
+
+func TestWalkShowsTheMembersOfTheOutermostObject(t *testing.T) {
+	text := []byte(` { "a" : {"b":[1,{"c":2}]} , "a":[], "\u0061" : "x" ,"d":1.10}`)
+	var got []string
+	if err := Walk(text, func(m Member) {
+		got = append(got, string(text[m.NameStart:m.NameEnd])+"="+string(text[m.ValueStart:m.ValueEnd]))
+	}); err != nil {
+		t.Fatal(err)
+	}
+	want := []string{`"a"={"b":[1,{"c":2}]}`, `"a"=[]`, `"\u0061"="x"`, `"d"=1.10`}
+	if strings.Join(got, "\n") != strings.Join(want, "\n") {
+		t.Errorf("got\n%s\nwant\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))
+	}
+	for _, noObject := range []string{`[{"a":1}]`, `"a"`, `1`} {
+		if err := Walk([]byte(noObject), func(Member) { t.Errorf("%s has no members", noObject) }); err != nil {
+			t.Error(err)
+		}
+	}
+}
+
+func TestDeepAndLongTextsCostNoStack(t *testing.T) {
+	deep := []byte(strings.Repeat("[", 6<<20))
+	if err := Check(deep); !errors.Is(err, ErrTooDeep) {
+		t.Errorf("got %v", err)
+	}
+	if n := testing.AllocsPerRun(10, func() { _ = Check(deep) }); n != 0 {
+		t.Errorf("%v allocations", n)
+	}
+}
+
+// Strings are passed eight bytes at a step: no byte may hide at any place of a step, neither plain nor escaped.
+func TestEveryByteAtEveryPlaceOfAString(t *testing.T) {
+	for length := range 20 {
+		for place := range length + 1 {
+			for c := range 256 {
+				for _, part := range []string{string([]byte{byte(c)}), string([]byte{'\\', byte(c)}), string([]byte{'\\', 'u', '0', '0', 'e', byte(c)})} {
+					text := []byte(`["` + strings.Repeat("x", place) + part + strings.Repeat("y", length-place) + `"]`)
+					if err, want := Check(text), json.Valid(text) && utf8.Valid(text); (err == nil) != want {
+						t.Fatalf("Check(%q) = %v, encoding/json and utf8 say %v", text, err, want)
+					}
+				}
+			}
+		}
+	}
+}
+
+// The verdict is that of encoding/json, which reads the same grammar by other means, plus the three rules of our own.
+func FuzzCheck(f *testing.F) {
+	for _, seed := range []string{`{"a":[1,2.5e3,"x\u00e9\\"],"b":{}}`, `[`, "\"\x7f\x80\"", `{"a":1}{`, `"\ud83d"`, " \n[true,false,null]\t", "\xEF\xBB\xBF1"} {
+		f.Add([]byte(seed))
+	}
+	f.Fuzz(func(t *testing.T, text []byte) {
+		err := Check(text)
+		if errors.Is(err, ErrTooDeep) {
+			return // encoding/json allows more
+		}
+		want := json.Valid(text) && utf8.Valid(text)
+		if (err == nil) != want {
+			t.Errorf("Check(%q) = %v, encoding/json and utf8 say %v", text, err, want)
+		}
+	})
+}
+
+var benchmarkTexts = func() map[string][]byte {
+	row := `{"id":12345,"name":"a name of usual length","note":"走了一万步，再走一万步","tags":["a","b"],"price":1.10,"ok":true},`
+	text := func(size int) []byte {
+		return []byte(`{"rows":[` + strings.TrimSuffix(strings.Repeat(row, size/len(row)), ",") + `],"n":1}`)
+	}
+	return map[string][]byte{"2KB": text(2 << 10), "100KB": text(100 << 10), "1MB": text(1 << 20)}
+}()
+
+func BenchmarkCheck(b *testing.B) {
+	for _, size := range []string{"2KB", "100KB", "1MB"} {
+		b.Run(size, func(b *testing.B) {
+			text := benchmarkTexts[size]
+			b.SetBytes(int64(len(text)))
+			b.ReportAllocs()
+			for b.Loop() {
+				if err := Check(text); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
+	}
+}
