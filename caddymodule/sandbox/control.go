@@ -1,0 +1,253 @@
+package sandbox
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"math"
+	"net/http"
+	"slices"
+	"strings"
+	"time"
+)
+
+// control is one path of the control surface: a thin layer over the methods of Server. An error is answered with HTTP
+// status 400 and {"error":"..."}.
+type control struct {
+	method string
+	takes  string // what the body may hold, for error messages
+	serve  func(*Server, []byte) (any, error)
+}
+
+var controls = map[string]control{
+	"/sandbox/cloudid": {
+		http.MethodPost,
+		`{"openid":string,"kind":"werun"|"phone"|"userinfo"|"share","data"?:any JSON,"ttl"?:seconds}`,
+		mintCloudID,
+	},
+	"/sandbox/code": {
+		http.MethodPost,
+		`{"openid":string,"unionid"?:string,"session_key"?:string}`,
+		mintCode,
+	},
+	"/sandbox/fault": {
+		http.MethodPost,
+		`{"api":string,"errcode":number|"status":number|"latency":seconds or "1s"|"garbage":true or string|` +
+			`another kind:true,"times"?:number}`,
+		addFault,
+	},
+	"/sandbox/token": {http.MethodPost, `{"appid":string,"ends_in"?:seconds}`, changeToken},
+	"/sandbox/reset": {http.MethodPost, `{} or no body`, reset},
+	"/sandbox/calls": {http.MethodGet, "no body", countCalls},
+}
+
+// done is the answer of a control path that has nothing to tell.
+type done struct{}
+
+func (s *Server) serveControl(w http.ResponseWriter, r *http.Request, c control, body []byte) {
+	w.Header().Set("Content-Type", "application/json")
+	answer, err := c.handle(s, r.Method, body)
+	if err != nil {
+		w.WriteHeader(http.StatusBadRequest)
+		answer = map[string]string{"error": fmt.Sprintf("%v (%s %s takes %s)", err, c.method, r.URL.Path, c.takes)}
+	}
+	// Unlike mustJSON this leaves the quotes and angle brackets of messages readable.
+	e := json.NewEncoder(w)
+	e.SetEscapeHTML(false)
+	_ = e.Encode(answer)
+}
+
+func (c control) handle(s *Server, method string, body []byte) (any, error) {
+	if method != c.method {
+		return nil, fmt.Errorf("method is %s, which must be %s", method, c.method)
+	}
+	return c.serve(s, body)
+}
+
+func mintCloudID(s *Server, body []byte) (any, error) {
+	var q struct {
+		OpenID string          `json:"openid"`
+		Kind   string          `json:"kind"`
+		Data   json.RawMessage `json:"data"`
+		TTL    *float64        `json:"ttl"`
+	}
+	if err := decode(body, &q); err != nil {
+		return nil, err
+	}
+	d := OpenData{OpenID: q.OpenID, Kind: q.Kind, Data: q.Data}
+	if q.TTL != nil {
+		ttl, err := seconds("ttl", *q.TTL)
+		if err != nil {
+			return nil, err
+		}
+		d.TTL = ttl
+		if ttl == 0 {
+			d.TTL = -1 // written out, no time at all is meant and not the default
+		}
+	}
+	id, err := s.MintCloudID(d)
+	if err != nil {
+		return nil, err
+	}
+	return map[string]string{"cloudID": id}, nil
+}
+
+func mintCode(s *Server, body []byte) (any, error) {
+	var q struct {
+		OpenID     string `json:"openid"`
+		UnionID    string `json:"unionid"`
+		SessionKey string `json:"session_key"`
+	}
+	if err := decode(body, &q); err != nil {
+		return nil, err
+	}
+	name, err := s.MintCode(Login(q))
+	if err != nil {
+		return nil, err
+	}
+	return map[string]string{"code": name}, nil
+}
+
+func changeToken(s *Server, body []byte) (any, error) {
+	var q struct {
+		AppID  string  `json:"appid"`
+		EndsIn float64 `json:"ends_in"`
+	}
+	if err := decode(body, &q); err != nil {
+		return nil, err
+	}
+	left, err := seconds("ends_in", q.EndsIn)
+	if err != nil {
+		return nil, err
+	}
+	if left == 0 {
+		return done{}, s.KillToken(q.AppID)
+	}
+	return done{}, s.EndTokenIn(q.AppID, left)
+}
+
+func reset(s *Server, body []byte) (any, error) {
+	if len(bytes.TrimSpace(body)) > 0 {
+		if err := decode(body, &struct{}{}); err != nil {
+			return nil, err
+		}
+	}
+	s.Reset()
+	return done{}, nil
+}
+
+func countCalls(s *Server, _ []byte) (any, error) {
+	return s.Calls(), nil
+}
+
+func addFault(s *Server, body []byte) (any, error) {
+	var q map[string]json.RawMessage
+	if err := decode(body, &q); err != nil {
+		return nil, err
+	}
+	var f Fault
+	for name, raw := range q {
+		if err := f.set(name, raw); err != nil {
+			return nil, err
+		}
+	}
+	if f.Kind == "" {
+		return nil, fmt.Errorf("no kind of fault is named; name one of %s, %s",
+			strings.Join(faultKinds, ", "), strings.Join(listKinds, ", "))
+	}
+	return done{}, s.Fault(f)
+}
+
+// set takes over one member of a fault's JSON.
+func (f *Fault) set(name string, raw json.RawMessage) error {
+	switch name {
+	case "api":
+		return value(name, raw, &f.API)
+	case "times":
+		if err := value(name, raw, &f.Times); err != nil {
+			return err
+		}
+		if f.Times == 0 { // in Go the default, but here somebody wrote it
+			return errors.New("times is 0, which must be at least 1")
+		}
+		return nil
+	}
+	if !slices.Contains(faultKinds, name) && !slices.Contains(listKinds, name) {
+		return fmt.Errorf("unknown member %q; kinds of fault are %s, %s",
+			name, strings.Join(faultKinds, ", "), strings.Join(listKinds, ", "))
+	}
+	if f.Kind != "" {
+		return errors.New("two kinds of fault are named; name one, and post the other as a fault of its own")
+	}
+	f.Kind = name
+	switch name {
+	case "errcode", "status":
+		return value(name, raw, &f.Code)
+	case "latency":
+		return f.setLatency(raw)
+	case "garbage":
+		if value(name, raw, &f.Body) == nil {
+			return nil
+		}
+		f.Body = htmlPage
+	}
+	if string(raw) != "true" {
+		return fmt.Errorf("%s is %s, which must be true; leave it out for no such fault", name, raw)
+	}
+	return nil
+}
+
+func (f *Fault) setLatency(raw json.RawMessage) error {
+	var (
+		number float64
+		text   string
+		err    error
+	)
+	if value("latency", raw, &number) == nil {
+		f.Latency, err = seconds("latency", number)
+		return err
+	}
+	if err := value("latency", raw, &text); err != nil {
+		return fmt.Errorf("latency is %s, which must be a number of seconds or a duration such as \"1.5s\"", raw)
+	}
+	f.Latency, err = time.ParseDuration(text)
+	if err != nil {
+		return fmt.Errorf("latency is %q, which must be a number of seconds or a duration such as \"1.5s\"", text)
+	}
+	return nil
+}
+
+// value reads one member. Null, which encoding/json takes for anything, is refused.
+func value(name string, raw json.RawMessage, pointer any) error {
+	if string(raw) == "null" || json.Unmarshal(raw, pointer) != nil {
+		return fmt.Errorf("%s is %s, which is of the wrong type", name, raw)
+	}
+	return nil
+}
+
+// decode reads a body that is one JSON value and, for structs, refuses members that they do not have, so that typos show.
+func decode(body []byte, pointer any) error {
+	d := json.NewDecoder(bytes.NewReader(body))
+	d.DisallowUnknownFields()
+	if err := d.Decode(pointer); err != nil {
+		if errors.Is(err, io.EOF) {
+			return errors.New("the body is empty, which must be a JSON object")
+		}
+		return fmt.Errorf("the body cannot be read: %w", err)
+	}
+	if _, err := d.Token(); !errors.Is(err, io.EOF) {
+		return errors.New("the body goes on after its JSON object")
+	}
+	return nil
+}
+
+// seconds turns a number of seconds into a duration, and refuses what would overflow one.
+func seconds(name string, n float64) (time.Duration, error) {
+	const most = 1e9 // some 31 years
+	if math.Abs(n) > most {
+		return 0, fmt.Errorf("%s is %g, which must be a number of seconds up to %g", name, n, most)
+	}
+	return time.Duration(n * float64(time.Second)), nil
+}
