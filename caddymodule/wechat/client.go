@@ -1,0 +1,176 @@
+// Package wechat is a plain client of WeChat's server API: getopendata, getvoipsign, stable_token and jscode2session,
+// with their error codes. It knows what WeChat says; when to ask, and with whose token, is its callers' business.
+//
+// No error of this package holds a URL, a secret, a token, an openid, a CloudID or open data: of what WeChat writes into
+// its messages, only the request id and IP addresses are passed on.
+package wechat
+
+import (
+	"bytes"
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/url"
+	"strings"
+	"time"
+
+	"github.com/tidwall/gjson"
+
+	"github.com/caddy-cloudid/caddy-cloudid/caddymodule/jsontext"
+)
+
+// DefaultEndpoint is where WeChat's API is.
+const DefaultEndpoint = "https://api.weixin.qq.com"
+
+// maxAnswer bounds what is read of an answer, in bytes. Five answers with 31 days of steps are below 20 KB.
+const maxAnswer = 2 << 20
+
+// The APIs, as they are named in errors and metrics.
+const (
+	GetOpenData    = "getopendata"
+	GetVoIPSign    = "getvoipsign"
+	StableToken    = "stable_token"
+	ServiceToken   = "token_service"
+	JSCode2Session = "jscode2session"
+	Relay          = "relay"
+)
+
+// Call is what an observer learns of one call.
+type Call struct {
+	API      string
+	Duration time.Duration
+	Err      error
+}
+
+// Client calls one endpoint. It may be used by many goroutines at once.
+type Client struct {
+	endpoint string
+	http     *http.Client
+	observe  func(Call)
+}
+
+// New returns a client of the API at endpoint, an http or https URL without a query. After each call, observe is told of
+// it; it must not block.
+func New(endpoint string, observe func(Call)) (*Client, error) {
+	if err := CheckURL(endpoint); err != nil {
+		return nil, err
+	}
+	if strings.ContainsAny(endpoint, "?#") {
+		return nil, errors.New("must have no query and no fragment")
+	}
+	return &Client{
+		endpoint: strings.TrimSuffix(endpoint, "/"),
+		observe:  observe,
+		http: &http.Client{
+			Transport: &http.Transport{
+				Proxy:               http.ProxyFromEnvironment,
+				DialContext:         (&net.Dialer{Timeout: 5 * time.Second, KeepAlive: 30 * time.Second}).DialContext,
+				TLSHandshakeTimeout: 5 * time.Second,
+				MaxIdleConns:        0, // no bound beside the next
+				MaxIdleConnsPerHost: 128,
+				IdleConnTimeout:     50 * time.Second,
+				DisableCompression:  true, // the answers are small; a bound on plain bytes is a bound
+			},
+			// A redirect would carry the token to wherever it points.
+			CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+		},
+	}, nil
+}
+
+// CheckURL returns an error, in words for a configuration, unless text is an absolute http or https URL. The error does
+// not repeat the text: a token service's URL may hold a secret.
+func CheckURL(text string) error {
+	u, err := url.Parse(text)
+	if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" {
+		return errors.New("must be a URL such as https://api.weixin.qq.com")
+	}
+	return nil
+}
+
+// Close closes idle connections.
+func (c *Client) Close() { c.http.CloseIdleConnections() }
+
+// post calls a JSON API and returns its answer, which is valid JSON and has no errcode other than 0.
+func (c *Client) post(ctx context.Context, api, path string, query url.Values, body []byte) (gjson.Result, error) {
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, c.endpoint+path, bytes.NewReader(body))
+	if err != nil {
+		return gjson.Result{}, &AnswerError{api, "the request could not be made"}
+	}
+	req.URL.RawQuery = query.Encode()
+	req.Header.Set("Content-Type", "application/json")
+	// All that we post may be asked twice. An entry without a value tells net/http so, and is not sent: a request that
+	// met a connection WeChat had just closed is then sent again on another.
+	req.Header["Idempotency-Key"] = nil
+	return c.do(req, api)
+}
+
+// do performs a call and reads its answer.
+func (c *Client) do(req *http.Request, api string) (answer gjson.Result, err error) {
+	start := time.Now()
+	defer func() { c.observe(Call{API: api, Duration: time.Since(start), Err: err}) }()
+
+	res, err := c.http.Do(req)
+	if err != nil {
+		return gjson.Result{}, networkError(req.Context(), api, err)
+	}
+	defer res.Body.Close()
+	body, err := readAll(res)
+	if err != nil {
+		return gjson.Result{}, networkError(req.Context(), api, err)
+	}
+	switch {
+	case res.StatusCode != http.StatusOK:
+		return gjson.Result{}, &AnswerError{api, fmt.Sprintf("HTTP status %d instead of 200", res.StatusCode)}
+	case len(body) > maxAnswer:
+		return gjson.Result{}, &AnswerError{api, fmt.Sprintf("more than %d bytes", maxAnswer)}
+	case jsontext.Check(body) != nil:
+		return gjson.Result{}, &AnswerError{api, "no valid JSON"}
+	}
+	answer = gjson.ParseBytes(body)
+	if !answer.IsObject() {
+		return gjson.Result{}, &AnswerError{api, "no JSON object"}
+	}
+	if code := answer.Get("errcode").Int(); code != 0 {
+		return gjson.Result{}, newError(api, int(code), answer.Get("errmsg").String())
+	}
+	return answer, nil
+}
+
+func readAll(res *http.Response) ([]byte, error) {
+	buffer := bytes.NewBuffer(make([]byte, 0, min(max(res.ContentLength, 512), 64<<10)+bytes.MinRead))
+	_, err := buffer.ReadFrom(io.LimitReader(res.Body, maxAnswer+1))
+	return buffer.Bytes(), err
+}
+
+func networkError(ctx context.Context, api string, err error) error {
+	timeout := errors.Is(err, context.DeadlineExceeded) || errors.Is(ctx.Err(), context.DeadlineExceeded)
+	if t, ok := errors.AsType[net.Error](err); ok && t.Timeout() {
+		timeout = true
+	}
+	return &NetworkError{API: api, Timeout: timeout, fault: faultOf(err), ended: ctx.Err()}
+}
+
+// faultOf says what went wrong on the network. Of net/http's own errors nothing is passed on: *url.Error shows the whole
+// URL, with the token or secret in its query, and others quote the status line or the header that they could not read.
+func faultOf(err error) string {
+	if fault, ok := errors.AsType[*net.OpError](err); ok {
+		return fault.Error()
+	}
+	if fault, ok := errors.AsType[*tls.CertificateVerificationError](err); ok {
+		return fault.Error() // of a server that was told nothing yet
+	}
+	switch {
+	case errors.Is(err, context.Canceled):
+		return "the call was given up"
+	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
+		return "the connection ended before the answer did"
+	case errors.Is(err, http.ErrSchemeMismatch):
+		return "the server speaks http, not https"
+	default:
+		return "the connection broke, or what came is no HTTP"
+	}
+}

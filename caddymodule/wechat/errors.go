@@ -1,0 +1,226 @@
+package wechat
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/netip"
+	"strconv"
+	"strings"
+)
+
+// Error is an errcode that WeChat answered with.
+type Error struct {
+	API  string
+	Code int
+	RID  string     // WeChat's request id, to quote when asking WeChat; may be empty
+	IP   netip.Addr // the address that 40164 complains of; may be invalid
+}
+
+func newError(api string, code int, message string) *Error {
+	return &Error{API: api, Code: code, RID: ridIn(message), IP: ipIn(message)}
+}
+
+func (e *Error) Error() string {
+	text := fmt.Sprintf("%s: errcode %d (%s)", e.API, e.Code, meaningOf(e.Code))
+	if e.RID != "" {
+		text += ", rid " + e.RID
+	}
+	return text
+}
+
+// Advice says what the operator should do.
+func (e *Error) Advice() string {
+	if e.Code == 40164 && e.IP.IsValid() {
+		return fmt.Sprintf("put the IP address %s on the IP whitelist of this AppID (WeChat's admin console, development settings)", e.IP)
+	}
+	return codes[e.Code].advice
+}
+
+// NetworkError is a call that got no whole answer.
+type NetworkError struct {
+	API     string
+	Timeout bool
+	fault   string
+	ended   error // what ended the caller's context; nil if nothing did
+}
+
+func (e *NetworkError) Error() string {
+	if e.Timeout {
+		return e.API + ": no answer in time"
+	}
+	return fmt.Sprintf("%s: network fault: %s", e.API, e.fault)
+}
+
+// Unwrap makes a call that its caller gave up recognizable as context.Canceled.
+func (e *NetworkError) Unwrap() error { return e.ended }
+
+// Advice says what the operator should do.
+func (e *NetworkError) Advice() string {
+	if e.Timeout {
+		return "check the network between this gateway and the endpoint; if it is only slow, raise the account's timeout"
+	}
+	return "check the network between this gateway and the endpoint, DNS, proxies and TLS included"
+}
+
+// AnswerError is an answer that is not WeChat's: another status than 200, no JSON, or JSON of another shape.
+type AnswerError struct {
+	API    string
+	reason string
+}
+
+func (e *AnswerError) Error() string {
+	return fmt.Sprintf("%s: the answer is not WeChat's: %s", e.API, e.reason)
+}
+
+// Advice says what the operator should do.
+func (e *AnswerError) Advice() string {
+	return "check that the account's endpoint is WeChat's and that nothing between answers in its stead"
+}
+
+// Advice says what the operator should do about an error of this package; "" for other errors.
+func Advice(err error) string {
+	if adviser, ok := errors.AsType[interface {
+		error
+		Advice() string
+	}](err); ok {
+		return adviser.Advice()
+	}
+	if Timeout(err) {
+		return (&NetworkError{Timeout: true}).Advice()
+	}
+	return ""
+}
+
+// Code returns the errcode in err, or 0.
+func Code(err error) int {
+	if e, ok := errors.AsType[*Error](err); ok {
+		return e.Code
+	}
+	return 0
+}
+
+// Busy reports whether the same call may succeed in a moment.
+func Busy(err error) bool { return Code(err) == -1 }
+
+// TokenRefused reports whether a call failed because of its access token.
+func TokenRefused(err error) bool {
+	code := Code(err)
+	return code == 40001 || code == 40014 || code == 42001
+}
+
+// Timeout reports whether no answer came in time.
+func Timeout(err error) bool {
+	e, ok := errors.AsType[*NetworkError](err)
+	return ok && e.Timeout || errors.Is(err, context.DeadlineExceeded)
+}
+
+// Network reports whether the network failed.
+func Network(err error) bool {
+	_, ok := errors.AsType[*NetworkError](err)
+	return ok
+}
+
+// Label names what became of a call, for a metric: "0", an errcode of WeChat's documents, "timeout", "network", "answer",
+// or "other".
+func Label(err error) string {
+	switch {
+	case err == nil:
+		return "0"
+	case Timeout(err):
+		return "timeout"
+	case Network(err):
+		return "network"
+	}
+	if e, ok := errors.AsType[*Error](err); ok {
+		if _, known := codes[e.Code]; known {
+			return strconv.Itoa(e.Code)
+		}
+		if Definite(e.Code) {
+			return strconv.Itoa(e.Code)
+		}
+		return "other"
+	}
+	return "answer"
+}
+
+type codeInfo struct{ meaning, advice string }
+
+const (
+	adviceCredentials = "correct the AppID or the secret of this account; calls go on failing until then"
+	advicePermission  = "the app may not call this API: open cloud development for it, or ask its owner for the permission"
+	adviceReport      = "the request was malformed, or the id in it is bad; if it goes on, report it with the rid"
+)
+
+// The errcodes of WeChat's documents (global return codes, and those of getopendata and jscode2session).
+var codes = map[int]codeInfo{
+	-1:    {"system busy", "WeChat is busy; if it goes on, raise the account's retries or timeout"},
+	40001: {"access token or secret invalid", "another owner of this AppID may be invalidating its tokens: use token stable everywhere, or a token service"},
+	40003: {"openid invalid", "the authenticator in front passes on something that is no openid of this AppID"},
+	40013: {"AppID invalid", adviceCredentials},
+	40014: {"access token invalid", "another owner of this AppID may be invalidating its tokens: use token stable everywhere, or a token service"},
+	40029: {"login code invalid", "the client must call wx.login again"},
+	40097: {"arguments invalid", adviceReport},
+	40125: {"secret invalid", adviceCredentials},
+	40163: {"login code used before", "the client must call wx.login for every login"},
+	40164: {"IP address not on the whitelist", "put this gateway's address on the IP whitelist of this AppID (WeChat's admin console, development settings)"},
+	40226: {"user blocked as high risk", "WeChat blocks this user; nothing to be done here"},
+	40243: {"secret frozen", adviceCredentials},
+	41001: {"access token missing", "token none works only where WeChat adds the token; use token stable elsewhere"},
+	41002: {"AppID missing", adviceCredentials},
+	41004: {"secret missing", adviceCredentials},
+	42001: {"access token expired", "the token source hands out old tokens: check the token service or the token's file"},
+	44002: {"request body empty", adviceReport},
+	45009: {"daily quota used up", "raise the quota or clear it in WeChat's admin console; a longer cache saves calls"},
+	45011: {"called too often", "too many calls a minute: a longer cache saves calls"},
+	47001: {"request body not understood", adviceReport},
+	48001: {"API not allowed for this app", advicePermission},
+	85088: {"app has no cloud development", advicePermission},
+}
+
+func meaningOf(code int) string {
+	if info, ok := codes[code]; ok {
+		return info.meaning
+	}
+	if message := OpenDataMessage(code); message != "" {
+		return message
+	}
+	return "not in the list of known codes"
+}
+
+// maxRID is the length of the longest word that is taken for a request id. WeChat's have 26 characters; the secret of an
+// AppID, 32 hexadecimal digits, is none, whoever writes it behind "rid:".
+const maxRID = 31
+
+// ridIn finds WeChat's request id: a word of hexadecimal digits and dashes behind "rid:".
+func ridIn(message string) string {
+	_, after, found := strings.Cut(message, "rid:")
+	if !found {
+		return ""
+	}
+	words := strings.Fields(after)
+	if len(words) == 0 {
+		return ""
+	}
+	rid := strings.Trim(words[0], wordEnds)
+	if len(rid) > maxRID || strings.Trim(rid, "0123456789abcdefABCDEF-") != "" {
+		return ""
+	}
+	if strings.Trim(rid, "0123456789-") == "" {
+		return "" // digits alone could be a phone number
+	}
+	return rid
+}
+
+// wordEnds may stand around a word without being a part of it.
+const wordEnds = ".,;()[]"
+
+// ipIn finds the first IP address that stands in a message as a word.
+func ipIn(message string) netip.Addr {
+	for word := range strings.FieldsSeq(message) {
+		if ip, err := netip.ParseAddr(strings.Trim(word, wordEnds)); err == nil {
+			return ip.Unmap().WithZone("") // a zone may be any text
+		}
+	}
+	return netip.Addr{}
+}

@@ -1,0 +1,159 @@
+package wechat
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"net/url"
+
+	"github.com/tidwall/gjson"
+	"github.com/tidwall/sjson"
+
+	"github.com/caddy-cloudid/caddy-cloudid/caddymodule/jsontext"
+)
+
+// The codes of a CloudID that could not be exchanged, as functions know them from wx-server-sdk.
+const (
+	CodeSystemError     = -601001
+	CodeArgsError       = -601002
+	CodeNetworkError    = -601003
+	CodeDenied          = -601004
+	CodeInvalidCloudID  = -601005
+	CodeExpiredCloudID  = -601006
+	CodeUserMismatch    = -601007
+	CodeTimeout         = -601008
+	CodeNoPhoneOfMember = -601009
+)
+
+var openDataMessages = map[int]string{
+	CodeSystemError:     "system error",
+	CodeArgsError:       "system args error",
+	CodeNetworkError:    "system network error",
+	CodeDenied:          "api permission denied",
+	CodeInvalidCloudID:  "invalid cloudID",
+	CodeExpiredCloudID:  "cloudID expired.",
+	CodeUserMismatch:    "cloudID and calling user does not match",
+	CodeTimeout:         "server-side request timedout",
+	CodeNoPhoneOfMember: "missing mobile phone",
+}
+
+// OpenDataMessage returns the errMsg that belongs to a -6010xx code, "" for other codes.
+func OpenDataMessage(code int) string { return openDataMessages[code] }
+
+// Definite reports whether a code is WeChat's word on a CloudID itself, which asking again does not change.
+func Definite(code int) bool {
+	switch code {
+	case CodeInvalidCloudID, CodeExpiredCloudID, CodeUserMismatch, CodeNoPhoneOfMember:
+		return true
+	}
+	return false
+}
+
+// OpenData is WeChat's word on one CloudID.
+type OpenData struct {
+	// 0, or a -6010xx code.
+	Code int
+
+	// {"cloudID":…,"data":…} or {"cloudID":…,"errCode":…,"errMsg":…}, as WeChat wrote it.
+	JSON []byte
+}
+
+// OpenDataError is what stands in the place of a CloudID that could not be exchanged.
+func OpenDataError(cloudID string, code int) OpenData {
+	object := gjson.AppendJSONString([]byte(`{"cloudID":`), cloudID)
+	object, _ = sjson.SetBytes(append(object, '}'), "errCode", code)
+	object, _ = sjson.SetBytes(object, "errMsg", openDataMessages[code])
+	return OpenData{Code: code, JSON: object}
+}
+
+// GetOpenData asks for the open data behind CloudIDs of one user, and returns one OpenData for each of them, in their
+// order. An id on which the answer says nothing, or nothing that can be used, has CodeSystemError.
+//
+// Source: WeChat's document of getopendata (POST /wxa/getopendata).
+func (c *Client) GetOpenData(ctx context.Context, token, openid string, ids []string) ([]OpenData, error) {
+	body, err := sjson.SetBytes(nil, "cloudid_list", ids)
+	if err != nil {
+		return nil, &AnswerError{GetOpenData, "the request could not be written"}
+	}
+	answer, err := c.post(ctx, GetOpenData, "/wxa/getopendata", credentials(token, openid), body)
+	if err != nil {
+		return nil, err
+	}
+	list := answer.Get("data_list")
+	if !list.IsArray() {
+		return nil, &AnswerError{GetOpenData, "it has no data_list"}
+	}
+	return match(list.Array(), ids), nil
+}
+
+// credentials are the query of a call in a user's name. Without a token, none is named: WeChat Cloud Run adds it.
+func credentials(token, openid string) url.Values {
+	query := url.Values{"openid": {openid}}
+	if token != "" {
+		query.Set("access_token", token)
+	}
+	return query
+}
+
+// match finds each id's item: the first that names it, else the one in its position if that names nothing.
+func match(items []gjson.Result, ids []string) []OpenData {
+	byID := make(map[string]gjson.Result, len(items))
+	nameless := make(map[int]gjson.Result)
+	for i, item := range items {
+		id := item.Get("cloud_id").String()
+		if id == "" {
+			nameless[i] = item
+		} else if _, taken := byID[id]; !taken {
+			byID[id] = item
+		}
+	}
+	answers := make([]OpenData, len(ids))
+	for i, id := range ids {
+		item, found := byID[id]
+		if !found {
+			item = nameless[i]
+		}
+		answer, err := readItem(item, id)
+		if err != nil {
+			answer = OpenDataError(id, CodeSystemError)
+		}
+		answers[i] = answer
+	}
+	return answers
+}
+
+var errUnusable = errors.New("missing, empty, or not about this id")
+
+// readItem reads one item's json: on the wire a string that holds an object, in WeChat's document the object itself.
+func readItem(item gjson.Result, id string) (OpenData, error) {
+	text := []byte(item.Get("json").String()) // an object's String is its text
+	if jsontext.Check(text) != nil {
+		return OpenData{}, errUnusable
+	}
+	text = bytes.TrimSpace(text)
+	object := gjson.ParseBytes(text)
+	named := object.Get("cloudID")
+	if !object.IsObject() || named.Exists() && named.String() != id {
+		return OpenData{}, errUnusable
+	}
+	if code := int(object.Get("errCode").Int()); code != 0 {
+		if !named.Exists() {
+			return OpenDataError(id, code), nil
+		}
+		return OpenData{Code: code, JSON: text}, nil
+	}
+	data := object.Get("data")
+	if !data.Exists() || data.Type == gjson.Null {
+		return OpenData{}, errUnusable
+	}
+	if !named.Exists() {
+		text = gjson.AppendJSONString([]byte(`{"cloudID":`), id)
+		text = append(append(append(text, `,"data":`...), data.Raw...), '}')
+	}
+	return OpenData{JSON: text}, nil
+}
+
+// Watermark returns the AppID that open data was made out for, or "" where it does not say.
+func (d OpenData) Watermark() string {
+	return gjson.GetBytes(d.JSON, "data.watermark.appid").String()
+}
