@@ -1,0 +1,188 @@
+package opendata_test
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/caddy-cloudid/caddy-cloudid/caddymodule/opendata"
+)
+
+func TestWhatIsKept(t *testing.T) {
+	const kept, notKept = true, false
+	answerWith := func(code int) func(context.Context, call) string {
+		return func(_ context.Context, c call) string {
+			return `{"errcode":0,"data_list":[` + item(c.ids[0], errorJSON(c.ids[0], code)) + `]}`
+		}
+	}
+	whole := func(code int) func(context.Context, call) string {
+		return func(context.Context, call) string { return errcode(code) }
+	}
+	for _, test := range []struct {
+		sentence string
+		answer   func(context.Context, call) string
+		want     bool
+	}{
+		{"open data is", nil, kept},
+		{"an invalid CloudID is", answerWith(-601005), kept},
+		{"an expired one is", answerWith(-601006), kept},
+		{"another user's is", answerWith(-601007), kept},
+		{"an expired one, said of the whole call, is", whole(-601006), kept},
+		{"open data for another app is refused for as long", func(_ context.Context, c call) string {
+			return `{"errcode":0,"data_list":[` + item(c.ids[0], `{"cloudID":"27_a","data":{"watermark":{"appid":"wxother"}}}`) + `]}`
+		}, kept},
+		{"a system error is not", answerWith(-601001), notKept},
+		{"WeChat's network is not", answerWith(-601003), notKept},
+		{"a permission that is missing is not", answerWith(-601004), notKept},
+		{"WeChat's time-out is not", answerWith(-601008), notKept},
+		{"an error that nobody knows is not", answerWith(-604100), notKept},
+		{"a missing item is not", func(context.Context, call) string { return good() }, notKept},
+		{"a busy WeChat is not", whole(-1), notKept},
+		{"a quota is not", whole(45009), notKept},
+		{"an app without the permission is not", whole(48001), notKept},
+		{"an openid that is none is not: the exchange failed, and must go on failing where that is rejected", whole(40003), notKept},
+		{"a malformed call is not", whole(40097), notKept},
+		{"a page is not", func(context.Context, call) string { return "<html>" }, notKept},
+		{"a broken connection is not", func(context.Context, call) string { return "" }, notKept},
+	} {
+		t.Run(test.sentence, func(t *testing.T) {
+			r := newRig(t, &fakeWeChat{answer: test.answer})
+			hits := metric(t, "cache_hits_total")
+			first := r.resolve(t, "27_a")
+			calls := len(r.wechat.arrived())
+			second := r.resolve(t, "27_a")
+			again := len(r.wechat.arrived()) > calls
+			if again == test.want || (second.Cached == 1) != test.want || metric(t, "cache_hits_total")-hits != float64(second.Cached) {
+				t.Errorf("%d calls, then %d; %d cached", calls, len(r.wechat.arrived()), second.Cached)
+			}
+			wantAnswers(t, second, texts(first)...)
+			if (first.Err == nil) != (second.Err == nil) {
+				t.Errorf("the error was %v, and is %v", first.Err, second.Err)
+			}
+		})
+	}
+}
+
+func TestOnlyWhatIsMissingIsAskedFor(t *testing.T) {
+	r := newRig(t, new(fakeWeChat))
+	_ = r.resolve(t, "27_a", "27_b")
+	result := r.resolve(t, "27_c", "27_a", "27_d", "27_b", "27_a")
+	wantAnswers(t, result, goodJSON("27_c"), goodJSON("27_a"), goodJSON("27_d"), goodJSON("27_b"), goodJSON("27_a"))
+	r.wantCalls(t, []string{"27_a", "27_b"}, []string{"27_c", "27_d"})
+	if result.Cached != 2 {
+		t.Errorf("%d cached, want 2", result.Cached)
+	}
+}
+
+func TestAnswersEnd(t *testing.T) {
+	const ttl = 150 * time.Millisecond
+	r := newRig(t, new(fakeWeChat), func(c *opendata.Config) { c.CacheTTL = ttl })
+	start := time.Now()
+	_ = r.resolve(t, "27_a")
+	// Asking often must not make an answer live longer.
+	eventually(t, "the answer ends", func() bool {
+		cached := r.resolve(t, "27_a").Cached == 1
+		if cached && time.Since(start) > ttl+2*time.Second {
+			t.Fatal("the answer outlives its time")
+		}
+		return !cached
+	})
+	if took := time.Since(start); took < ttl {
+		t.Errorf("the answer ended after %s", took)
+	}
+	r.wantCalls(t, []string{"27_a"}, []string{"27_a"})
+}
+
+func TestTheCacheIsBounded(t *testing.T) {
+	const entries = 20
+	r := newRig(t, new(fakeWeChat), func(c *opendata.Config) { c.CacheEntries = entries })
+	id := func(i int) string { return fmt.Sprint("27_", i) }
+	for i := range 50 * entries {
+		_ = r.resolve(t, id(i))
+	}
+	cached := 0
+	for i := range 50 * entries {
+		cached += r.resolve(t, id(50*entries-1-i)).Cached // the latest first, before others take their places
+	}
+	// The cache evicts in the background, and what is asked for again takes places of others, which may then be found: so
+	// the bound is a coarse one.
+	if cached == 0 || cached > 20*entries {
+		t.Errorf("%d of %d answers were kept, want about %d", cached, 50*entries, entries)
+	}
+}
+
+func TestWhatIsHugeIsNotKept(t *testing.T) {
+	r := newRig(t, &fakeWeChat{answer: func(_ context.Context, c call) string {
+		return `{"errcode":0,"data_list":[` + item("27_a", `{"cloudID":"27_a","data":"`+strings.Repeat("x", 100<<10)+`"}`) + `]}`
+	}})
+	first := r.resolve(t, "27_a")
+	if again := r.resolve(t, "27_a"); again.Cached != 0 || len(again.Answers[0].JSON) != len(first.Answers[0].JSON) || again.Answers[0].Code != 0 {
+		t.Errorf("%d cached, %d bytes", again.Cached, len(again.Answers[0].JSON))
+	}
+}
+
+func TestWithoutACacheNothingIsKept(t *testing.T) {
+	for _, off := range []func(*opendata.Config){noCache, func(c *opendata.Config) { c.CacheEntries = 0 }} {
+		r := newRig(t, new(fakeWeChat), off)
+		_ = r.resolve(t, "27_a")
+		if got := r.resolve(t, "27_a").Cached; got != 0 {
+			t.Errorf("%d cached", got)
+		}
+		r.wantCalls(t, []string{"27_a"}, []string{"27_a"})
+	}
+}
+
+func TestCloseEndsEverything(t *testing.T) {
+	for _, change := range [][]func(*opendata.Config){nil, {noCache}} {
+		fake, _ := gate() // which never opens
+		r := newRig(t, fake, change...)
+		var reports sync.WaitGroup
+		reports.Add(1)
+		answers := make(chan opendata.Result)
+		go func() {
+			result, _ := r.Resolve(t.Context(), opendata.Request{
+				OpenID: "o1", IDs: []string{"27_a"}, Report: func(opendata.Exchange) { reports.Done() },
+			})
+			answers <- result
+		}()
+		eventually(t, "a call under way", func() bool { return len(r.wechat.arrived()) == 1 })
+		start := time.Now()
+		r.Close()
+		reports.Wait()
+		result := <-answers
+		wantAnswers(t, result, errorJSON("27_a", -601001))
+		if result.Err == nil || time.Since(start) > 5*time.Second {
+			t.Errorf("%v after %s", result.Err, time.Since(start))
+		}
+		late := r.resolve(t, "27_a", "27_b")
+		wantAnswers(t, late, errorJSON("27_a", -601001), errorJSON("27_b", -601001))
+		if late.Err == nil || len(r.wechat.arrived()) != 1 {
+			t.Errorf("behind Close: %v, %d calls", late.Err, len(r.wechat.arrived()))
+		}
+		r.Close() // twice does no harm
+	}
+}
+
+// Requests may still arrive while a config is taken down.
+func TestCloseMayMeetRequests(t *testing.T) {
+	for range 20 {
+		r := newRig(t, new(fakeWeChat))
+		var wg sync.WaitGroup
+		for i := range 8 {
+			wg.Go(func() {
+				for j := range 20 {
+					result := r.resolve(t, fmt.Sprint("27_", i, "_", j))
+					if code := result.Answers[0].Code; code != 0 && code != -601001 {
+						t.Errorf("code %d", code)
+					}
+				}
+			})
+		}
+		eventually(t, "calls under way", func() bool { return len(r.wechat.arrived()) > 3 })
+		r.Close()
+		wg.Wait()
+	}
+}

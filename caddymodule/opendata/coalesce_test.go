@@ -1,0 +1,237 @@
+package opendata_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/caddy-cloudid/caddy-cloudid/caddymodule/opendata"
+	"github.com/caddy-cloudid/caddy-cloudid/caddymodule/wechat"
+)
+
+// gate is a WeChat that answers when the test lets it.
+func gate() (fake *fakeWeChat, open func()) {
+	lifted := make(chan struct{})
+	fake = &fakeWeChat{answer: func(ctx context.Context, c call) string {
+		select {
+		case <-lifted:
+			return good(c.ids...)
+		case <-ctx.Done():
+			return ""
+		}
+	}}
+	return fake, sync.OnceFunc(func() { close(lifted) })
+}
+
+func TestAHundredParallelRequestsForOneIDAreOneCall(t *testing.T) {
+	for _, change := range [][]func(*opendata.Config){nil, {noCache}} {
+		fake, open := gate()
+		r := newRig(t, fake, change...)
+		before := metric(t, "coalesced_ids_total")
+		var reports atomic.Int32
+		var wg sync.WaitGroup
+		for range 100 {
+			wg.Go(func() {
+				result, err := r.Resolve(t.Context(), opendata.Request{
+					OpenID: "o1", IDs: []string{"27_a"}, Report: func(opendata.Exchange) { reports.Add(1) },
+				})
+				if err != nil || result.Err != nil || !slices.Equal(texts(result), []string{goodJSON("27_a")}) {
+					t.Errorf("%v, %v", result, err)
+				}
+			})
+		}
+		eventually(t, "99 requests wait for the call of one", func() bool { return metric(t, "coalesced_ids_total")-before == 99 })
+		open()
+		wg.Wait()
+		r.wantCalls(t, []string{"27_a"})
+		eventually(t, "a report", func() bool { return reports.Load() > 0 })
+		r.Close() // after which no report is under way
+		if n := reports.Load(); n != 1 {
+			t.Errorf("one exchange, %d reports", n)
+		}
+	}
+}
+
+func TestOverlappingRequestsAskForEachIDOnce(t *testing.T) {
+	fake, open := gate()
+	r := newRig(t, fake)
+	const n = 40
+	id := func(i int) string { return fmt.Sprint("27_", i%n) }
+	before := metric(t, "coalesced_ids_total")
+	var wg sync.WaitGroup
+	for i := range n {
+		wg.Go(func() {
+			ids := []string{id(i), id(i + 1), id(i + 2), id(i + 3), id(i + 4)}
+			want := make([]string, 0, len(ids))
+			for _, id := range ids {
+				want = append(want, goodJSON(id))
+			}
+			result, err := r.Resolve(t.Context(), opendata.Request{OpenID: "o1", IDs: ids})
+			if err != nil || result.Err != nil || !slices.Equal(texts(result), want) {
+				t.Errorf("request %d: %q, %v, %v", i, texts(result), result.Err, err)
+			}
+		})
+	}
+	eventually(t, "all requests are under way", func() bool { return metric(t, "coalesced_ids_total")-before == 4*n })
+	open()
+	wg.Wait()
+	asked := r.wechat.asked()
+	for i := range n {
+		if asked[id(i)] != 1 {
+			t.Errorf("%s was asked for %d times", id(i), asked[id(i)])
+		}
+	}
+}
+
+func TestUsersDoNotShareAnswers(t *testing.T) {
+	fake, open := gate()
+	r := newRig(t, fake)
+	open()
+	for _, openid := range []string{"o1", "o2", "O1"} {
+		if _, err := r.Resolve(t.Context(), opendata.Request{OpenID: openid, IDs: []string{"27_a"}}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	r.wantCalls(t, []string{"27_a"}, []string{"27_a"}, []string{"27_a"})
+}
+
+func TestAFailureIsSharedToo(t *testing.T) {
+	lifted := make(chan struct{})
+	r := newRig(t, &fakeWeChat{answer: func(ctx context.Context, _ call) string {
+		select {
+		case <-lifted:
+		case <-ctx.Done():
+		}
+		return errcode(45009)
+	}})
+	before := metric(t, "coalesced_ids_total")
+	var wg sync.WaitGroup
+	for i := range 10 {
+		wg.Go(func() {
+			ids := []string{"27_a", "27_b"}
+			result, err := r.Resolve(t.Context(), opendata.Request{OpenID: "o1", IDs: ids[i%2:]})
+			if err != nil || wechat.Code(result.Err) != 45009 || result.Answers[0].Code != -601001 {
+				t.Errorf("%v, %v", result, err)
+			}
+		})
+	}
+	eventually(t, "all wait", func() bool {
+		calls, waiting := len(r.wechat.arrived()), metric(t, "coalesced_ids_total")-before
+		return calls >= 1 && waiting >= 13-float64(calls) // 15 ids, of which two at the most were new
+	})
+	close(lifted)
+	wg.Wait()
+	if asked := r.wechat.asked(); asked["27_a"] != 1 || asked["27_b"] != 1 {
+		t.Errorf("asked %v", asked)
+	}
+}
+
+// Who gives up takes nothing from those who wait for the same answer, nor from those who come later.
+func TestAnAbandonedRequestDoesNotCancelWhatOthersWaitFor(t *testing.T) {
+	fake, open := gate()
+	r := newRig(t, fake)
+	ctx, giveUp := context.WithCancel(t.Context())
+	reported := make(chan opendata.Exchange, 1)
+	gone := make(chan error)
+	go func() {
+		_, err := r.Resolve(ctx, opendata.Request{
+			OpenID: "o1", IDs: []string{"27_a", "27_b"}, Report: func(e opendata.Exchange) { reported <- e },
+		})
+		gone <- err
+	}()
+	eventually(t, "the first request has called", func() bool { return len(r.wechat.arrived()) == 1 })
+	before := metric(t, "coalesced_ids_total")
+	waiting := make(chan opendata.Result)
+	go func() { waiting <- r.resolve(t, "27_b") }()
+	eventually(t, "the second request waits", func() bool { return metric(t, "coalesced_ids_total")-before == 1 })
+
+	giveUp()
+	select {
+	case err := <-gone:
+		if !errors.Is(err, context.Canceled) {
+			t.Errorf("who gave up was told %v", err)
+		}
+	case <-time.After(10 * time.Second):
+		t.Fatal("who gave up still waits")
+	}
+	open()
+	wantAnswers(t, <-waiting, goodJSON("27_b"))
+	if e := <-reported; e.IDs != 2 || e.Err != nil || e.Duration <= 0 {
+		t.Errorf("reported %+v", e)
+	}
+	result := r.resolve(t, "27_a", "27_b")
+	wantAnswers(t, result, goodJSON("27_a"), goodJSON("27_b"))
+	if result.Cached != 2 {
+		t.Errorf("the answer was wasted: %d cached", result.Cached)
+	}
+	r.wantCalls(t, []string{"27_a", "27_b"})
+}
+
+func TestAnAnswerThatNobodyWaitsForIsKept(t *testing.T) {
+	fake, open := gate()
+	r := newRig(t, fake)
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Millisecond)
+	defer cancel()
+	if _, err := r.Resolve(ctx, opendata.Request{OpenID: "o1", IDs: []string{"27_a"}}); !errors.Is(err, context.DeadlineExceeded) {
+		t.Errorf("got %v", err)
+	}
+	open()
+	wantAnswers(t, r.resolve(t, "27_a"), goodJSON("27_a"))
+	r.wantCalls(t, []string{"27_a"})
+}
+
+func TestEachExchangeIsReportedOnce(t *testing.T) {
+	for _, test := range []struct {
+		sentence string
+		answer   func(context.Context, call) string
+		ids      []string
+		want     string // the label of the error; "0" for none
+	}{
+		{"one that went well", nil, []string{"27_a", "27_b"}, "0"},
+		{"one that failed", func(context.Context, call) string { return errcode(45009) }, []string{"27_a", "27_b"}, "45009"},
+		{"one that took retries", func(context.Context, call) string { return errcode(-1) }, []string{"27_a"}, "-1"},
+		{"one in many calls", func(_ context.Context, c call) string {
+			if len(c.ids) > 1 {
+				return errcode(40097)
+			}
+			return good(c.ids...)
+		}, []string{"27_a", "27_b"}, "0"},
+		{"one whose ids have errors of their own", func(_ context.Context, c call) string {
+			return `{"errcode":0,"data_list":[` + item(c.ids[0], errorJSON(c.ids[0], -601006)) + `]}`
+		}, []string{"27_a"}, "0"},
+	} {
+		r := newRig(t, &fakeWeChat{answer: test.answer})
+		var mu sync.Mutex
+		var reports []opendata.Exchange
+		report := func(e opendata.Exchange) {
+			mu.Lock()
+			defer mu.Unlock()
+			reports = append(reports, e)
+		}
+		request := opendata.Request{OpenID: "o1", IDs: test.ids, Report: report}
+		if _, err := r.Resolve(t.Context(), request); err != nil {
+			t.Fatal(err)
+		}
+		r.Close()
+		if len(reports) != 1 || reports[0].IDs != len(test.ids) || wechat.Label(reports[0].Err) != test.want || reports[0].Duration <= 0 {
+			t.Errorf("%s: reported %+v", test.sentence, reports)
+		}
+	}
+}
+
+func TestAnswersFromTheCacheAreNotReported(t *testing.T) {
+	r := newRig(t, new(fakeWeChat))
+	_ = r.resolve(t, "27_a")
+	_, err := r.Resolve(t.Context(), opendata.Request{
+		OpenID: "o1", IDs: []string{"27_a"}, Report: func(opendata.Exchange) { t.Error("there was no exchange") },
+	})
+	if err != nil {
+		t.Error(err)
+	}
+	r.Close()
+}

@@ -1,0 +1,223 @@
+package opendata_test
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/caddy-cloudid/caddy-cloudid/caddymodule/opendata"
+	"github.com/caddy-cloudid/caddy-cloudid/caddymodule/wechat"
+)
+
+func TestOneCallForAllIDs(t *testing.T) {
+	r := newRig(t, new(fakeWeChat))
+	before := metric(t, "ids_per_call")
+	result := r.resolve(t, "27_a", "27_b", "27_c", "27_d", "27_e")
+	wantAnswers(t, result, goodJSON("27_a"), goodJSON("27_b"), goodJSON("27_c"), goodJSON("27_d"), goodJSON("27_e"))
+	r.wantCalls(t, []string{"27_a", "27_b", "27_c", "27_d", "27_e"})
+	if c := r.wechat.arrived()[0]; c.openid != "o1" || c.token != "t1" {
+		t.Errorf("asked as %s with %s", c.openid, c.token)
+	}
+	if result.Err != nil || result.Cached != 0 || metric(t, "ids_per_call") != before+1 {
+		t.Errorf("%v, cached %d", result.Err, result.Cached)
+	}
+}
+
+func TestNothingAskedForIsNoCall(t *testing.T) {
+	r := newRig(t, new(fakeWeChat))
+	wantAnswers(t, r.resolve(t))
+	r.wantCalls(t)
+}
+
+func TestAnIDThatComesTwiceIsAskedForOnce(t *testing.T) {
+	for _, change := range [][]func(*opendata.Config){nil, {noCache}} {
+		r := newRig(t, new(fakeWeChat), change...)
+		result := r.resolve(t, "27_a", "27_b", "27_a", "27_a")
+		wantAnswers(t, result, goodJSON("27_a"), goodJSON("27_b"), goodJSON("27_a"), goodJSON("27_a"))
+		r.wantCalls(t, []string{"27_a", "27_b"})
+	}
+}
+
+// What functions find in the place of a CloudID when the whole call failed (DESIGN.md, section 4).
+func TestAFailedCallIsTranslated(t *testing.T) {
+	for _, test := range []struct {
+		sentence string
+		answer   string
+		want     int
+		label    string // of the error that comes with it; "" for none, since WeChat answered
+	}{
+		{"an openid that is none", errcode(40003), -601007, "40003"},
+		{"an app that may not call this", errcode(48001), -601004, "48001"},
+		{"an app without cloud development", errcode(85088), -601001, "85088"},
+		{"an address that is not on the whitelist", errcode(40164), -601001, "40164"},
+		{"a wrong secret", errcode(40125), -601001, "40125"},
+		{"the daily quota", errcode(45009), -601001, "45009"},
+		{"too many calls a minute", errcode(45011), -601001, "45011"},
+		{"a busy WeChat, after the retries", errcode(-1), -601001, "-1"},
+		{"a token that is refused twice", errcode(40001), -601001, "40001"},
+		{"a single id that makes the call malformed", errcode(40097), -601001, "40097"},
+		{"an errcode that nobody knows", errcode(99999), -601001, "other"},
+		{"a page in the place of an answer", "<html>", -601001, "answer"},
+		{"a call that answers nothing", `{"errcode":0,"errmsg":"ok"}`, -601001, "answer"},
+		{"a connection that breaks", "", -601003, "network"},
+		{"an expired CloudID, said of the whole call", errcode(-601006), -601006, ""},
+		{"an invalid CloudID, said of the whole call", errcode(-601005), -601005, ""},
+		{"another user's CloudID, said of the whole call", errcode(-601007), -601007, ""},
+		{"an answer without the item", good(), -601001, ""},
+		{"an answer about another id", good("99_z"), -601001, ""},
+	} {
+		t.Run(test.sentence, func(t *testing.T) {
+			r := newRig(t, &fakeWeChat{answer: func(context.Context, call) string { return test.answer }})
+			result := r.resolve(t, "27_a")
+			wantAnswers(t, result, errorJSON("27_a", test.want))
+			if result.Answers[0].Code != test.want {
+				t.Errorf("code %d", result.Answers[0].Code)
+			}
+			if (result.Err == nil) != (test.label == "") || result.Err != nil && wechat.Label(result.Err) != test.label {
+				t.Errorf("the error is %v", result.Err)
+			}
+		})
+	}
+}
+
+func TestATimeoutIsOneForAllThatAnInvocationAsks(t *testing.T) {
+	fake := &fakeWeChat{answer: func(ctx context.Context, c call) string {
+		if c.token == "t1" {
+			return errcode(42001) // so that there is a second call, which then hangs
+		}
+		<-ctx.Done()
+		return ""
+	}}
+	r := newRig(t, fake, func(c *opendata.Config) { c.Timeout = 150 * time.Millisecond })
+	start := time.Now()
+	result := r.resolve(t, "27_a", "27_b")
+	wantAnswers(t, result, errorJSON("27_a", -601008), errorJSON("27_b", -601008))
+	if took := time.Since(start); took < 150*time.Millisecond || took > 5*time.Second {
+		t.Errorf("it took %s", took)
+	}
+	if !wechat.Timeout(result.Err) {
+		t.Error(result.Err)
+	}
+	r.wantCalls(t, []string{"27_a", "27_b"}, []string{"27_a", "27_b"})
+}
+
+func TestARefusedTokenIsReplaced(t *testing.T) {
+	for _, code := range []int{40001, 40014, 42001} {
+		r := newRig(t, &fakeWeChat{answer: func(_ context.Context, c call) string {
+			if c.token == "t1" {
+				return errcode(code)
+			}
+			return good(c.ids...)
+		}})
+		wantAnswers(t, r.resolve(t, "27_a"), goodJSON("27_a"))
+		wantAnswers(t, r.resolve(t, "27_b"), goodJSON("27_b"))
+		r.wantCalls(t, []string{"27_a"}, []string{"27_a"}, []string{"27_b"})
+		if len(r.tokens.refused) != 1 {
+			t.Errorf("%d: refused %s", code, r.tokens.refused)
+		}
+	}
+}
+
+// One bad id must not cost the others: where it makes the whole call fail, each is asked for in a call of its own.
+func TestOneBadIDDoesNotCostTheOthers(t *testing.T) {
+	for _, test := range []struct {
+		whole, single int
+		want          int
+	}{
+		{-601006, -601006, -601006},
+		{40097, 40097, -601001},
+		{40097, -601005, -601005},
+		{-601005, -601005, -601005},
+		{-601007, -601007, -601007},
+	} {
+		r := newRig(t, &fakeWeChat{answer: func(_ context.Context, c call) string {
+			switch {
+			case len(c.ids) > 1:
+				return errcode(test.whole)
+			case c.ids[0] == "27_bad":
+				return errcode(test.single)
+			default:
+				return good(c.ids...)
+			}
+		}})
+		result := r.resolve(t, "27_a", "27_bad", "27_c")
+		wantAnswers(t, result, goodJSON("27_a"), errorJSON("27_bad", test.want), goodJSON("27_c"))
+		if result.Err != nil {
+			t.Errorf("%d: %v, although WeChat answered", test.whole, result.Err)
+		}
+		if asked := r.wechat.asked(); len(r.wechat.arrived()) != 4 || asked["27_a"] != 2 || asked["27_bad"] != 2 || asked["27_c"] != 2 {
+			t.Errorf("%d: asked %v", test.whole, r.wechat.arrived())
+		}
+	}
+}
+
+func TestIDsAreNotAskedSinglyForWhatIsNotTheirFault(t *testing.T) {
+	for _, code := range []int{40003, 40013, 40125, 40164, 45009, 45011, 48001, 44002, 47001, 99999} {
+		r := newRig(t, &fakeWeChat{answer: func(context.Context, call) string { return errcode(code) }})
+		result := r.resolve(t, "27_a", "27_b")
+		if result.Err == nil || result.Answers[0].Code >= 0 {
+			t.Errorf("%d: %v", code, result)
+		}
+		if n := len(r.wechat.arrived()); n != 1 {
+			t.Errorf("%d: %d calls", code, n)
+		}
+	}
+}
+
+func TestIDsThatAllFailSingly(t *testing.T) {
+	r := newRig(t, &fakeWeChat{answer: func(context.Context, call) string { return errcode(40097) }})
+	result := r.resolve(t, "27_a", "27_b")
+	wantAnswers(t, result, errorJSON("27_a", -601001), errorJSON("27_b", -601001))
+	if wechat.Code(result.Err) != 40097 {
+		t.Error("nothing was answered, and no error says so: ", result.Err)
+	}
+	expired := newRig(t, &fakeWeChat{answer: func(context.Context, call) string { return errcode(-601006) }})
+	result = expired.resolve(t, "27_a", "27_b")
+	wantAnswers(t, result, errorJSON("27_a", -601006), errorJSON("27_b", -601006))
+	if result.Err != nil {
+		t.Error("each has WeChat's word, and an error says that it was not asked: ", result.Err)
+	}
+}
+
+// A watermark says for which app open data was made out.
+func TestOpenDataForAnotherAppIsRefused(t *testing.T) {
+	data := func(id, watermark string) string {
+		return fmt.Sprintf(`{"cloudID":%q,"data":{"n":1%s}}`, id, watermark)
+	}
+	mine, theirs := `,"watermark":{"appid":"`+appid+`","timestamp":1}`, `,"watermark":{"appid":"wxother","timestamp":1}`
+	r := newRig(t, &fakeWeChat{answer: func(_ context.Context, c call) string {
+		items := []string{item("27_a", data("27_a", mine)), item("27_b", data("27_b", theirs)), item("27_c", data("27_c", ""))}
+		return `{"errcode":0,"data_list":[` + strings.Join(items, ",") + `]}`
+	}})
+	before := metric(t, "watermark_mismatches_total")
+	result := r.resolve(t, "27_a", "27_b", "27_c")
+	wantAnswers(t, result, data("27_a", mine), errorJSON("27_b", -601007), data("27_c", ""))
+	if got := metric(t, "watermark_mismatches_total") - before; got != 1 {
+		t.Errorf("counted %g", got)
+	}
+	if result.Err != nil {
+		t.Error(result.Err)
+	}
+}
+
+func TestABreakerThatIsOpenAnswersAtOnce(t *testing.T) {
+	r := newRig(t, &fakeWeChat{answer: func(context.Context, call) string { return "<html>" }})
+	for i := range 5 {
+		_ = r.resolve(t, fmt.Sprint("27_", i))
+	}
+	result := r.resolve(t, "27_x", "27_y")
+	wantAnswers(t, result, errorJSON("27_x", -601001), errorJSON("27_y", -601001))
+	if !isOpen(result.Err) || len(r.wechat.arrived()) != 5 {
+		t.Errorf("%v, after %d calls", result.Err, len(r.wechat.arrived()))
+	}
+}
+
+func TestResultsInAMetricAreABoundedSet(t *testing.T) {
+	for code, want := range map[int]string{0: "ok", -601006: "-601006", -601001: "-601001", -604100: "other", 7: "other"} {
+		if got := opendata.ResultLabel(wechat.OpenData{Code: code}); got != want {
+			t.Errorf("%d: %q", code, got)
+		}
+	}
+}

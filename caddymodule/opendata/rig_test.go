@@ -1,0 +1,236 @@
+package opendata_test
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/caddy-cloudid/caddy-cloudid/caddymodule/metrics"
+	"github.com/caddy-cloudid/caddy-cloudid/caddymodule/opendata"
+	"github.com/caddy-cloudid/caddy-cloudid/caddymodule/wechat"
+)
+
+const appid = "wx3d289323f5900f8e"
+
+// call is one call of getopendata, as it arrived.
+type call struct {
+	token, openid string
+	ids           []string
+}
+
+// fakeWeChat answers getopendata as a test says, and remembers what it was asked.
+type fakeWeChat struct {
+	answer func(ctx context.Context, c call) string // nil: everything is fine
+
+	mu    sync.Mutex
+	calls []call
+}
+
+func (f *fakeWeChat) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	var body struct {
+		IDs []string `json:"cloudid_list"`
+	}
+	text, _ := io.ReadAll(r.Body)
+	if err := json.Unmarshal(text, &body); err != nil {
+		w.WriteHeader(http.StatusBadRequest)
+		return
+	}
+	c := call{r.URL.Query().Get("access_token"), r.URL.Query().Get("openid"), body.IDs}
+	f.mu.Lock()
+	f.calls = append(f.calls, c)
+	f.mu.Unlock()
+	answer := good(c.ids...)
+	if f.answer != nil {
+		answer = f.answer(r.Context(), c)
+	}
+	if answer == "" {
+		panic(http.ErrAbortHandler)
+	}
+	_, _ = io.WriteString(w, answer)
+}
+
+// arrived returns the calls so far.
+func (f *fakeWeChat) arrived() []call {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return slices.Clone(f.calls)
+}
+
+// asked returns how often each id was asked for.
+func (f *fakeWeChat) asked() map[string]int {
+	counts := map[string]int{}
+	for _, c := range f.arrived() {
+		for _, id := range c.ids {
+			counts[id]++
+		}
+	}
+	return counts
+}
+
+// good is the answer of a WeChat that knows all ids.
+func good(ids ...string) string {
+	items := make([]string, 0, len(ids))
+	for _, id := range ids {
+		items = append(items, item(id, goodJSON(id)))
+	}
+	return `{"errcode":0,"errmsg":"ok","data_list":[` + strings.Join(items, ",") + `]}`
+}
+
+func goodJSON(id string) string { return fmt.Sprintf(`{"cloudID":%q,"data":{"of":%q}}`, id, id) }
+
+func errorJSON(id string, code int) string {
+	return fmt.Sprintf(`{"cloudID":%q,"errCode":%d,"errMsg":%q}`, id, code, wechat.OpenDataMessage(code))
+}
+
+func item(id, text string) string { return fmt.Sprintf(`{"cloud_id":%q,"json":%q}`, id, text) }
+
+func errcode(code int) string { return fmt.Sprintf(`{"errcode":%d,"errmsg":"?"}`, code) }
+
+// fakeTokens hands out t1, and the next one after each refusal.
+type fakeTokens struct {
+	mu      sync.Mutex
+	n       int
+	refused []string
+	err     error
+}
+
+func (f *fakeTokens) Token(context.Context) (string, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return "t" + strconv.Itoa(f.n+1), f.err
+}
+
+func (f *fakeTokens) Refused(token string) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.refused = append(f.refused, token)
+	f.n++
+}
+
+// rig is a resolver and the WeChat that it asks.
+type rig struct {
+	*opendata.Resolver
+	wechat *fakeWeChat
+	tokens *fakeTokens
+	client *wechat.Client
+}
+
+// newRig returns a resolver with the usual settings, but for those that change makes others.
+func newRig(t *testing.T, fake *fakeWeChat, change ...func(*opendata.Config)) *rig {
+	t.Helper()
+	server := httptest.NewServer(fake)
+	t.Cleanup(func() {
+		server.CloseClientConnections()
+		server.Close()
+	})
+	client, err := wechat.New(server.URL, func(wechat.Call) {})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(client.Close)
+	config := opendata.Config{AppID: appid, Timeout: 20 * time.Second, CacheTTL: time.Minute, CacheEntries: 1000}
+	for _, c := range change {
+		c(&config)
+	}
+	tokens := new(fakeTokens)
+	resolver, err := opendata.New(config, client, opendata.NewCaller(wechat.GetOpenData, appid, tokens, 2))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(resolver.Close)
+	return &rig{resolver, fake, tokens, client}
+}
+
+func noCache(c *opendata.Config) { c.CacheTTL = 0 }
+
+// resolve asks in the name of openid o1.
+func (r *rig) resolve(t *testing.T, ids ...string) opendata.Result {
+	t.Helper()
+	result, err := r.Resolve(t.Context(), opendata.Request{OpenID: "o1", IDs: ids})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(result.Answers) != len(ids) {
+		t.Fatalf("%d answers for %d ids", len(result.Answers), len(ids))
+	}
+	return result
+}
+
+// texts are a result's answers.
+func texts(result opendata.Result) []string {
+	list := make([]string, 0, len(result.Answers))
+	for _, answer := range result.Answers {
+		list = append(list, string(answer.JSON))
+	}
+	return list
+}
+
+// wantAnswers reports answers that are not those wanted.
+func wantAnswers(t *testing.T, result opendata.Result, want ...string) {
+	t.Helper()
+	if got := texts(result); !slices.Equal(got, want) {
+		t.Errorf("got:\n%s\nwant:\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))
+	}
+}
+
+// wantCalls reports calls other than these ids, call by call.
+func (r *rig) wantCalls(t *testing.T, want ...[]string) {
+	t.Helper()
+	var got [][]string
+	for _, c := range r.wechat.arrived() {
+		got = append(got, c.ids)
+	}
+	if !slices.EqualFunc(got, want, slices.Equal) {
+		t.Errorf("asked for %q, want %q", got, want)
+	}
+}
+
+// eventually polls until done, and fails the test when that takes too long.
+func eventually(t *testing.T, what string, done func() bool) {
+	t.Helper()
+	for deadline := time.Now().Add(10 * time.Second); !done(); time.Sleep(time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatalf("waited in vain: %s", what)
+		}
+	}
+}
+
+// metric returns the value of a counter or gauge whose label values are all among these.
+func metric(t *testing.T, name string, labels ...string) float64 {
+	t.Helper()
+	registry := prometheus.NewRegistry()
+	if err := metrics.Register(registry); err != nil {
+		t.Fatal(err)
+	}
+	families, err := registry.Gather()
+	if err != nil {
+		t.Fatal(err)
+	}
+	sum := 0.0
+	for _, family := range families {
+		if family.GetName() != "caddy_cloudid_"+name {
+			continue
+		}
+		for _, m := range family.GetMetric() {
+			matches := true
+			for _, label := range m.GetLabel() {
+				matches = matches && slices.Contains(labels, label.GetValue())
+			}
+			if matches {
+				sum += m.GetCounter().GetValue() + m.GetGauge().GetValue() + float64(m.GetHistogram().GetSampleCount())
+			}
+		}
+	}
+	return sum
+}
