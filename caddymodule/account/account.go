@@ -1,0 +1,170 @@
+package account
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/caddyserver/caddy/v2"
+	"go.uber.org/zap"
+
+	"github.com/caddy-cloudid/caddy-cloudid/caddymodule/opendata"
+	"github.com/caddy-cloudid/caddy-cloudid/caddymodule/usertoken"
+	"github.com/caddy-cloudid/caddy-cloudid/caddymodule/wechat"
+)
+
+// Defaults of an account.
+const (
+	DefaultTimeout      = 3 * time.Second
+	DefaultRetries      = 2
+	DefaultCacheTTL     = time.Minute
+	DefaultCacheEntries = 10000
+)
+
+// Account is one mini program.
+type Account struct {
+	// The secret of the AppID: fetches access tokens where token names no other source, logs users in, and is what keys are
+	// derived from. Placeholders such as {env.WECHAT_SECRET} and {file./run/secrets/wechat} are replaced when the config is
+	// loaded.
+	Secret string `json:"secret,omitempty"`
+
+	// Where access tokens come from. Default: WeChat's stable_token API, with the secret.
+	TokenRaw json.RawMessage `json:"token,omitempty" caddy:"namespace=cloudid.tokens inline_key=source"`
+
+	// Where WeChat's API is. Default: https://api.weixin.qq.com. Placeholders are replaced when the config is loaded.
+	Endpoint string `json:"endpoint,omitempty"`
+
+	// For all that one invocation asks of WeChat, retries included. Default: 3s.
+	Timeout caddy.Duration `json:"timeout,omitempty"`
+
+	// How often WeChat is asked again where that helps: when it says that it is busy. Default: 2.
+	Retries *int `json:"retries,omitempty"`
+
+	// For how long answers are kept. Default: the latest 10000 for a minute.
+	Cache *Cache `json:"cache,omitempty"`
+
+	// What invocation and session tokens are signed with: the first signs, all verify. Default: derived from the secret.
+	// Placeholders are replaced when the config is loaded.
+	Keys []string `json:"keys,omitempty"`
+
+	appid       string
+	logger      *zap.Logger
+	tokens      TokenModule
+	keys        *usertoken.Keys // nil: there is nothing to sign with, and no invocations either
+	invocations *invocationTokens
+
+	mu       sync.Mutex
+	shared   *shared
+	releases []func()
+	holders  int  // requests that use shared now
+	released bool // the config is gone
+}
+
+// Cache bounds the answers that an account keeps.
+type Cache struct {
+	// Keep none.
+	Off bool `json:"off,omitempty"`
+
+	// For how long an answer is kept. WeChat's CloudIDs live five minutes. Default: 1m.
+	TTL caddy.Duration `json:"ttl,omitempty"`
+
+	// How many answers are kept at the most. Default: 10000.
+	Entries int `json:"entries,omitempty"`
+}
+
+// AppID returns the mini program's AppID.
+func (a *Account) AppID() string { return a.appid }
+
+// Resolve exchanges the CloudIDs of a user for open data. An exchange that fails is logged, once however many wait for it.
+func (a *Account) Resolve(ctx context.Context, openid string, ids []string) (opendata.Result, error) {
+	held, done, err := a.hold()
+	if err != nil {
+		return opendata.Result{}, err
+	}
+	defer done()
+	return held.resolver.Resolve(ctx, opendata.Request{OpenID: openid, IDs: ids, Report: a.report})
+}
+
+// VoIPSign asks WeChat for a voice signature in a user's name.
+func (a *Account) VoIPSign(ctx context.Context, openid string, sign wechat.VoIPSignRequest) (string, error) {
+	held, done, err := a.hold()
+	if err != nil {
+		return "", err
+	}
+	defer done()
+	ctx, cancel := context.WithTimeout(ctx, time.Duration(a.Timeout))
+	defer cancel()
+	signature, err := opendata.Do(ctx, held.voip, func(ctx context.Context, token string) (string, error) {
+		return held.client.GetVoIPSign(ctx, token, openid, sign)
+	})
+	if err != nil {
+		a.logFailure("voice signature failed", err)
+	}
+	return signature, err
+}
+
+// Login exchanges a code of wx.login for who the user is.
+func (a *Account) Login(ctx context.Context, code string) (wechat.Session, error) {
+	secret, err := a.appSecret()
+	if err != nil {
+		return wechat.Session{}, err
+	}
+	held, done, err := a.hold()
+	if err != nil {
+		return wechat.Session{}, err
+	}
+	defer done()
+	ctx, cancel := context.WithTimeout(ctx, time.Duration(a.Timeout))
+	defer cancel()
+	return held.client.JSCode2Session(ctx, a.appid, secret, code)
+}
+
+// CanLogin returns an error, for an operator, unless the account knows the secret that login takes.
+func (a *Account) CanLogin() error {
+	_, err := a.appSecret()
+	return err
+}
+
+func (a *Account) appSecret() (string, error) {
+	if a.Secret != "" {
+		return a.Secret, nil
+	}
+	if stable, ok := a.tokens.(*StableToken); ok {
+		return stable.Secret, nil
+	}
+	return "", fmt.Errorf("account %s: login takes the secret of the AppID; add `secret <secret>`", a.appid)
+}
+
+// UserTokens returns what signs and verifies this account's user tokens. The error is for an operator.
+func (a *Account) UserTokens() (*usertoken.Keys, error) {
+	if a.keys == nil {
+		return nil, fmt.Errorf("account %s: it has no secret to derive a key from; add `key <secret>`, to sign invocation and session tokens", a.appid)
+	}
+	return a.keys, nil
+}
+
+func (a *Account) report(exchange opendata.Exchange) {
+	if exchange.Err == nil {
+		return
+	}
+	a.logFailure("open data exchange failed", exchange.Err,
+		zap.Int("cloudids", exchange.IDs), zap.Duration("duration", exchange.Duration))
+}
+
+// logFailure writes what an operator needs at three in the morning. The errors of package wechat hold no secrets.
+func (a *Account) logFailure(message string, err error, fields ...zap.Field) {
+	if _, open := errors.AsType[*opendata.OpenError](err); open {
+		return // nothing new: the failures that opened the breaker were logged
+	}
+	if errors.Is(err, context.Canceled) {
+		return // who hung up needs no advice
+	}
+	a.logger.Error(message, append(fields,
+		zap.String("appid", a.appid),
+		zap.String("errcode", wechat.Label(err)),
+		zap.Error(err),
+		zap.String("advice", wechat.Advice(err)))...)
+}

@@ -1,0 +1,97 @@
+// Package account is the Caddy app `cloudid`: the mini programs that this gateway serves, what they need to speak to
+// WeChat, and what of it lives on when a config is reloaded. Handlers ask it; it knows no HTTP request.
+package account
+
+import (
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/caddyserver/caddy/v2"
+
+	"github.com/caddy-cloudid/caddy-cloudid/caddymodule/metrics"
+)
+
+func init() {
+	caddy.RegisterModule(new(App))
+}
+
+// App holds the accounts of a gateway. Several are normal: owners of many mini programs serve them all from one.
+type App struct {
+	// The accounts, by AppID.
+	Accounts map[string]*Account `json:"accounts,omitempty"`
+}
+
+// CaddyModule returns the Caddy module information.
+func (*App) CaddyModule() caddy.ModuleInfo {
+	return caddy.ModuleInfo{ID: "cloudid", New: func() caddy.Module { return new(App) }}
+}
+
+// Provision sets up the accounts. It calls nobody.
+func (a *App) Provision(ctx caddy.Context) error {
+	if err := metrics.Register(ctx.GetMetricsRegistry()); err != nil {
+		return err
+	}
+	for _, appid := range a.appids() {
+		if appid == "" {
+			return errors.New("an account has no AppID")
+		}
+		if a.Accounts[appid] == nil {
+			return fmt.Errorf("account %s: it has no settings; give it a secret", appid)
+		}
+		if err := a.Accounts[appid].provision(ctx, appid); err != nil {
+			return fmt.Errorf("account %s: %w", appid, err)
+		}
+	}
+	return nil
+}
+
+// Start implements caddy.App. There is nothing to start: tokens are fetched when they are needed.
+func (a *App) Start() error { return nil }
+
+// Stop implements caddy.App.
+func (a *App) Stop() error { return nil }
+
+// Cleanup lets go of what the accounts share with other configs.
+func (a *App) Cleanup() error {
+	for _, account := range a.Accounts {
+		if account != nil {
+			account.release()
+		}
+	}
+	return nil
+}
+
+// Account returns the account of an AppID; for "" the only one there is. The error is for an operator.
+func (a *App) Account(appid string) (*Account, error) {
+	if appid != "" {
+		if account, ok := a.Accounts[appid]; ok {
+			return account, nil
+		}
+		return nil, fmt.Errorf("there is no account %s; %s", appid, a.hint())
+	}
+	if len(a.Accounts) == 1 {
+		for _, account := range a.Accounts {
+			return account, nil
+		}
+	}
+	return nil, fmt.Errorf("no account is named, and there is not exactly one; %s", a.hint())
+}
+
+func (a *App) hint() string {
+	if len(a.Accounts) == 0 {
+		return "add one to the global options: cloudid { account <appid> { secret <secret> } }"
+	}
+	return "configured are: " + strings.Join(a.appids(), ", ")
+}
+
+func (a *App) appids() []string { return slices.Sorted(maps.Keys(a.Accounts)) }
+
+// Interface guards
+var (
+	_ caddy.App          = (*App)(nil)
+	_ caddy.Provisioner  = (*App)(nil)
+	_ caddy.CleanerUpper = (*App)(nil)
+)

@@ -1,0 +1,371 @@
+package account
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/caddy-cloudid/caddy-cloudid/caddymodule/sandbox"
+	"github.com/caddy-cloudid/caddy-cloudid/caddymodule/usertoken"
+	"github.com/caddy-cloudid/caddy-cloudid/caddymodule/wechat"
+)
+
+func TestWhichAccountIsMeant(t *testing.T) {
+	account := new(Account)
+	one := &App{Accounts: map[string]*Account{"wx1": account}}
+	two := &App{Accounts: map[string]*Account{"wx1": account, "wx2": new(Account)}}
+	for _, test := range []struct {
+		sentence string
+		app      *App
+		appid    string
+		parts    []string // of the error; nil: the account is found
+	}{
+		{"the one that is named", two, "wx1", nil},
+		{"the only one, where none is named", one, "", nil},
+		{"of several, one has to be named", two, "", []string{"no account is named", "wx1, wx2"}},
+		{"one that is not there is an error that lists those that are", two, "wx3", []string{"wx3", "wx1, wx2"}},
+		{"even where there is only one", one, "wx3", []string{"wx3", "wx1"}},
+		{"without any, the error shows how to add one", new(App), "", []string{"cloudid { account <appid> { secret <secret> } }"}},
+		{"the same where one is named", new(App), "wx1", []string{"wx1", "cloudid { account"}},
+	} {
+		got, err := test.app.Account(test.appid)
+		if test.parts == nil && (err != nil || got != account) {
+			t.Errorf("%s: %v", test.sentence, err)
+		}
+		if test.parts != nil && err == nil {
+			t.Errorf("%s: no error", test.sentence)
+			continue
+		}
+		for _, part := range test.parts {
+			if !strings.Contains(err.Error(), part) {
+				t.Errorf("%s: %q does not say %q", test.sentence, err, part)
+			}
+		}
+	}
+}
+
+// What was learned from WeChat lives on when a config is reloaded: the new config is loaded before the old one goes.
+func TestReloads(t *testing.T) {
+	const client, source, resolver = 1, 2, 4
+	base := `,"secret":"s1"`
+	for _, test := range []struct {
+		sentence string
+		settings string
+		survives int
+		calls    sandbox.Calls // of the second config's first request
+	}{
+		{"an equal config finds everything", base, client | source | resolver, sandbox.Calls{}},
+		{"also written in another way", base + `,"timeout":"3s","retries":2,"cache":{"ttl":"1m","entries":10000}`, client | source | resolver, sandbox.Calls{}},
+		{"keys shape none of it", base + `,"keys":["k"]`, client | source | resolver, sandbox.Calls{}},
+		{"a changed timeout does not cost a token", base + `,"timeout":"4s"`, client | source, sandbox.Calls{GetOpenData: 1, IDs: 1}},
+		{"nor does a changed number of retries", base + `,"retries":3`, client | source, sandbox.Calls{GetOpenData: 1, IDs: 1}},
+		{"nor a changed cache", base + `,"cache":{"ttl":"2m"}`, client | source, sandbox.Calls{GetOpenData: 1, IDs: 1}},
+		{"nor none", base + `,"cache":{"off":true}`, client | source, sandbox.Calls{GetOpenData: 1, IDs: 1}},
+		{"the secret moved to its source is the same", `,"token":{"source":"stable","secret":"s1"}`, client | source | resolver, sandbox.Calls{}},
+		{"a changed secret is asked for a token of its own", `,"secret":"s2"`, client, sandbox.Calls{StableToken: 1, GetOpenData: 1, IDs: 1}},
+	} {
+		t.Run(test.sentence, func(t *testing.T) {
+			fake, url := startSandbox(t)
+			before := load1(t, app1(url, base))
+			if code := before.resolve(t); code != 0 {
+				t.Fatal(code)
+			}
+			fake.Reset()
+			after := load1(t, app1(url, test.settings))
+			survivors := pooled()
+			if (survivors["clients"] == 1) != (test.survives&client != 0) ||
+				(survivors["sources"] == 1) != (test.survives&source != 0) ||
+				(survivors["resolvers"] == 1) != (test.survives&resolver != 0) {
+				t.Errorf("while both are loaded there are %v", survivors)
+			}
+			before.unload()
+			if code := after.resolve(t); code != 0 {
+				t.Error(code)
+			}
+			if got := fake.Calls(); got != test.calls {
+				t.Errorf("calls: %+v, want %+v", got, test.calls)
+			}
+			after.unload()
+			wantNothingPooled(t)
+		})
+	}
+}
+
+func TestAccountsDoNotShareTokens(t *testing.T) {
+	fake, url := startSandbox(t)
+	c := load1(t, fmt.Sprintf(`{"accounts":{"wx1":{"secret":"s","endpoint":%q},"wx2":{"secret":"s","endpoint":%q}}}`, url, url))
+	for appid, account := range c.Accounts {
+		if _, err := account.Resolve(t.Context(), "o1", []string{steps}); err != nil {
+			t.Error(appid, err)
+		}
+	}
+	if n := fake.Calls(); n.StableToken != 2 || n.GetOpenData != 2 {
+		t.Errorf("calls %+v", n)
+	}
+	if n := pooled(); n["clients"] != 1 || n["sources"] != 2 || n["resolvers"] != 2 {
+		t.Errorf("pooled %v", n)
+	}
+	c.unload()
+	wantNothingPooled(t)
+}
+
+func TestReloadsUnderLoad(t *testing.T) {
+	fake, url := startSandbox(t)
+	json := app1(url, `,"secret":"s","cache":{"off":true}`)
+	current := load1(t, json)
+	for range 20 {
+		var wg sync.WaitGroup
+		old := current
+		for range 20 {
+			wg.Go(func() {
+				for range 5 {
+					if code := old.resolve(t); code != 0 {
+						t.Errorf("code %d", code)
+					}
+				}
+			})
+		}
+		current = load1(t, json)
+		old.unload() // while its requests are under way, as Caddy does
+		wg.Wait()
+	}
+	current.unload()
+	if n := fake.Calls().StableToken; n != 1 {
+		t.Errorf("%d tokens fetched", n)
+	}
+	eventually(t, "everything is let go", func() bool { return len(pooled()) == 0 })
+}
+
+// A request may come to ask WeChat only when its config is gone already.
+func TestRequestsOutliveTheirConfig(t *testing.T) {
+	fake, url := startSandbox(t)
+	c := load1(t, app1(url, `,"secret":"s","cache":{"off":true}`))
+	if err := fake.Fault(sandbox.Fault{API: "getopendata", Kind: "latency", Latency: 200 * time.Millisecond}); err != nil {
+		t.Fatal(err)
+	}
+	var early sync.WaitGroup
+	early.Go(func() {
+		if code := c.resolve(t); code != 0 {
+			t.Errorf("code %d for a request under way", code)
+		}
+	})
+	eventually(t, "a call under way", func() bool { return fake.Calls().GetOpenData == 1 })
+	c.unload()
+	early.Wait()
+	eventually(t, "what it held is let go", func() bool { return len(pooled()) == 0 })
+
+	var late sync.WaitGroup
+	for range 20 {
+		late.Go(func() {
+			if code := c.resolve(t); code != 0 {
+				t.Errorf("code %d for a request that came late", code)
+			}
+			if token, err := c.only(t).InvocationToken(usertoken.User{OpenID: "o1"}); err != nil || token == "" {
+				t.Errorf("its invocation token is %q, %v", token, err)
+			}
+		})
+	}
+	late.Wait()
+	eventually(t, "what they held is let go", func() bool { return len(pooled()) == 0 })
+}
+
+// What cannot be loaded is refused in words, never with a secret in them, and leaves nothing behind.
+func TestConfigsThatAreRefused(t *testing.T) {
+	dir := t.TempDir()
+	empty := filepath.Join(dir, "empty")
+	if err := os.WriteFile(empty, []byte("\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	t.Setenv("EMPTY_SECRET", "")
+	for _, test := range []struct{ sentence, settings, part string }{
+		{"no tokens at all", ``, "secret <secret>"},
+		{"an unset variable", `"secret":"{env.UNSET_SECRET}"`, "secret:"},
+		{"an empty variable", `"secret":"{env.EMPTY_SECRET}"`, "secret:"},
+		{"a file that is not there", `"secret":"{file.` + dir + `/none}"`, "secret:"},
+		{"a file that is empty", `"secret":"{file.` + empty + `}"`, "secret:"},
+		{"a directory in the place of a file", `"secret":"{file.` + dir + `}"`, "secret:"},
+		{"a placeholder that nobody knows", `"secret":"KEEP-{unknown}"`, "secret:"},
+		{"one part of a secret that is missing", `"secret":"KEEP-{env.UNSET_SECRET}"`, "secret:"},
+		{"a stable token without a secret", `"token":{"source":"stable"}`, "token stable:"},
+		{"one whose secret is missing", `"token":{"source":"stable","secret":"KEEP-{env.UNSET_SECRET}"}`, "token stable:"},
+		{"a static token that is empty", `"token":{"source":"static","token":""}`, "token static:"},
+		{"one whose file is missing", `"token":{"source":"static","token":"{file.` + dir + `/none}"}`, "token static:"},
+		{"a service without a URL", `"token":{"source":"service"}`, "token service:"},
+		{"a service whose URL is none", `"token":{"source":"service","url":"KEEP-no-url"}`, "token service: its URL must be"},
+		{"a service that is not spoken to by HTTP", `"token":{"source":"service","url":"ftp://KEEP@host/"}`, "token service: its URL must be"},
+		{"a service whose URL misses a part", `"token":{"source":"service","url":"http://h/?k=KEEP{env.UNSET_SECRET}"}`, "token service:"},
+		{"a source that nobody knows", `"token":{"source":"unknown","secret":"KEEP"}`, "cloudid.tokens.unknown"},
+		{"tokens without a source", `"token":{"secret":"KEEP"}`, "source"},
+		{"tokens whose source is no text", `"token":{"source":7,"secret":"KEEP"}`, "source"},
+		{"tokens whose source is empty", `"token":{"source":"","secret":"KEEP"}`, "source"},
+		{"tokens that are null", `"token":null`, "token"},
+		{"a setting that a source does not have", `"token":{"source":"stable","sekret":"KEEP"}`, "sekret"},
+		{"a key that is empty", `"secret":"s","keys":[""]`, "key:"},
+		{"a second key that is missing", `"secret":"s","keys":["KEEP","{env.UNSET_SECRET}"]`, "key:"},
+		{"an endpoint that is none", `"secret":"KEEP","endpoint":"api.weixin.qq.com"`, "endpoint: it must be a URL"},
+		{"an endpoint with a query", `"secret":"KEEP","endpoint":"https://api.weixin.qq.com?x"`, "endpoint: it must have no query"},
+		{"an endpoint that is missing", `"secret":"KEEP","endpoint":"{env.UNSET_SECRET}"`, "endpoint:"},
+		{"a timeout below 0", `"secret":"KEEP","timeout":"-1s"`, "timeout:"},
+		{"retries below 0", `"secret":"KEEP","retries":-1`, "retries:"},
+		{"retries without end", `"secret":"KEEP","retries":1000`, "retries:"},
+		{"a cache below 0", `"secret":"KEEP","cache":{"entries":-1}`, "cache:"},
+		{"a time of caching below 0", `"secret":"KEEP","cache":{"ttl":"-1s"}`, "cache:"},
+		{"a setting that nobody knows", `"secret":"KEEP","sekret":"x"`, "sekret"},
+	} {
+		// Behind a good account, so that there is something to let go of.
+		json := `{"accounts":{"wx1":{"secret":"s"},"wx2":{` + test.settings + `}}}`
+		c, err := tryLoad(t, json)
+		if err == nil {
+			t.Errorf("%s: it was loaded", test.sentence)
+			c.unload()
+			continue
+		}
+		if text := err.Error(); !strings.Contains(text, test.part) || test.part != "sekret" && !strings.Contains(text, "wx2") {
+			t.Errorf("%s: the error is %q, without %q", test.sentence, text, test.part)
+		}
+		silent(t, err.Error(), "KEEP")
+		wantNothingPooled(t)
+	}
+	for _, json := range []string{`{"accounts":{"wx1":null}}`, `{"accounts":{"":{"secret":"s"}}}`} {
+		if _, err := tryLoad(t, json); err == nil {
+			t.Errorf("%s: it was loaded", json)
+		}
+		wantNothingPooled(t)
+	}
+}
+
+func TestSecretsFromElsewhere(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "secret")
+	if err := os.WriteFile(file, []byte("from-a-file\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	t.Setenv("WECHAT_SECRET", "from-a-variable")
+	for written, want := range map[string]string{
+		"as-it-is":                      "as-it-is",
+		"{env.WECHAT_SECRET}":           "from-a-variable",
+		"{file." + file + "}":           "from-a-file",
+		"a-{env.WECHAT_SECRET}-b":       "a-from-a-variable-b",
+		`\{env.WECHAT_SECRET\}`:         "{env.WECHAT_SECRET}",
+		"no{placeholder":                "no{placeholder",
+		"{file." + file + "}{env.HOME}": "from-a-file" + os.Getenv("HOME"),
+	} {
+		fake, url := startSandbox(t)
+		fake.SetSecret(appid, want)
+		c := load1(t, app1(url, fmt.Sprintf(`,"secret":%q`, written)))
+		if code := c.resolve(t); code != 0 {
+			t.Errorf("%s: code %d", written, code)
+		}
+		c.unload()
+	}
+}
+
+func TestKeys(t *testing.T) {
+	user := usertoken.User{OpenID: "o1"}
+	keysOf := func(settings string) (*usertoken.Keys, error) {
+		t.Helper()
+		c := load1(t, app1("http://127.0.0.1:1", settings))
+		defer c.unload()
+		return c.only(t).UserTokens()
+	}
+	token := func(settings string) string {
+		t.Helper()
+		keys, err := keysOf(settings)
+		if err != nil {
+			t.Fatal(err)
+		}
+		signed, err := keys.Sign(usertoken.Session, user, time.Minute)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return signed
+	}
+	verifies := func(settings, signed string) bool {
+		t.Helper()
+		keys, err := keysOf(settings)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, err = keys.Verify(usertoken.Session, signed)
+		return err == nil
+	}
+	for _, test := range []struct {
+		sentence, signs, verifies string
+		want                      bool
+	}{
+		{"nodes with one secret accept each other's tokens", `,"secret":"s"`, `,"secret":"s"`, true},
+		{"wherever the secret stands", `,"secret":"s"`, `,"token":{"source":"stable","secret":"s"}`, true},
+		{"nodes with different secrets do not", `,"secret":"s"`, `,"secret":"t"`, false},
+		{"a key takes the secret's place", `,"secret":"s","keys":["k"]`, `,"token":{"source":"none"},"keys":["k"]`, true},
+		{"and nothing but it counts then", `,"secret":"s"`, `,"secret":"s","keys":["k"]`, false},
+		{"all keys verify", `,"secret":"s","keys":["old"]`, `,"secret":"s","keys":["new","old"]`, true},
+		{"the first signs", `,"secret":"s","keys":["new","old"]`, `,"secret":"s","keys":["old"]`, false},
+	} {
+		if got := verifies(test.verifies, token(test.signs)); got != test.want {
+			t.Errorf("%s: %t, want %t", test.sentence, got, test.want)
+		}
+	}
+	for _, settings := range []string{`,"token":{"source":"none"}`, `,"token":{"source":"static","token":"t"}`} {
+		if _, err := keysOf(settings); err == nil || !strings.Contains(err.Error(), "key <secret>") {
+			t.Errorf("%s: there is nothing to sign with, but the error is %v", settings, err)
+		}
+	}
+}
+
+func TestLogin(t *testing.T) {
+	fake, url := startSandbox(t)
+	fake.SetSecret(appid, "the-secret")
+	for settings, can := range map[string]bool{
+		`,"secret":"the-secret"`:                                true,
+		`,"token":{"source":"stable","secret":"the-secret"}`:    true,
+		`,"token":{"source":"none"},"secret":"the-secret"`:      true,
+		`,"token":{"source":"none"}`:                            false,
+		`,"token":{"source":"static","token":"t"},"keys":["k"]`: false,
+	} {
+		c := load1(t, app1(url, settings))
+		code, err := fake.MintCode(sandbox.Login{OpenID: "o1", UnionID: "u1"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		session, err := c.only(t).Login(t.Context(), code)
+		if (err == nil) != can || (c.only(t).CanLogin() == nil) != can || can && session.OpenID != "o1" {
+			t.Errorf("%s: %q, %v", settings, session.OpenID, err)
+		}
+		c.unload()
+	}
+	wantNothingPooled(t)
+}
+
+func TestVoIPSign(t *testing.T) {
+	fake, url := startSandbox(t)
+	c := load1(t, app1(url, `,"secret":"s"`))
+	defer c.unload()
+	logs := observed(c.only(t))
+	sign := wechat.VoIPSignRequest{GroupID: "g", Nonce: "n", Timestamp: 1557056066}
+	if got, err := c.only(t).VoIPSign(t.Context(), "o1", sign); err != nil || len(got) != 64 {
+		t.Errorf("got %q, %v", got, err)
+	}
+	ctx, hangUp := context.WithCancel(t.Context())
+	hangUp()
+	if _, err := c.only(t).VoIPSign(ctx, "o1", sign); err == nil || logs.Len() != 0 {
+		t.Errorf("who hung up needs no advice: %v, %d lines in the log", err, logs.Len())
+	}
+	if err := fake.Fault(sandbox.Fault{API: "getvoipsign", Kind: "errcode", Code: 48001, Times: 5}); err != nil {
+		t.Fatal(err)
+	}
+	for range 10 {
+		if _, err := c.only(t).VoIPSign(t.Context(), "o1", sign); wechat.Code(err) != 48001 {
+			t.Errorf("got %v", err)
+		}
+	}
+	if fake.Calls().GetVoIPSign != 6 || logs.Len() != 5 {
+		t.Errorf("%d calls, %d lines in the log", fake.Calls().GetVoIPSign, logs.Len())
+	}
+	if code := c.resolve(t); code != 0 {
+		t.Error("one API's breaker is no other's: ", code)
+	}
+}

@@ -1,0 +1,195 @@
+package account
+
+import (
+	"encoding/json"
+	"strings"
+	"testing"
+
+	"github.com/caddyserver/caddy/v2/caddyconfig"
+)
+
+// adapt returns the app's JSON as Caddy's adapter makes it of a Caddyfile's global options.
+func adapt(t *testing.T, options string) (string, error) {
+	t.Helper()
+	adapted, _, err := caddyconfig.GetAdapter("caddyfile").Adapt([]byte("{\n"+options+"\n}\n"), map[string]any{"filename": "Caddyfile"})
+	if err != nil {
+		return "", err
+	}
+	var config struct {
+		Apps map[string]json.RawMessage `json:"apps"`
+	}
+	if err := json.Unmarshal(adapted, &config); err != nil {
+		t.Fatal(err)
+	}
+	return string(config.Apps["cloudid"]), nil
+}
+
+func TestCaddyfile(t *testing.T) {
+	for _, test := range []struct{ sentence, account, want string }{
+		{"a secret is enough", `secret s`, `{"secret":"s"}`},
+		{"placeholders are left for later", `secret {env.S}`, `{"secret":"{env.S}"}`},
+		{"quotes are the Caddyfile's", `secret "a b"`, `{"secret":"a b"}`},
+		{"token stable", `token stable s`, `{"token":{"secret":"s","source":"stable"}}`},
+		{"token static", `token static {file./run/secrets/token}`, `{"token":{"source":"static","token":"{file./run/secrets/token}"}}`},
+		{"token service", `token service https://t.example/token?a=b`, `{"token":{"source":"service","url":"https://t.example/token?a=b"}}`},
+		{"token none", `token none`, `{"token":{"source":"none"}}`},
+		{"endpoint", `endpoint http://127.0.0.1:8090`, `{"endpoint":"http://127.0.0.1:8090"}`},
+		{"timeout", `timeout 1m30s`, `{"timeout":90000000000}`},
+		{"timeout in days", `timeout 1d`, `{"timeout":86400000000000}`},
+		{"retries", `retries 5`, `{"retries":5}`},
+		{"retries 0 is not the default", `retries 0`, `{"retries":0}`},
+		{"cache", `cache 30s`, `{"cache":{"ttl":30000000000}}`},
+		{"cache with entries", `cache 30s 500`, `{"cache":{"ttl":30000000000,"entries":500}}`},
+		{"cache off", `cache off`, `{"cache":{"off":true}}`},
+		{"key", `key k`, `{"keys":["k"]}`},
+		{"keys", `key {env.NEW} {env.OLD}`, `{"keys":["{env.NEW}","{env.OLD}"]}`},
+		{
+			"all of it", "token stable s\nsecret s\nendpoint http://h\ntimeout 3s\nretries 2\ncache 1m 10000\nkey k",
+			`{"secret":"s","token":{"secret":"s","source":"stable"},"endpoint":"http://h","timeout":3000000000,"retries":2,"cache":{"ttl":60000000000,"entries":10000},"keys":["k"]}`,
+		},
+	} {
+		got, err := adapt(t, "cloudid {\naccount wx1 {\n"+test.account+"\n}\n}")
+		if want := `{"accounts":{"wx1":` + test.want + `}}`; err != nil || got != want {
+			t.Errorf("%s: got %s, %v, want %s", test.sentence, got, err, want)
+		}
+	}
+}
+
+func TestSeveralAccounts(t *testing.T) {
+	const want = `{"accounts":{"wx1":{"secret":"a"},"wx2":{"secret":"b"}}}`
+	for sentence, options := range map[string]string{
+		"in one block":    "cloudid {\naccount wx2 {\nsecret b\n}\naccount wx1 {\nsecret a\n}\n}",
+		"in two blocks":   "cloudid {\naccount wx1 {\nsecret a\n}\n}\ncloudid {\naccount wx2 {\nsecret b\n}\n}",
+		"with a comment":  "cloudid { # mini programs\naccount wx1 {\nsecret a\n}\n# the other\naccount wx2 {\nsecret b\n}\n}",
+		"between options": "http_port 80\ncloudid {\naccount wx1 {\nsecret a\n}\n}\nhttps_port 443\ncloudid {\naccount wx2 {\nsecret b\n}\n}",
+	} {
+		if got, err := adapt(t, options); err != nil || got != want {
+			t.Errorf("%s: got %s, %v", sentence, got, err)
+		}
+	}
+	if got, err := adapt(t, "cloudid {\naccount wx1\n}"); err != nil || got != `{"accounts":{"wx1":{}}}` {
+		t.Errorf("an account without a block is refused later, in words of its own: %s, %v", got, err)
+	}
+}
+
+func TestNothingLikeASecretIsRepeated(t *testing.T) {
+	for _, secret := range []string{
+		"0123456789abcdef0123456789abcdef", "abcdefabcdefabcdefabcdefabcdefab", "88_abcdefgh", "p4ssw0rd", "Secret", "geheim-geheim",
+	} {
+		for _, line := range []string{"token %", "token % x", "token stable % x", "token static % %", "token service % x", "token none %", "secret % %", "secret a %"} {
+			_, err := adapt(t, "cloudid {\naccount wx1 {\n"+strings.ReplaceAll(line, "%", secret)+"\n}\n}")
+			if err == nil {
+				t.Errorf("%s: no error", line)
+				continue
+			}
+			silent(t, err.Error(), secret)
+		}
+	}
+}
+
+// KEEP stands in these Caddyfiles where a secret may stand, and may not be seen in an error.
+func TestCaddyfileErrors(t *testing.T) {
+	for _, test := range []struct {
+		sentence, account string
+		parts             []string // of the error: the word, and what to write instead
+	}{
+		{"an unknown option", `sekret KEEP`, []string{`unknown option "sekret"`, "secret, token, endpoint, timeout, retries, cache, key"}},
+		{"an option twice", "retries 1\nretries 2", []string{"retries is given twice"}},
+		{"a secret twice", "secret KEEP\nsecret KEEP", []string{"secret is given twice"}},
+		{"tokens twice", "token none\ntoken stable KEEP", []string{"token is given twice"}},
+		{"keys in two lines", "key KEEP1\nkey KEEP2", []string{"key is given twice"}},
+		{"no secret", `secret`, []string{"secret <secret>"}},
+		{"two secrets", `secret KEEP1 KEEP2`, []string{"secret <secret>"}},
+		{"an empty secret", `secret ""`, []string{"empty", "secret <secret>"}},
+		{"a secret in a block", "secret {\nKEEP\n}", []string{"secret <secret>"}},
+		{"a token without a source", `token`, []string{"token stable|static|service|none"}},
+		{"an unknown source", `token dynamic KEEP`, []string{`"dynamic"`, "stable, static, service, none"}},
+		{"a token in the place of the source", `token 88_KEEP-KEEP`, []string{"stable, static, service, none"}},
+		{"a secret in the place of the source", `token 0123456789abcdefKEEP0123456789ab`, []string{"stable, static, service, none"}},
+		{"token stable without a secret", `token stable`, []string{"token stable takes exactly one argument"}},
+		{"token stable with an empty one", `token stable ""`, []string{"token stable takes exactly one argument"}},
+		{"token stable with two", `token stable KEEP1 KEEP2`, []string{"token stable takes exactly one argument"}},
+		{"token static without a token", `token static`, []string{"token static takes exactly one argument"}},
+		{"token static with two", `token static KEEP1 KEEP2`, []string{"token static takes exactly one argument"}},
+		{"token service without a URL", `token service`, []string{"token service takes exactly one argument"}},
+		{"token service with two", `token service http://KEEP http://KEEP`, []string{"token service takes exactly one argument"}},
+		{"token none with something", `token none KEEP`, []string{"token none takes no argument"}},
+		{"a block behind a source", "token stable KEEP {\nKEEP\n}", []string{"token stable takes no block"}},
+		{"a block behind none", "token none {\nKEEP\n}", []string{"token none takes no block"}},
+		{"a secret in a source's block", "token stable {\nsecret KEEP\n}", []string{"token stable takes exactly one argument"}},
+		{"a block behind any other option", "retries 1 {\nKEEP\n}", []string{`unknown option "{"`}},
+		{"no endpoint", `endpoint`, []string{"endpoint <url>"}},
+		{"two endpoints", `endpoint http://a http://b`, []string{"endpoint <url>"}},
+		{"no timeout", `timeout`, []string{"timeout <duration>"}},
+		{"a timeout that is none", `timeout soon`, []string{`"soon"`, "timeout <duration>"}},
+		{"a timeout without a unit", `timeout 3`, []string{`"3"`, "such as 3s"}},
+		{"a timeout of 0", `timeout 0s`, []string{`"0s"`, "above 0"}},
+		{"a timeout below 0", `timeout -1s`, []string{`"-1s"`, "above 0"}},
+		{"no number of retries", `retries`, []string{"retries <n>"}},
+		{"retries that are none", `retries many`, []string{`"many"`, "retries <n>"}},
+		{"retries below 0", `retries -1`, []string{`"-1"`, "retries <n>"}},
+		{"half a retry", `retries 1.5`, []string{`"1.5"`, "retries <n>"}},
+		{"two numbers of retries", `retries 1 2`, []string{"retries <n>"}},
+		{"no time of caching", `cache`, []string{"cache <ttl> [<entries>]|off"}},
+		{"a time of caching that is none", `cache long`, []string{`"long"`, "cache 1m 10000", "cache off"}},
+		{"a time of caching of 0", `cache 0s`, []string{`"0s"`, "cache off"}},
+		{"no number of entries", `cache 1m many`, []string{`"many"`, "cache 1m 10000"}},
+		{"entries of 0", `cache 1m 0`, []string{`"0"`, "cache 1m 10000"}},
+		{"too much of a cache", `cache 1m 10 20`, []string{"cache <ttl> [<entries>]|off"}},
+		{"off and more", `cache off 10`, []string{`"off"`, "cache off"}},
+		{"no key", `key`, []string{"key <secret>..."}},
+	} {
+		wantError(t, test.sentence, "cloudid {\naccount wx1 {\n"+test.account+"\n}\n}", test.parts)
+	}
+	for _, test := range []struct {
+		sentence, options string
+		parts             []string
+	}{
+		{"an argument", "cloudid wx1", []string{"account <appid>"}},
+		{"something else than accounts", "cloudid {\nsecret KEEP\n}", []string{`unknown option "secret"`, "account"}},
+		{"an account without an AppID", "cloudid {\naccount {\nsecret KEEP\n}\n}", []string{"account <appid>"}},
+		{"an account with two", "cloudid {\naccount wx1 KEEP {\n}\n}", []string{"account <appid>"}},
+		{"an account whose AppID is empty", "cloudid {\naccount \"\" {\nsecret KEEP\n}\n}", []string{"account <appid>"}},
+		{"an account twice", "cloudid {\naccount wx1 {\nsecret KEEP\n}\naccount wx1 {\nsecret KEEP\n}\n}", []string{"account wx1 is given twice"}},
+		{"an account in two blocks", "cloudid {\naccount wx1 {\nsecret KEEP\n}\n}\ncloudid {\naccount wx1 {\nsecret KEEP\n}\n}", []string{"account wx1 is given twice"}},
+	} {
+		wantError(t, test.sentence, test.options, test.parts)
+	}
+}
+
+func wantError(t *testing.T, sentence, options string, parts []string) {
+	t.Helper()
+	got, err := adapt(t, options)
+	if err != nil {
+		silent(t, err.Error(), "KEEP")
+		for _, part := range append(parts, "Caddyfile:") {
+			if !strings.Contains(err.Error(), part) {
+				t.Errorf("%s: the error is %q, without %q", sentence, err, part)
+			}
+		}
+		return
+	}
+	t.Errorf("%s: it became %s", sentence, got)
+}
+
+// What the adapter makes is what the app takes.
+func TestCaddyfilesCanBeLoaded(t *testing.T) {
+	t.Setenv("WECHAT_SECRET", "s")
+	for _, account := range []string{
+		"secret {env.WECHAT_SECRET}", "token stable {env.WECHAT_SECRET}", "token static t", "token none\nkey k",
+		"token service http://127.0.0.1:1/token\nsecret s", "secret s\nendpoint http://127.0.0.1:1\ntimeout 1s\nretries 0\ncache off\nkey a b",
+	} {
+		json, err := adapt(t, "cloudid {\naccount wx1 {\n"+account+"\n}\n}")
+		if err != nil {
+			t.Errorf("%s: %v", account, err)
+			continue
+		}
+		c, err := tryLoad(t, json)
+		if err != nil {
+			t.Errorf("%s: %v", account, err)
+			continue
+		}
+		c.unload()
+	}
+	wantNothingPooled(t)
+}

@@ -1,0 +1,58 @@
+package account
+
+import (
+	"time"
+
+	"github.com/maypok86/otter/v2"
+
+	"github.com/caddy-cloudid/caddy-cloudid/caddymodule/usertoken"
+)
+
+const (
+	// InvocationTTL is how long a function may act for the user who called it.
+	InvocationTTL = 15 * time.Minute
+
+	// invocationReuse is for how long a user's invocation token is given out again. Signing one costs more than all else that
+	// the gateway does for a call without CloudIDs.
+	invocationReuse = time.Minute
+
+	// invocationEntries bounds the tokens that are kept for that.
+	invocationEntries = 10000
+)
+
+// invocationTokens signs the tokens that functions are given.
+type invocationTokens struct {
+	keys   *usertoken.Keys
+	recent *otter.Cache[usertoken.User, string]
+}
+
+func newInvocationTokens(keys *usertoken.Keys) (*invocationTokens, error) {
+	recent, err := otter.New(&otter.Options[usertoken.User, string]{
+		MaximumSize:      invocationEntries,
+		ExpiryCalculator: otter.ExpiryCreating[usertoken.User, string](invocationReuse),
+	})
+	if err != nil {
+		return nil, err
+	}
+	return &invocationTokens{keys, recent}, nil
+}
+
+func (t *invocationTokens) of(user usertoken.User) (string, error) {
+	if token, ok := t.recent.GetIfPresent(user); ok {
+		return token, nil
+	}
+	token, err := t.keys.Sign(usertoken.Invocation, user, InvocationTTL)
+	if err == nil {
+		t.recent.Set(user, token)
+	}
+	return token, err
+}
+
+// InvocationToken returns a token with which a function may ask the gateway in a user's name, for InvocationTTL or a little
+// less; "" where the account has no key to sign with.
+func (a *Account) InvocationToken(user usertoken.User) (string, error) {
+	if a.invocations == nil {
+		return "", nil
+	}
+	return a.invocations.of(user)
+}

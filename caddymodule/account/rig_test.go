@@ -1,0 +1,180 @@
+package account
+
+import (
+	"net/http"
+	"net/http/httptest"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/caddyserver/caddy/v2"
+	"github.com/prometheus/client_golang/prometheus"
+	"go.uber.org/zap"
+	"go.uber.org/zap/zaptest/observer"
+
+	"github.com/caddy-cloudid/caddy-cloudid/caddymodule/metrics"
+	"github.com/caddy-cloudid/caddy-cloudid/caddymodule/sandbox"
+)
+
+const (
+	appid = "wx3d289323f5900f8e"
+	steps = "27_Ih-9vxDaOhIbh48Bdpk90DUkUoNMAPaNtg7OSGM-P2wPEk1NbspjKGoql_g" // always valid in the sandbox
+)
+
+// config is one config of Caddy, of which there is only our app.
+type config struct {
+	*App
+	unload func()
+}
+
+// emptyCaddy is a config without apps, in which others are provisioned.
+var emptyCaddy = sync.OnceValues(func() (caddy.Context, error) {
+	off := false
+	return caddy.ProvisionContext(&caddy.Config{
+		Admin: &caddy.AdminConfig{Disabled: true, Config: &caddy.ConfigSettings{Persist: &off}},
+	})
+})
+
+// tryLoad provisions the app as Caddy does; unload cleans it up, as a reload or stop does.
+func tryLoad(t *testing.T, json string) (config, error) {
+	t.Helper()
+	base, err := emptyCaddy()
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := caddy.NewContext(base)
+	module, err := ctx.LoadModuleByID("cloudid", []byte(json))
+	if err != nil {
+		cancel()
+		return config{}, err
+	}
+	app := module.(*App)
+	for _, account := range app.Accounts {
+		account.logger = zap.NewNop()
+	}
+	return config{app, cancel}, nil
+}
+
+func load1(t *testing.T, json string) config {
+	t.Helper()
+	c, err := tryLoad(t, json)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return c
+}
+
+// only returns the account of a config that has one.
+func (c config) only(t *testing.T) *Account {
+	t.Helper()
+	account, err := c.Account("")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return account
+}
+
+// resolve exchanges the documented CloudID and returns the code of the answer.
+func (c config) resolve(t *testing.T) int {
+	t.Helper()
+	result, err := c.only(t).Resolve(t.Context(), "o1", []string{steps})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return result.Answers[0].Code
+}
+
+// observed makes an account log to where a test can read it.
+func observed(account *Account) *observer.ObservedLogs {
+	core, logs := observer.New(zap.DebugLevel)
+	account.logger = zap.New(core)
+	return logs
+}
+
+// startSandbox returns a sandbox and its URL.
+func startSandbox(t *testing.T) (*sandbox.Server, string) {
+	t.Helper()
+	fake := sandbox.New()
+	return fake, start(t, fake)
+}
+
+func start(t *testing.T, handler http.Handler) string {
+	t.Helper()
+	server := httptest.NewServer(handler)
+	t.Cleanup(func() {
+		server.CloseClientConnections()
+		server.Close()
+	})
+	return server.URL
+}
+
+// pooled returns how many values live in the pools.
+func pooled() map[string]int {
+	counts := map[string]int{}
+	for name, pool := range map[string]*caddy.UsagePool{"clients": clients, "sources": sources, "resolvers": resolvers} {
+		pool.Range(func(any, any) bool {
+			counts[name]++
+			return true
+		})
+	}
+	return counts
+}
+
+// wantNothingPooled fails a test that leaves anything in the pools.
+func wantNothingPooled(t *testing.T) {
+	t.Helper()
+	if left := pooled(); len(left) > 0 {
+		t.Errorf("left in the pools: %v", left)
+	}
+}
+
+// metric returns the value of a counter whose label values are all among these.
+func metric(t *testing.T, name string, labels ...string) float64 {
+	t.Helper()
+	registry := prometheus.NewRegistry()
+	if err := metrics.Register(registry); err != nil {
+		t.Fatal(err)
+	}
+	families, err := registry.Gather()
+	if err != nil {
+		t.Fatal(err)
+	}
+	sum := 0.0
+	for _, family := range families {
+		if family.GetName() != "caddy_cloudid_"+name {
+			continue
+		}
+		for _, m := range family.GetMetric() {
+			matches := true
+			for _, label := range m.GetLabel() {
+				matches = matches && slices.Contains(labels, label.GetValue())
+			}
+			if matches {
+				sum += m.GetCounter().GetValue()
+			}
+		}
+	}
+	return sum
+}
+
+// silent reports a text that holds any of what must be kept.
+func silent(t *testing.T, text string, kept ...string) {
+	t.Helper()
+	for _, secret := range kept {
+		if strings.Contains(text, secret) {
+			t.Errorf("%q says %q", text, secret)
+		}
+	}
+}
+
+// eventually polls until done, and fails the test when that takes too long.
+func eventually(t *testing.T, what string, done func() bool) {
+	t.Helper()
+	for deadline := time.Now().Add(10 * time.Second); !done(); time.Sleep(time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatalf("waited in vain: %s", what)
+		}
+	}
+}

@@ -1,0 +1,243 @@
+package account
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+
+	"github.com/caddyserver/caddy/v2"
+	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
+
+	"github.com/caddy-cloudid/caddy-cloudid/caddymodule/opendata"
+	"github.com/caddy-cloudid/caddy-cloudid/caddymodule/wechat"
+)
+
+func init() {
+	caddy.RegisterModule(new(StableToken))
+	caddy.RegisterModule(new(StaticToken))
+	caddy.RegisterModule(new(ServiceToken))
+	caddy.RegisterModule(new(NoToken))
+}
+
+// TokenModule is what a guest module in the namespace cloudid.tokens implements: where an account's access tokens come
+// from. In a Caddyfile it is named by the word behind `token`, and reads the rest as a caddyfile.Unmarshaler.
+type TokenModule interface {
+	caddy.Module
+
+	// Key returns all of the module's configuration that shapes its source, secrets included. It is only hashed: sources
+	// with equal keys are one, which survives config reloads.
+	Key() string
+
+	// Open returns the source of tokens for the account appid, which calls WeChat by client. If it is an io.Closer, it is
+	// closed when no config uses it any more. Open must not call anybody.
+	Open(appid string, client *wechat.Client) opendata.TokenSource
+}
+
+// StableToken fetches the account's access token from WeChat's stable_token API, in normal mode, in which every node is
+// given the same token. It is fetched when first needed and renewed before its end, in the background.
+type StableToken struct {
+	// The secret of the AppID. Placeholders such as {env.WECHAT_SECRET} and {file./run/secrets/wechat} are replaced when
+	// the config is loaded.
+	Secret string `json:"secret,omitempty"`
+}
+
+// CaddyModule returns the Caddy module information.
+func (*StableToken) CaddyModule() caddy.ModuleInfo {
+	return caddy.ModuleInfo{ID: "cloudid.tokens.stable", New: func() caddy.Module { return new(StableToken) }}
+}
+
+// Provision resolves the secret.
+func (s *StableToken) Provision(caddy.Context) (err error) {
+	s.Secret, err = resolveSecret("token stable", s.Secret)
+	return err
+}
+
+// UnmarshalCaddyfile reads `stable <secret>`.
+func (s *StableToken) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
+	return oneArgument(d, &s.Secret)
+}
+
+// Key implements TokenModule.
+func (s *StableToken) Key() string { return s.Secret }
+
+// Open implements TokenModule.
+func (s *StableToken) Open(appid string, client *wechat.Client) opendata.TokenSource {
+	secret := s.Secret
+	return newKeeper(appid, func(ctx context.Context) (wechat.Token, error) {
+		return client.StableToken(ctx, appid, secret)
+	})
+}
+
+// ServiceToken fetches the account's access token from a service that the team runs, which answers GET with
+// {"access_token":"…","expires_in":seconds}. It is fetched when first needed and renewed before its end.
+type ServiceToken struct {
+	// The service's URL. Placeholders are replaced when the config is loaded.
+	URL string `json:"url,omitempty"`
+}
+
+// CaddyModule returns the Caddy module information.
+func (*ServiceToken) CaddyModule() caddy.ModuleInfo {
+	return caddy.ModuleInfo{ID: "cloudid.tokens.service", New: func() caddy.Module { return new(ServiceToken) }}
+}
+
+// Provision resolves the URL.
+func (s *ServiceToken) Provision(caddy.Context) (err error) {
+	if s.URL, err = resolveSecret("token service", s.URL); err != nil {
+		return err
+	}
+	if err := wechat.CheckURL(s.URL); err != nil {
+		return fmt.Errorf("token service: its URL %w", err)
+	}
+	return nil
+}
+
+// UnmarshalCaddyfile reads `service <url>`.
+func (s *ServiceToken) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
+	return oneArgument(d, &s.URL)
+}
+
+// Key implements TokenModule.
+func (s *ServiceToken) Key() string { return s.URL }
+
+// Open implements TokenModule.
+func (s *ServiceToken) Open(appid string, client *wechat.Client) opendata.TokenSource {
+	url := s.URL
+	return newKeeper(appid, func(ctx context.Context) (wechat.Token, error) {
+		return client.ServiceToken(ctx, url)
+	})
+}
+
+// StaticToken is a fixed access token. One that comes from a file, as in {file./run/secrets/token}, is read again when
+// WeChat refuses it.
+type StaticToken struct {
+	// The access token, usually a placeholder.
+	Token string `json:"token,omitempty"`
+
+	resolved string
+}
+
+// CaddyModule returns the Caddy module information.
+func (*StaticToken) CaddyModule() caddy.ModuleInfo {
+	return caddy.ModuleInfo{ID: "cloudid.tokens.static", New: func() caddy.Module { return new(StaticToken) }}
+}
+
+// Provision resolves the token.
+func (s *StaticToken) Provision(caddy.Context) (err error) {
+	s.resolved, err = resolveSecret("token static", s.Token)
+	return err
+}
+
+// UnmarshalCaddyfile reads `static <token>`.
+func (s *StaticToken) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
+	return oneArgument(d, &s.Token)
+}
+
+// Key implements TokenModule.
+func (s *StaticToken) Key() string { return s.Token + "\x00" + s.resolved }
+
+// Open implements TokenModule.
+func (s *StaticToken) Open(string, *wechat.Client) opendata.TokenSource {
+	return &staticSource{written: s.Token, token: s.resolved}
+}
+
+type staticSource struct {
+	written string // as in the config
+
+	mu    sync.Mutex
+	token string
+}
+
+func (s *staticSource) Token(context.Context) (string, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.token, nil
+}
+
+// Refused reads the token's file again. What cannot be read now leaves the old token in place: WeChat's refusal of it says
+// more than we could.
+func (s *staticSource) Refused(token string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if token != s.token {
+		return
+	}
+	if fresh, err := resolveSecret("token static", s.written); err == nil {
+		s.token = fresh
+	}
+}
+
+// NoToken sends no access token: WeChat Cloud Run's open-interface service adds it.
+type NoToken struct{}
+
+// CaddyModule returns the Caddy module information.
+func (*NoToken) CaddyModule() caddy.ModuleInfo {
+	return caddy.ModuleInfo{ID: "cloudid.tokens.none", New: func() caddy.Module { return new(NoToken) }}
+}
+
+// UnmarshalCaddyfile reads `none`.
+func (*NoToken) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
+	d.Next() // the module's name
+	if d.NextArg() {
+		return d.Errf("token none takes no argument")
+	}
+	return noBlock(d, "none")
+}
+
+// Key implements TokenModule.
+func (*NoToken) Key() string { return "" }
+
+// Open implements TokenModule.
+func (*NoToken) Open(string, *wechat.Client) opendata.TokenSource { return noSource{} }
+
+type noSource struct{}
+
+func (noSource) Token(context.Context) (string, error) { return "", nil }
+func (noSource) Refused(string)                        {}
+
+// resolveSecret replaces the placeholders in a secret. The error names the setting and never the value.
+func resolveSecret(setting, written string) (string, error) {
+	if written == "" {
+		return "", fmt.Errorf("%s: the value is empty; give it, or a placeholder such as {env.WECHAT_SECRET}", setting)
+	}
+	value, err := caddy.NewReplacer().ReplaceOrErr(written, true, true)
+	if err != nil {
+		return "", fmt.Errorf("%s: %w", setting, errPlaceholder)
+	}
+	if value == "" {
+		return "", fmt.Errorf("%s: the value is empty", setting)
+	}
+	return value, nil
+}
+
+var errPlaceholder = errors.New("a placeholder in it is unknown or empty; check that the environment variable is set, or that the file is there, readable and not empty")
+
+// oneArgument reads `<name> <argument>`. Its error does not repeat the argument, which may be a secret.
+func oneArgument(d *caddyfile.Dispenser, to *string) error {
+	d.Next() // the module's name
+	name := d.Val()
+	if !d.AllArgs(to) || *to == "" {
+		return d.Errf("token %s takes exactly one argument", name)
+	}
+	return noBlock(d, name)
+}
+
+// noBlock refuses a block that would else be passed over.
+func noBlock(d *caddyfile.Dispenser, name string) error {
+	if d.NextBlock(0) {
+		return d.Errf("token %s takes no block", name)
+	}
+	return nil
+}
+
+// Interface guards
+var (
+	_ TokenModule           = (*StableToken)(nil)
+	_ TokenModule           = (*ServiceToken)(nil)
+	_ TokenModule           = (*StaticToken)(nil)
+	_ TokenModule           = (*NoToken)(nil)
+	_ caddyfile.Unmarshaler = (*StableToken)(nil)
+	_ caddyfile.Unmarshaler = (*ServiceToken)(nil)
+	_ caddyfile.Unmarshaler = (*StaticToken)(nil)
+	_ caddyfile.Unmarshaler = (*NoToken)(nil)
+)
