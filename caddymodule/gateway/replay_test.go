@@ -1,0 +1,57 @@
+package gateway
+
+import (
+	"errors"
+	"io"
+	"testing"
+)
+
+// step is one call of a replayableBody: a Read of at most n bytes and what it returns, or a Close.
+type step struct {
+	n    int
+	want string
+	err  error
+}
+
+var closing = step{n: -1}
+
+// The transport of an attempt that failed may read and close while the next attempt is under way. What an attempt reads
+// must be the body from its start, or end in an error.
+func TestAReplayableBodyIsNeverMixed(t *testing.T) {
+	read := func(n int, want string) step { return step{n: n, want: want} }
+	fails := func(err error) step { return step{n: 9, err: err} }
+	for name, steps := range map[string][]step{
+		"read to its end, it starts anew": {read(9, "body"), fails(io.EOF), closing, read(9, "body"), fails(io.EOF)},
+		"closed unread, it starts anew":   {closing, read(9, "body"), fails(io.EOF), closing, closing, read(9, "body")},
+		"an end is an end each time":      {read(9, "body"), fails(io.EOF), fails(io.EOF), closing, read(9, "body")},
+		"closed in the middle, it fails once": {
+			read(2, "bo"), closing, fails(errTorn), closing, read(9, "body"), fails(io.EOF),
+		},
+		"a late read of the old attempt does not hide that from the new one": {
+			read(2, "bo"), closing, fails(errTorn) /* late */, fails(errTorn), closing, read(9, "body"),
+		},
+		"a late read and a late close do not restart the new attempt in its middle": {
+			closing /* old */, read(2, "bo") /* new */, read(2, "dy") /* old */, closing /* old */, fails(errTorn) /* new, not "bo" */, closing, read(9, "body"),
+		},
+		"a late close does not restart the new attempt before its end": {
+			closing /* old */, read(9, "body") /* new */, closing /* old */, fails(errTorn), /* new */
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			body := &replayableBody{bytes: []byte("body")}
+			for i, s := range steps {
+				if s == closing {
+					if err := body.Close(); err != nil {
+						t.Fatal(err)
+					}
+					continue
+				}
+				p := make([]byte, s.n)
+				n, err := body.Read(p)
+				if string(p[:n]) != s.want || !errors.Is(err, s.err) {
+					t.Fatalf("step %d: read %q, %v; want %q, %v", i, p[:n], err, s.want, s.err)
+				}
+			}
+		})
+	}
+}

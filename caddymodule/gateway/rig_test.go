@@ -1,0 +1,321 @@
+package gateway_test
+
+import (
+	"crypto/tls"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/caddyserver/caddy/v2"
+	"github.com/caddyserver/caddy/v2/caddyconfig"
+	_ "github.com/caddyserver/caddy/v2/modules/standard"
+
+	_ "github.com/caddy-cloudid/caddy-cloudid/caddymodule/gateway"
+	"github.com/caddy-cloudid/caddy-cloudid/caddymodule/sandbox"
+	"github.com/caddy-cloudid/caddy-cloudid/tests/freeport"
+)
+
+const (
+	appid  = "wx3d289323f5900f8e"
+	secret = "made-up-secret-5c1a"
+	user   = "o-made-up-user-77"
+
+	// The CloudIDs of WeChat's documentation, and what the sandbox says of them.
+	steps = "27_Ih-9vxDaOhIbh48Bdpk90DUkUoNMAPaNtg7OSGM-P2wPEk1NbspjKGoql_g"
+	group = "39_JeXrSGN2VA0oq32eDIrs4Ww_H-8uK0NkGYZ5RMYmFhpoyJUoCx2oRU7qzuQ"
+	phone = "46_xfdrNJQu82wXb7UoifzXVDV5hCvfo0Au0-1hLR48a-a9_8-v7i8_OpNI0uc"
+
+	stepsAnswer = `{"cloudID":"` + steps + `","data":{"stepInfoList":[{"timestamp":1571673600,"step":9103}],` +
+		`"watermark":{"appid":"` + appid + `","timestamp":1574338655}}}`
+	groupAnswer = `{"cloudID":"` + group + `","data":{"openGId":"tGDAqZ5LmSk1Xv0bTn7uWc4RyEoJ"}}`
+	phoneAnswer = `{"cloudID":"` + phone + `","data":{"phoneNumber":"13580006666","purePhoneNumber":"13580006666",` +
+		`"countryCode":"86","watermark":{"appid":"` + appid + `","timestamp":1574338655}}}`
+
+	// Of a CloudID's look, but WeChat does not know it.
+	unknownID = "12_abcdefghijklmnopqrstuvwxyzabcdefghijklmnopqrstuvwxyz0123456"
+
+	// The event of WeChat's own example, and what becomes of it.
+	example  = `{"weRunData":"` + steps + `","obj":{"shareInfo":"` + group + `"},"n":1.10}`
+	resolved = `{"weRunData":` + stepsAnswer + `,"obj":{"shareInfo":"` + group + `"},"n":1.10}`
+)
+
+// setup is what a test changes of the usual configuration. In its texts $UPSTREAM, $WECHAT, $DIR, $GATEWAY (all four what
+// they say) and $CLOUDID (the directive with the lines of cloudid) are replaced.
+type setup struct {
+	global  string // global options
+	account string // options of the account
+	cloudid string // options of the directive
+	site    string // the gateway's site; default: the directive and a reverse_proxy
+	errors  string // the site's handle_errors; default: the message alone
+	sites   string // more sites
+	address string // the gateway's address without its port; default: http://127.0.0.1
+	level   string // of the log; default: INFO
+
+	endpoint string // of the account; default: the sandbox
+
+	upstream http.Handler // what the function does; default: it answers "ok"
+}
+
+// gate is a Caddy with the plugin, between a stand-in for WeChat and one for the function.
+type gate struct {
+	t        *testing.T
+	addr     string
+	url      string
+	dir      string
+	config   string // the Caddyfile
+	metrics  string // the URL of Caddy's metrics
+	sandbox  string // the URL of the stand-in for WeChat
+	wechat   *sandbox.Server
+	upstream *upstream
+	client   *http.Client
+}
+
+// start runs Caddy until the test ends. There is one Caddy in a process, so no two tests run at once.
+func start(t *testing.T, s setup) *gate {
+	t.Helper()
+	g := &gate{t: t, dir: t.TempDir(), wechat: sandbox.New(), addr: freeport.Addr(t)}
+	wechat := httptest.NewServer(g.wechat)
+	t.Cleanup(wechat.Close)
+	g.sandbox = wechat.URL
+	if s.endpoint == "" {
+		s.endpoint = g.sandbox
+	}
+	g.upstream = newUpstream(t, s.upstream)
+	if s.site == "" {
+		s.site = "$CLOUDID\nreverse_proxy $UPSTREAM"
+	}
+	if s.errors == "" {
+		s.errors = `respond "{err.message}"`
+	}
+	if s.address == "" {
+		s.address = "http://127.0.0.1"
+	}
+	if s.level == "" {
+		s.level = "INFO"
+	}
+	if !strings.Contains(s.cloudid, "openid ") && !strings.Contains(s.cloudid, "trust_headers") {
+		s.cloudid = "openid " + user + "\n" + s.cloudid
+	}
+	_, port, _ := net.SplitHostPort(g.addr)
+	g.url = s.address + ":" + port
+	g.metrics = "http://" + freeport.Addr(t)
+	g.config = strings.NewReplacer(
+		"$CLOUDID", "cloudid {\n"+s.cloudid+"\n}",
+		"$UPSTREAM", g.upstream.addr,
+		"$WECHAT", g.sandbox,
+		"$DIR", g.dir,
+		"$GATEWAY", g.url,
+	).Replace(fmt.Sprintf(`{
+	admin off
+	persist_config off
+	auto_https off
+	grace_period 1s
+	default_bind 127.0.0.1
+	log default {
+		output file $DIR/log.json
+		format json
+		level %s
+	}
+	%s
+	cloudid {
+		account %s {
+			secret %s
+			endpoint %s
+			%s
+		}
+	}
+}
+%s {
+	%s
+	handle_errors {
+		%s
+	}
+}
+%s {
+	metrics
+}
+%s
+`, s.level, s.global, appid, secret, s.endpoint, s.account, g.url, s.site, s.errors, g.metrics, s.sites))
+	if s.address == secure {
+		writeCertificate(t, g.dir)
+	}
+	load(t, g.config)
+	t.Cleanup(func() { _ = caddy.Stop() })
+	g.client = &http.Client{Transport: &http.Transport{
+		DisableCompression: true, MaxIdleConnsPerHost: 100, ForceAttemptHTTP2: true,
+		TLSClientConfig: &tls.Config{InsecureSkipVerify: true}, //nolint:gosec // made for this test
+	}}
+	t.Cleanup(g.client.CloseIdleConnections)
+	return g
+}
+
+// load makes a Caddyfile the running configuration.
+func load(t *testing.T, config string) {
+	t.Helper()
+	if err := caddy.Load(adapt(t, config), true); err != nil {
+		t.Fatalf("load: %v\n%s", err, config)
+	}
+}
+
+func adapt(t *testing.T, config string) []byte {
+	t.Helper()
+	adapted, _, err := caddyconfig.GetAdapter("caddyfile").Adapt([]byte(config), map[string]any{"filename": "Caddyfile"})
+	if err != nil {
+		t.Fatalf("adapt: %v\n%s", err, config)
+	}
+	return adapted
+}
+
+// in is the same gate for a subtest.
+func (g *gate) in(t *testing.T) *gate {
+	other := *g
+	other.t = t
+	return &other
+}
+
+// log returns all that Caddy has logged so far.
+func (g *gate) log() string {
+	g.t.Helper()
+	text, err := os.ReadFile(filepath.Join(g.dir, "log.json"))
+	if err != nil {
+		g.t.Fatal(err)
+	}
+	return string(text)
+}
+
+// logLines returns the log's lines that contain a text.
+func (g *gate) logLines(containing string) []string {
+	var found []string
+	for line := range strings.Lines(g.log()) {
+		if strings.Contains(line, containing) {
+			found = append(found, line)
+		}
+	}
+	return found
+}
+
+// metric returns the value of one of the metrics, as text/plain shows it: name{label="value"}. One not shown yet is 0.
+func (g *gate) metric(name string) float64 {
+	g.t.Helper()
+	res, err := http.Get(g.metrics)
+	if err != nil {
+		g.t.Fatal(err)
+	}
+	defer res.Body.Close()
+	text, err := io.ReadAll(res.Body)
+	if err != nil {
+		g.t.Fatal(err)
+	}
+	for line := range strings.Lines(string(text)) {
+		if rest, ok := strings.CutPrefix(line, name+" "); ok {
+			value, err := strconv.ParseFloat(strings.TrimSpace(rest), 64)
+			if err != nil {
+				g.t.Fatal(err)
+			}
+			return value
+		}
+	}
+	return 0
+}
+
+// received is a request as the function found it.
+type received struct {
+	method   string
+	uri      string
+	proto    string
+	header   http.Header
+	trailer  http.Header
+	encoding []string // of the transfer
+	length   int64    // as announced; -1: not announced
+	body     string
+	err      error // of reading the body
+}
+
+// upstream plays the function: it keeps what it is sent.
+type upstream struct {
+	addr string
+
+	mu   sync.Mutex
+	seen []*received
+}
+
+func newUpstream(t *testing.T, then http.Handler) *upstream {
+	u := new(upstream)
+	srv := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if then != nil {
+			then.ServeHTTP(w, r)
+			return
+		}
+		u.keep(r)
+		_, _ = io.WriteString(w, "ok")
+	}))
+	srv.Config.Protocols = new(http.Protocols)
+	srv.Config.Protocols.SetHTTP1(true)
+	srv.Config.Protocols.SetUnencryptedHTTP2(true)
+	srv.Start()
+	t.Cleanup(srv.Close)
+	u.addr = srv.Listener.Addr().String()
+	return u
+}
+
+func (u *upstream) keep(r *http.Request) {
+	got := &received{
+		method: r.Method, uri: r.RequestURI, proto: r.Proto, header: r.Header.Clone(),
+		encoding: r.TransferEncoding, length: r.ContentLength,
+	}
+	body, err := io.ReadAll(r.Body)
+	got.body, got.err, got.trailer = string(body), err, r.Trailer.Clone()
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	u.seen = append(u.seen, got)
+}
+
+// take returns what came since the last take; nil if nothing did.
+func (u *upstream) take() *received {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	if len(u.seen) == 0 {
+		return nil
+	}
+	last := u.seen[len(u.seen)-1]
+	u.seen = nil
+	return last
+}
+
+// soon fails unless a condition comes true before long.
+func soon(t *testing.T, what string, condition func() bool) {
+	t.Helper()
+	for end := time.Now().Add(10 * time.Second); !condition(); {
+		if time.Now().After(end) {
+			t.Fatalf("still not: %s", what)
+		}
+		time.Sleep(5 * time.Millisecond)
+	}
+}
+
+// fault makes the next calls of WeChat fail.
+func (g *gate) fault(f sandbox.Fault) {
+	g.t.Helper()
+	if err := g.wechat.Fault(f); err != nil {
+		g.t.Fatal(err)
+	}
+}
+
+// mint makes a CloudID of a user.
+func (g *gate) mint(d sandbox.OpenData) string {
+	g.t.Helper()
+	id, err := g.wechat.MintCloudID(d)
+	if err != nil {
+		g.t.Fatal(err)
+	}
+	return id
+}
