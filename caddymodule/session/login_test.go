@@ -1,0 +1,213 @@
+package session_test
+
+import (
+	"bufio"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"strings"
+	"testing"
+
+	"github.com/caddy-cloudid/caddy-cloudid/caddymodule/sandbox"
+	"github.com/caddy-cloudid/caddy-cloudid/caddymodule/usertoken"
+)
+
+func TestLogin(t *testing.T) {
+	g := newRig(t)
+	g.mustLoad(g.account(appA, "key "+key), `
+		wechat_login /short { ttl 90s }
+		wechat_login
+	`)
+
+	t.Run("a code becomes a session token of the user", func(t *testing.T) {
+		g := g.in(t)
+		r := g.login("/", g.code())
+		r.wantHeader("Content-Type", "application/json")
+		r.wantHeader("Cache-Control", "no-store")
+		r.want(http.StatusOK, `"expires_in":7200}`)
+
+		keys, err := usertoken.NewKeys(appA, []string{key})
+		if err != nil {
+			t.Fatal(err)
+		}
+		user, err := keys.Verify(usertoken.Session, r.token())
+		if want := (usertoken.User{OpenID: openid, UnionID: union}); user != want || err != nil {
+			t.Errorf("the token speaks of %v (%v), want %v", user, err, want)
+		}
+		if _, err := keys.Verify(usertoken.Invocation, r.token()); err == nil {
+			t.Error("a function could use it as an invocation token")
+		}
+	})
+	t.Run("which lasts as long as the config says", func(t *testing.T) {
+		g := g.in(t)
+		g.login("/short", g.code()).want(http.StatusOK, `"expires_in":90}`)
+	})
+	t.Run("other members do not matter, nor do parameters of the type", func(t *testing.T) {
+		g := g.in(t)
+		body := fmt.Sprintf(` { "code" : %q, "nickName": {"code": 1} } `, g.code())
+		g.do(g.request("POST", "/", body, "Content-Type: Application/JSON; Charset=UTF-8")).want(http.StatusOK, "token")
+	})
+}
+
+func TestWhatIsNoLogin(t *testing.T) {
+	g := newRig(t)
+	g.run()
+	const isJSON = "Content-Type: application/json"
+	for _, c := range []struct {
+		it, method, body string
+		header           []string
+		status           int
+		says             string
+	}{
+		{"a GET", "GET", "", nil, 405, `a login is a POST, not a "GET"`},
+		{"a PUT", "PUT", `{"code":"x"}`, []string{isJSON}, 405, "a login is a POST"},
+		{"no type", "POST", `{"code":"x"}`, nil, 415, "send it with Content-Type: application/json"},
+		{"a form", "POST", "code=x", []string{"Content-Type: application/x-www-form-urlencoded"}, 415, "application/json"},
+		{"two types", "POST", `{"code":"x"}`, []string{isJSON, isJSON}, 415, "application/json"},
+		{"another charset", "POST", `{"code":"x"}`, []string{isJSON + "; charset=gbk"}, 415, "utf-8"},
+		{"a coding", "POST", `{"code":"x"}`, []string{isJSON, "Content-Encoding: gzip"}, 415, "no Content-Encoding"},
+		{"an empty body", "POST", "", []string{isJSON}, 400, "invalid JSON at byte 0"},
+		{"broken JSON", "POST", `{"code":"x"`, []string{isJSON}, 400, "invalid JSON at byte 11"},
+		{"no UTF-8", "POST", "{\"code\":\"\xff\"}", []string{isJSON}, 400, "not valid UTF-8"},
+		{"no object", "POST", `["code","x"]`, []string{isJSON}, 400, `no string "code"`},
+		{"no code", "POST", `{"Code":"x"}`, []string{isJSON}, 400, `no string "code"`},
+		{"a number", "POST", `{"code":1}`, []string{isJSON}, 400, `no string "code"`},
+		{"an empty code", "POST", `{"code":""}`, []string{isJSON}, 400, "the code is empty"},
+		{"a long code", "POST", `{"code":"` + strings.Repeat("x", 513) + `"}`, []string{isJSON}, 400, "longer than 512 bytes"},
+		{"a large body", "POST", `{"code":"x","pad":"` + strings.Repeat("x", 4<<10) + `"}`, []string{isJSON}, 413, "at most 4096 bytes"},
+	} {
+		t.Run(c.it, func(t *testing.T) {
+			g := g.in(t)
+			r := g.do(g.request(c.method, "/a/login", c.body, c.header...))
+			r.want(c.status, c.says)
+			if c.status == http.StatusMethodNotAllowed {
+				r.wantHeader("Allow", "POST")
+			}
+		})
+	}
+	g.wantCalls(0)
+}
+
+func TestBodyThatDoesNotEnd(t *testing.T) {
+	g := newRig(t)
+	g.mustLoad(g.account(appA, ""), "timeouts { read_timeout 200ms }\n wechat_login")
+	for _, c := range []struct {
+		it     string
+		then   func(*net.TCPConn) error
+		status int
+		says   string
+	}{
+		{"because it breaks off", (*net.TCPConn).CloseWrite, http.StatusBadRequest, "the body broke off"},
+		{"because it stalls", func(*net.TCPConn) error { return nil }, http.StatusRequestTimeout, "the body did not arrive in time"},
+	} {
+		t.Run(c.it, func(t *testing.T) {
+			address := strings.TrimPrefix(g.url, "http://")
+			conn, err := net.Dial("tcp", address)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer conn.Close()
+			fmt.Fprintf(conn, "POST / HTTP/1.1\r\nHost: %s\r\nContent-Type: application/json\r\nContent-Length: 50\r\n\r\n{\"code\":\"x\"}", address)
+			if err := c.then(conn.(*net.TCPConn)); err != nil {
+				t.Fatal(err)
+			}
+			answer, err := http.ReadResponse(bufio.NewReader(conn), nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer answer.Body.Close()
+			body, _ := io.ReadAll(answer.Body)
+			reply{t: t, status: answer.StatusCode, body: string(body)}.want(c.status, c.says)
+		})
+	}
+	g.wantCalls(0)
+}
+
+func TestRequestBodyKeepsItsWord(t *testing.T) {
+	g := newRig(t)
+	g.mustLoad(g.account(appA, ""), "request_body { max_size 10 }\n wechat_login")
+	r := g.request("POST", "/", `{"code":"0123456789"}`, "Content-Type: application/json")
+	r.ContentLength = -1 // else Caddy looks no further
+	g.do(r).want(http.StatusRequestEntityTooLarge, "http: request body too large")
+}
+
+// answers is what becomes of a login that fails.
+var answers = []struct {
+	it     string
+	fault  sandbox.Fault
+	status int
+	says   string
+	retry  string // Retry-After
+	logs   string // a part of the operator's log line, "" if there is none
+	lost   bool   // nobody knows what became of the code
+}{
+	{it: "busy", fault: errcode(-1), status: 503, says: "wechat is busy; call wx.login again", retry: "1", logs: `"errcode":"-1"`},
+	{it: "invalid code", fault: errcode(40029), status: 400, says: "the code is wrong or has ended; call wx.login again"},
+	{it: "used code", fault: errcode(40163), status: 400, says: "the code was used before; call wx.login again"},
+	{it: "blocked user", fault: errcode(40226), status: 403, says: "wechat blocks this user"},
+	{it: "too often", fault: errcode(45011), status: 429, says: "this user logs in too often", retry: "60"},
+
+	{it: "AppID invalid", fault: errcode(40013), status: 502, says: "wechat refuses this service; its operator", logs: "correct the AppID or the secret"},
+	{it: "secret invalid", fault: errcode(40125), status: 502, says: "its operator", logs: "correct the AppID or the secret"},
+	{it: "AppID missing", fault: errcode(41002), status: 502, says: "its operator", logs: "correct the AppID or the secret"},
+	{it: "secret missing", fault: errcode(41004), status: 502, says: "its operator", logs: "correct the AppID or the secret"},
+	{it: "secret frozen", fault: errcode(40243), status: 502, says: "its operator", logs: "correct the AppID or the secret"},
+	{it: "whitelist", fault: errcode(40164), status: 502, says: "its operator", logs: "put the IP address 203.0.113.7 on the IP whitelist"},
+	{it: "quota", fault: errcode(45009), status: 502, says: "its operator", logs: "raise the quota"},
+	{it: "unheard of", fault: errcode(12345), status: 502, says: "its operator", logs: "errcode 12345"},
+
+	{it: "time-out", fault: sandbox.Fault{Kind: "latency", Latency: 10 * timeout}, status: 504, says: "wechat did not answer in time; call wx.login again", logs: "raise the account's timeout", lost: true},
+	{it: "connection lost", fault: sandbox.Fault{Kind: "drop"}, status: 502, says: "no usable answer; call wx.login again", logs: `"errcode":"network"`, lost: true},
+	{it: "half an answer", fault: sandbox.Fault{Kind: "half"}, status: 502, says: "no usable answer", logs: `"errcode":"network"`, lost: true},
+	{it: "proxy's answer", fault: sandbox.Fault{Kind: "status", Code: 502}, status: 502, says: "no usable answer", logs: "HTTP status 502", lost: true},
+	{it: "garbage", fault: sandbox.Fault{Kind: "garbage", Body: "<html>"}, status: 502, says: "no usable answer", logs: "no valid JSON", lost: true},
+	{it: "no openid", fault: sandbox.Fault{Kind: "null"}, status: 502, says: "no usable answer", logs: "it has no openid", lost: true},
+}
+
+func errcode(code int) sandbox.Fault { return sandbox.Fault{Kind: "errcode", Code: code} }
+
+func TestAnswersToFailedLogins(t *testing.T) {
+	for _, c := range answers {
+		t.Run(c.it, func(t *testing.T) {
+			g := newRig(t)
+			g.mustLoad(g.account(appA, "timeout "+timeout.String()), "wechat_login")
+			code := g.code()
+			g.fails(c.fault)
+			r := g.login("/", code)
+			r.want(c.status, c.says)
+			r.wantHeader("Retry-After", c.retry)
+
+			// A code that WeChat spoke of can be sent again: WeChat knows best. One that got no answer is not.
+			r = g.login("/", code)
+			if c.lost {
+				r.want(http.StatusBadRequest, "the code got no answer before and may be used up; call wx.login again")
+				g.wantCalls(1)
+			} else {
+				r.want(http.StatusOK, "token")
+				g.wantCalls(2)
+			}
+
+			lines := 0
+			for line := range strings.Lines(g.logged()) {
+				if strings.Contains(line, `"msg":"login failed"`) {
+					lines++
+					if !strings.Contains(line, c.logs) || !strings.Contains(line, `"appid":"`+appA) || !strings.Contains(line, `"advice":"`) {
+						t.Errorf("the operator reads %swant %s", line, c.logs)
+					}
+				}
+			}
+			if want := min(len(c.logs), 1); lines != want {
+				t.Errorf("the operator reads %d lines, want %d", lines, want)
+			}
+		})
+	}
+}
+
+func TestUsedCodeIsRefused(t *testing.T) {
+	g := newRig(t)
+	g.run()
+	code := g.code()
+	g.login("/a/login", code).want(http.StatusOK, "token")
+	g.login("/a/login", code).want(http.StatusBadRequest, "the code was used before")
+}
