@@ -1,0 +1,233 @@
+package functionapi_test
+
+import (
+	"context"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/caddy-cloudid/caddy-cloudid/caddymodule/sandbox"
+	"github.com/caddy-cloudid/caddy-cloudid/tests/freeport"
+)
+
+func TestGetOpenData(t *testing.T) {
+	g := start(t, setup{})
+	strange := g.mint(sandbox.OpenData{OpenID: user, Data: []byte(`{ "n": 1.10, "html":"<b>&\u00e9" , "n":2}`)})
+	strangeAnswer := `{"cloudID":"` + strange + `","data":{ "n": 1.10, "html":"<b>&\u00e9" , "n":2}}`
+	foreign := g.mint(sandbox.OpenData{OpenID: other, Kind: "phone"})
+	foreignAnswer := `{"cloudID":"` + foreign + `","errCode":-601007,"errMsg":"cloudID and calling user does not match"}`
+	ended := g.mint(sandbox.OpenData{OpenID: user, Kind: "phone", TTL: -1})
+	endedAnswer := `{"cloudID":"` + ended + `","errCode":-601006,"errMsg":"cloudID expired."}`
+
+	for _, c := range []struct {
+		name, body, list string
+	}{
+		{"one id is answered with WeChat's object", `{"list":["` + steps + `"]}`, stepsAnswer},
+		{"answers stand in the order of the ids", `{"list":["` + group + `","` + steps + `"]}`, groupAnswer + `,` + stepsAnswer},
+		{"an id given twice is answered twice", `{"list":["` + steps + `","` + group + `","` + steps + `"]}`, stepsAnswer + `,` + groupAnswer + `,` + stepsAnswer},
+		{"an id that failed has its error in its place", `{"list":["` + steps + `","` + unknown + `","` + group + `"]}`, stepsAnswer + `,` + unknownAnswer + `,` + groupAnswer},
+		{"an id that ended says so", `{"list":["` + ended + `"]}`, endedAnswer},
+		{"another user's id is refused", `{"list":["` + foreign + `"]}`, foreignAnswer},
+		{"open data is carried byte for byte", `{"list":["` + strange + `"]}`, strangeAnswer},
+		{"an id with escapes is the id", `{"list":["\u0032` + steps[1:] + `"]}`, stepsAnswer},
+		{"no ids, no answers", `{"list":[]}`, ``},
+		{"other members are none of ours", `{"appid":5,"list":["` + steps + `"],"x":null}`, stepsAnswer},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			r := g.in(t).do(call{path: "/getOpenData", token: token(t, user), body: c.body})
+			r.is(200, `{"list":[`+c.list+`],"errCode":0,"errMsg":"getOpenData:ok"}`)
+			if kind := r.header.Get("Content-Type"); kind != "application/json" {
+				t.Errorf("Content-Type is %q", kind)
+			}
+		})
+	}
+}
+
+func TestGetOpenDataArguments(t *testing.T) {
+	g := start(t, setup{})
+	for _, c := range []struct {
+		name, body string
+		errCode    string
+		errMsg     string
+	}{
+		{"no list, in the SDK's words", `{}`, "-1", "getOpenData:fail list must be provided"},
+		{"a list of null, likewise", `{"list":null}`, "-1", "getOpenData:fail list must be provided"},
+		{"a list that is a string", `{"list":"` + steps + `"}`, "-1", "parameter.list should be array instead of string;"},
+		{"an id that is a number", `{"list":["` + steps + `",5]}`, "-1", "parameter.list[1] should be string instead of number;"},
+		{"an id that is an object", `{"list":[{"cloudID":"` + steps + `"}]}`, "-1", "parameter.list[0] should be string instead of object;"},
+		{"a body that is an array", `["` + steps + `"]`, "-1", "getOpenData:fail Params for getOpenData must be an object instead of array"},
+		{"a body of null", `null`, "-1", "getOpenData:fail Params for getOpenData must be an object instead of null"},
+		{"a body that is no JSON", `{"list":[}`, "-601002", "getOpenData:fail -601002 system args error. the body cannot be read: invalid JSON at byte 9"},
+		{"an empty body", ``, "-601002", "getOpenData:fail -601002 system args error. the body cannot be read: invalid JSON at byte 0"},
+		{"more ids than are answered at once", `{"list":["x"` + strings.Repeat(`,"x"`, 100) + `]}`, "-601002", "getOpenData:fail -601002 system args error. the list has 101 CloudIDs; at most 100 are answered at once"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			r := g.in(t).do(call{path: "/getOpenData", token: token(t, user), body: c.body})
+			r.is(400, `{"errCode":`+c.errCode+`,"errMsg":"`+c.errMsg+`"}`)
+		})
+	}
+	if calls := g.wechat.Calls(); calls.GetOpenData != 0 {
+		t.Errorf("WeChat was called %d times for what was refused", calls.GetOpenData)
+	}
+}
+
+func TestGetVoIPSign(t *testing.T) {
+	g := start(t, setup{})
+	g.logIn(user)
+	g.do(call{path: "/getVoIPSign", token: token(t, user), body: voice}).is(200, voiceReply)
+
+	const args = "getVoIPSign:fail -601002 system args error. "
+	for _, c := range []struct {
+		name, body string
+		errCode    string
+		errMsg     string
+	}{
+		{"nothing given: all three are missed, in the SDK's words", `{}`, "-1", "parameter.groupId should be string instead of undefined;parameter.timestamp should be number instead of undefined;parameter.nonce should be string instead of undefined;"},
+		{"a group id that is a number", `{"groupId":5,"nonce":"n","timestamp":1559129714}`, "-1", "parameter.groupId should be string instead of number;"},
+		{"a nonce of null", `{"groupId":"g","nonce":null,"timestamp":1559129714}`, "-1", "parameter.nonce should be string instead of null;"},
+		{"a timestamp that is a string", `{"groupId":"g","nonce":"n","timestamp":"1559129714"}`, "-1", "parameter.timestamp should be number instead of string;"},
+		{"a timestamp in milliseconds, with a hint", `{"groupId":"g","nonce":"n","timestamp":1559129714000}`, "-601002", args + "the timestamp is in milliseconds; send seconds: Math.floor(Date.now() / 1000)"},
+		{"a timestamp with a fraction", `{"groupId":"g","nonce":"n","timestamp":1559129714.5}`, "-601002", args + "the timestamp must be a whole number of seconds"},
+		{"a timestamp below 0", `{"groupId":"g","nonce":"n","timestamp":-5}`, "-601002", args + "the timestamp must be a whole number of seconds"},
+		{"a timestamp of more than 32 bits", `{"groupId":"g","nonce":"n","timestamp":4294967296}`, "-601002", args + "the timestamp must be a whole number of seconds"},
+		{"a timestamp of 0", `{"groupId":"g","nonce":"n","timestamp":0}`, "-601002", args + "the timestamp must not be 0; send seconds since 1970"},
+		{"a nonce of 128 characters", `{"groupId":"g","nonce":"` + strings.Repeat("n", 128) + `","timestamp":1559129714}`, "-601002", args + "the nonce must be shorter than 128 characters"},
+		{"an empty group id", `{"groupId":"","nonce":"n","timestamp":1559129714}`, "-601002", args + "the group id and the nonce must not be empty"},
+		{"a body that is a string", `"x"`, "-1", "getVoIPSign:fail Params for getVoIPSign must be an object instead of string"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			r := g.in(t).do(call{path: "/getVoIPSign", token: token(t, user), body: c.body})
+			r.is(400, `{"errCode":`+c.errCode+`,"errMsg":"`+c.errMsg+`"}`)
+		})
+	}
+
+	for name, body := range map[string]string{
+		"a nonce of 127 characters is not too long":     `{"groupId":"g","nonce":"` + strings.Repeat("n", 127) + `","timestamp":1559129714}`,
+		"characters count, not bytes":                   `{"groupId":"g","nonce":"` + strings.Repeat("中", 127) + `","timestamp":1559129714}`,
+		"a whole number may be written with an e":       `{"groupId":"g","nonce":"n","timestamp":1.559129714e9}`,
+		"the greatest number of 32 bits is one of them": `{"groupId":"g","nonce":"n","timestamp":4294967295}`,
+	} {
+		t.Run(name, func(t *testing.T) {
+			g.in(t).do(call{path: "/getVoIPSign", token: token(t, user), body: body}).says(200, `"errMsg":"getVoIPSign:ok"`)
+		})
+	}
+}
+
+func TestJSONRequests(t *testing.T) {
+	g := start(t, setup{})
+	list := `{"list":["` + steps + `"]}`
+	answer := `{"list":[` + stepsAnswer + `],"errCode":0,"errMsg":"getOpenData:ok"}`
+	for _, c := range []struct {
+		name   string
+		call   call
+		status int
+		says   string
+	}{
+		{"a body without a length is read like any other", call{body: list, chunked: true}, 200, answer},
+		{"JSON may be called by another name", call{body: list, kind: "application/vnd.x+json; charset=utf-8"}, 200, answer},
+		{"a form is no JSON", call{body: list, kind: "application/x-www-form-urlencoded"}, 415, "Content-Type: application/json"},
+		{"a body of no type is no JSON", call{body: list, kind: "-"}, 415, "Content-Type: application/json"},
+		{"a compressed body is not read", call{body: list, header: map[string]string{"Content-Encoding": "gzip"}}, 415, "send it plain"},
+		{"GET is not how it is called", call{method: "GET"}, 405, "the method must be POST"},
+		{"a body over 1 MiB is too large", call{body: `{"list":["` + strings.Repeat("x", 1<<20) + `"]}`}, 413, "larger than 1048576 bytes"},
+		{"also where its length was not announced", call{body: `{"list":["` + strings.Repeat("x", 1<<20) + `"]}`, chunked: true}, 413, "larger than 1048576 bytes"},
+		{"a byte order mark is refused", call{body: "\xEF\xBB\xBF" + list}, 400, "byte order mark"},
+		{"a query that servers read differently is refused", call{path: "/getOpenData?a=1;openid=x", body: list}, 400, "the query cannot be read"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			if c.call.path == "" {
+				c.call.path = "/getOpenData"
+			}
+			c.call.token = token(t, user)
+			r := g.in(t).do(c.call)
+			r.says(c.status, c.says)
+			if c.status != 200 && !strings.HasPrefix(r.body, `{"errCode":-601002,"errMsg":"getOpenData:fail -601002 system args error. `) {
+				t.Errorf("this is not the shape of an error: %s", r.body)
+			}
+		})
+	}
+	if allow := g.do(call{method: "GET", path: "/getVoIPSign", token: token(t, user)}).header.Get("Allow"); allow != "POST" {
+		t.Errorf("Allow is %q, want POST", allow)
+	}
+}
+
+// Another path, or one that only looks like one of ours, is for whoever shares the site.
+func TestNextHandler(t *testing.T) {
+	g := start(t, setup{})
+	for _, path := range []string{"/", "/getopendata", "/getOpenData/", "/wxa/msg_sec_check", "/admin/x", "/cgi-bin/token"} {
+		g.do(call{path: path}).is(200, "next handler")
+	}
+}
+
+func TestFailedExchanges(t *testing.T) {
+	list := `{"list":["` + steps + `","` + group + `"]}`
+	embedded := func(errCode, errMsg string) string {
+		item := func(id string) string {
+			return `{"cloudID":"` + id + `","errCode":` + errCode + `,"errMsg":"` + errMsg + `"}`
+		}
+		return `{"list":[` + item(steps) + `,` + item(group) + `],"errCode":0,"errMsg":"getOpenData:ok"}`
+	}
+	for _, c := range []struct {
+		name  string
+		fault sandbox.Fault
+		list  string // the answer to getOpenData
+		sign  int    // the status of getVoIPSign
+		says  string // and what it says
+	}{
+		{"no answer in time is a time-out", sandbox.Fault{Kind: "latency", Latency: time.Minute}, embedded("-601008", "server-side request timedout"), 504, `{"errCode":-601008,"errMsg":"getVoIPSign:fail -601008 server-side request timedout. WeChat did not answer in time`},
+		{"a connection that ends is a network fault", sandbox.Fault{Kind: "drop", Times: 2}, embedded("-601003", "system network error"), 502, `{"errCode":-601003,"errMsg":"getVoIPSign:fail -601003 system network error. WeChat could not be reached`},
+		{"an openid that WeChat does not know", sandbox.Fault{Kind: "errcode", Code: 40003}, embedded("-601007", "cloudID and calling user does not match"), 502, `{"errCode":-601007,`},
+		{"an API that the app may not call", sandbox.Fault{Kind: "errcode", Code: 48001}, embedded("-601004", "api permission denied"), 502, `errcode 48001`},
+		{"what is not WeChat's", sandbox.Fault{Kind: "garbage", Body: "<html>"}, embedded("-601001", "system error"), 502, `{"errCode":-601001,`},
+		{"a quota used up", sandbox.Fault{Kind: "errcode", Code: 45009}, embedded("-601001", "system error"), 502, `errcode 45009`},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			g := start(t, setup{account: "timeout 300ms\nretries 0"})
+			c.fault.API = "getopendata"
+			g.fault(c.fault)
+			g.do(call{path: "/getOpenData", token: token(t, user), body: list}).is(200, c.list)
+			c.fault.API = "getvoipsign"
+			g.fault(c.fault)
+			g.do(call{path: "/getVoIPSign", token: token(t, user), body: voice}).says(c.sign, c.says, "the gateway's log says what to do")
+		})
+	}
+}
+
+// A function that asks for what the gateway has resolved a moment ago, or asks twice, causes no call of WeChat.
+func TestCacheIsShared(t *testing.T) {
+	addr := freeport.Addr(t)
+	g := start(t, setup{sites: "http://" + addr + ` {
+		cloudid {
+			openid ` + user + `
+		}
+		respond "{http.request.header.X-WX-CLOUDBASE-ACCESS-TOKEN}"
+	}`})
+	site := g.in(t)
+	site.url = "http://" + addr
+	given := site.do(call{path: "/fn", body: `{"weRunData":"` + steps + `"}`})
+	given.says(200)
+	want := `{"list":[` + stepsAnswer + `],"errCode":0,"errMsg":"getOpenData:ok"}`
+	g.do(call{path: "/getOpenData", token: given.body, body: `{"list":["` + steps + `"]}`}).is(200, want)
+	g.do(call{path: "/wxa/getopendata", token: given.body, body: `{"cloudid_list":["` + steps + `"]}`}).says(200, `"errcode":0`)
+	if calls := g.wechat.Calls(); calls.GetOpenData != 1 || calls.IDs != 1 {
+		t.Errorf("WeChat was asked %d times for %d ids, want once for one", calls.GetOpenData, calls.IDs)
+	}
+}
+
+func TestFunctionHangsUp(t *testing.T) {
+	g := start(t, setup{site: "log"})
+	g.fault(sandbox.Fault{API: "getopendata", Kind: "latency", Latency: 500 * time.Millisecond})
+	ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
+	defer cancel()
+	req := request(ctx, t, g.url+"/getOpenData", `{"list":["`+steps+`"]}`)
+	if res, err := http.DefaultClient.Do(req); err == nil {
+		res.Body.Close()
+		t.Fatal("there was an answer")
+	}
+	for end := time.Now().Add(10 * time.Second); !strings.Contains(g.log(), `"status":499`); time.Sleep(10 * time.Millisecond) {
+		if time.Now().After(end) {
+			t.Fatal("no 499 was logged")
+		}
+	}
+}
