@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -18,6 +17,7 @@ import (
 	_ "github.com/caddyserver/caddy/v2/modules/standard"
 
 	"github.com/caddy-cloudid/caddy-cloudid/caddymodule/sandbox"
+	"github.com/caddy-cloudid/caddy-cloudid/tests/freeport"
 )
 
 func adapt(t *testing.T, caddyfile string) ([]byte, error) {
@@ -81,22 +81,11 @@ func TestCaddyfile(t *testing.T) {
 	}
 }
 
-// freeAddr returns an address that nobody listens on.
-func freeAddr(t *testing.T) string {
-	t.Helper()
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer ln.Close()
-	return ln.Addr().String()
-}
-
 // load runs a Caddyfile with one site in this process and returns its URL. Each has an address of its own: Caddy closes
 // the old config's listener in the background, and what that one accepts meanwhile gets no answer.
 func load(t *testing.T, log, site string) (string, error) {
 	t.Helper()
-	addr := freeAddr(t)
+	addr := freeport.Addr(t)
 	config, err := adapt(t, fmt.Sprintf(`{
 	admin off
 	persist_config off

@@ -1,0 +1,112 @@
+#!/usr/bin/env bash
+# Builds Caddy with this plugin, and runs the example. Needs Go and network, nothing else.
+set -euo pipefail
+cd "$(dirname "$0")"
+
+readonly plugin=github.com/caddy-cloudid/caddy-cloudid
+readonly xcaddy_version=v0.4.5
+readonly tags=nobadger,nomysql,nopgx # database drivers of Caddy's that nobody needs here
+# No -trimpath: so that `go test` finds the packages compiled already.
+readonly flags=(-tags="$tags" -buildvcs=false '-ldflags=-s -w')
+
+usage() {
+	cat <<'TEXT'
+usage:
+  ./xcaddy.sh run
+      build ./caddy and run Caddyfile.example with it
+
+  ./xcaddy.sh build [--output FILE] [--with MODULE[@VERSION][=PATH]]...
+      build Caddy with this plugin, and with the other modules named, into FILE (default: ./caddy)
+TEXT
+}
+
+fail() {
+	echo "xcaddy.sh: $1" >&2
+	exit 2
+}
+
+# Prints the path of an xcaddy, if one can be had: not every module proxy has it.
+find_xcaddy() {
+	if command -v xcaddy; then return; fi
+	GOBIN=$work GOFLAGS=-mod=mod go install "github.com/caddyserver/xcaddy/cmd/xcaddy@$xcaddy_version" 2>/dev/null && echo "$work/xcaddy"
+}
+
+# The plugin alone, in the versions that go.sum pins.
+build_plain() {
+	echo "xcaddy.sh: building $output with go build, in the versions of go.sum; the first time takes some minutes" >&2
+	go build "${flags[@]}" -o "$output" ./caddymodule/cmd/caddy
+}
+
+build_with_xcaddy() {
+	echo "xcaddy.sh: building $output with xcaddy ($1)" >&2
+	local arguments=(--with "$plugin=$PWD" --output "$output") module
+	for module in "${modules[@]}"; do arguments+=(--with "$module"); done
+	XCADDY_GO_BUILD_FLAGS="-tags=$tags -buildvcs=false -ldflags='-s -w'" "$1" build "$caddy_version" "${arguments[@]}"
+}
+
+# What xcaddy does, for where it cannot be had: a main package that imports all of it, in a module of its own.
+build_like_xcaddy() {
+	echo "xcaddy.sh: xcaddy cannot be had here, building $output with go build" >&2
+	local root=$PWD module name
+	cp caddymodule/cmd/caddy/main.go go.sum "$work"
+	(
+		cd "$work"
+		go mod init caddy
+		go mod edit -replace "$plugin=$root" -require "$plugin@v0.0.0" -require "github.com/caddyserver/caddy/v2@$caddy_version"
+		for module in "${modules[@]}"; do
+			name=${module%%[@=]*}
+			printf 'package main\n\nimport _ "%s"\n' "$name" >"import_${name//[^A-Za-z0-9]/_}.go"
+			case $module in
+			*=*) go mod edit -replace "$name=$(cd "$root" && realpath "${module#*=}")" ;;
+			*@*) go mod edit -require "$module" ;;
+			esac
+		done
+		go mod tidy
+		go build "${flags[@]}" -o "$output" .
+	)
+}
+
+build() {
+	output=$PWD/caddy
+	modules=()
+	while [ $# -gt 0 ]; do
+		case $1 in
+		--output | --with) [ $# -ge 2 ] || fail "$1 takes an argument" ;;
+		*) fail "unknown argument '$1'; see ./xcaddy.sh help" ;;
+		esac
+		case $1 in
+		--output) output=$(realpath -m "$2") ;;
+		--with) modules+=("$2") ;;
+		esac
+		shift 2
+	done
+
+	if [ ${#modules[@]} -eq 0 ]; then
+		build_plain
+		return
+	fi
+	work=$(mktemp -d)
+	trap 'rm -rf "$work"' EXIT
+	caddy_version=$(go list -m -f '{{.Version}}' github.com/caddyserver/caddy/v2)
+	local xcaddy
+	if xcaddy=$(find_xcaddy); then
+		build_with_xcaddy "$xcaddy"
+	else
+		build_like_xcaddy
+	fi
+}
+
+command -v go >/dev/null || fail "Go is needed to build Caddy: https://go.dev/dl"
+case ${1-} in
+run)
+	[ $# -eq 1 ] || fail "run takes no arguments; see ./xcaddy.sh help"
+	build
+	exec ./caddy run --config Caddyfile.example --adapter caddyfile
+	;;
+build) build "${@:2}" ;;
+help | -h | --help) usage ;;
+*)
+	usage >&2
+	exit 2
+	;;
+esac
