@@ -1,0 +1,50 @@
+package golden
+
+import (
+	"encoding/json"
+	"strings"
+	"testing"
+
+	"github.com/caddyserver/caddy/v2"
+)
+
+// TestLoadJSON has what no Caddyfile can say: a config of JSON is checked by Provision alone.
+func TestLoadJSON(t *testing.T) {
+	const account = `{"secret":"s"}`
+	for _, c := range []struct{ name, handler, account, want string }{
+		{"nothing but defaults", ``, account, ``},
+		{"max_ids", `"max_ids":-1`, account, "max_ids and max_size must be above 0"},
+		{"max_size", `"max_size":-1`, account, "max_ids and max_size must be above 0"},
+		{"max_size beyond all memory", `"max_size":1099511627777`, account, "at most 1 TiB"},
+		{"on_error", `"on_error":"ignore"`, account, `on_error: "ignore" is neither embed nor reject`},
+		{"event", `"event":{"pointer":"data"}`, account, `event: "data" is no JSON pointer`},
+		{"no fields", `"fields":[]`, account, "fields: no member is named"},
+		{"fields that fold together", `"fields":["a","A"]`, account, "fields: a and A are the same name"},
+		{"fields with __proto__", `"fields":["__proto__"]`, account, "fields: an event with a member __proto__ is always refused"},
+		{"an unknown member", `"field":["a"]`, account, `unknown field "field"`},
+		{"an account of another type", `"account":1`, account, "cannot unmarshal"},
+		{"no account's settings", ``, `null`, "it has no settings"},
+		{"timeout", ``, `{"secret":"s","timeout":-1}`, "timeout: it must be longer than 0"},
+		{"retries", ``, `{"secret":"s","retries":-1}`, "retries: a number from 0 to 10"},
+		{"cache", ``, `{"secret":"s","cache":{"ttl":-1}}`, "cache: a time and a number of entries above 0"},
+		{"token without a secret", ``, `{"token":{"source":"stable"}}`, "token stable: the value is empty"},
+		{"token of an unknown source", ``, `{"token":{"source":"cached"}}`, "unknown module: cloudid.tokens.cached"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			handler := `{"handler":"cloudid"`
+			if c.handler != "" {
+				handler += "," + c.handler
+			}
+			config := `{"admin":{"disabled":true},"apps":{"cloudid":{"accounts":{"wx1111111111111111":` + c.account + `}},` +
+				`"http":{"servers":{"a":{"listen":[":9"],"routes":[{"handle":[` + handler + `}]}]}}}}}`
+			var parsed caddy.Config
+			if err := json.Unmarshal([]byte(config), &parsed); err != nil {
+				t.Fatal(err)
+			}
+			err := caddy.Validate(&parsed)
+			if c.want == "" && err != nil || c.want != "" && (err == nil || !strings.Contains(err.Error(), c.want)) {
+				t.Errorf("the error is %v, want one with %q", err, c.want)
+			}
+		})
+	}
+}

@@ -1,0 +1,341 @@
+package system
+
+import (
+	"fmt"
+	"io"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/Shopify/toxiproxy/v2"
+	"github.com/rs/zerolog"
+
+	"github.com/caddy-cloudid/caddy-cloudid/caddymodule/sandbox"
+	"github.com/caddy-cloudid/caddy-cloudid/caddymodule/wechat"
+	"github.com/caddy-cloudid/caddy-cloudid/tests/freeport"
+)
+
+const (
+	// timeout is the account's, for all that one invocation asks of WeChat.
+	timeout = 700 * time.Millisecond
+
+	// grace is what may come on top on a machine that is busy.
+	grace = 3 * time.Second
+)
+
+// network is what lies between the gateway and WeChat: a real TCP proxy.
+type network struct{ *toxiproxy.Proxy }
+
+func newNetwork(t *testing.T, upstream string) network {
+	t.Helper()
+	server := toxiproxy.NewServer(toxiproxy.NewMetricsContainer(nil), zerolog.Nop())
+	n := network{toxiproxy.NewProxy(server, "wechat", "127.0.0.1:0", strings.TrimPrefix(upstream, "http://"))}
+	if err := n.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(n.Stop)
+	return n
+}
+
+// breakDown makes the fault befall all connections from now on, and ends those there are.
+func (n network) breakDown(t *testing.T, f fault) {
+	t.Helper()
+	n.Stop()
+	for _, toxic := range f.toxics {
+		if _, err := n.Toxics.AddToxicJson(strings.NewReader(toxic)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if f.refused {
+		return
+	}
+	if err := n.Start(); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// fault is what befalls the network, and what comes of it.
+type fault struct {
+	sentence string
+	toxics   []string // as toxiproxy's API takes them; its default direction is from WeChat
+	refused  bool     // nobody listens
+	want     int      // the errCode that the function finds; 0: open data
+	label    string   // of the failure, in log and metric
+}
+
+var faults = []fault{
+	{"latency within the timeout is borne", toxics("latency", "", `"latency":100,"jitter":20`), false, 0, ""},
+	{"latency beyond it is not", toxics("latency", "", `"latency":5000`), false, wechat.CodeTimeout, "timeout"},
+	{"nor on the way there", toxics("latency", "upstream", `"latency":5000`), false, wechat.CodeTimeout, "timeout"},
+	{"a black hole swallows answers", toxics("timeout", "", `"timeout":0`), false, wechat.CodeTimeout, "timeout"},
+	{"a black hole swallows questions", toxics("timeout", "upstream", `"timeout":0`), false, wechat.CodeTimeout, "timeout"},
+	{"a black hole that closes in the end", toxics("timeout", "", `"timeout":200`), false, wechat.CodeNetworkError, "network"},
+	{"the connection is reset", toxics("reset_peer", "", `"timeout":0`), false, wechat.CodeNetworkError, "network"},
+	{"the connection is reset after a while", toxics("reset_peer", "", `"timeout":200`), false, wechat.CodeNetworkError, "network"},
+	{"half an answer", toxics("limit_data", "", `"bytes":200`), false, wechat.CodeNetworkError, "network"},
+	{"half a head", toxics("limit_data", "", `"bytes":40`), false, wechat.CodeNetworkError, "network"},
+	{"half a question", toxics("limit_data", "upstream", `"bytes":100`), false, wechat.CodeNetworkError, "network"},
+	{"an answer in small pieces is put together", toxics("slicer", "", `"average_size":16,"size_variation":8,"delay":500`), false, 0, ""},
+	{"slow bytes that come to an end too late", toxics("slicer", "", `"average_size":16,"size_variation":8,"delay":50000`), false, wechat.CodeTimeout, "timeout"},
+	{"a narrow line that is wide enough", toxics("bandwidth", "", `"rate":200`), false, 0, ""},
+	{"one that is not", toxics("bandwidth", "", `"rate":1`), false, wechat.CodeTimeout, "timeout"},
+	{"a connection that lingers when it is closed", toxics("slow_close", "", `"delay":2000`), false, 0, ""},
+	{"nobody listens", nil, true, wechat.CodeNetworkError, "network"},
+}
+
+func toxics(kind, stream, attributes string) []string {
+	if stream == "" {
+		stream = "downstream"
+	}
+	return []string{fmt.Sprintf(`{"type":%q,"stream":%q,"attributes":{%s}}`, kind, stream, attributes)}
+}
+
+// Faults between gateway and WeChat, with a token at hand: what the function and the client see, what log and metrics say.
+func TestFaultsOfTheNetwork(t *testing.T) {
+	for _, f := range faults {
+		t.Run(f.sentence, func(t *testing.T) {
+			g, fn, fake, line := newGateway(t, "")
+			if got := g.post(event(t, fake)); got.status != http.StatusOK { // which also fetches the token
+				t.Fatal(got)
+			}
+			_, _ = fn.take(), logged.take()
+			line.breakDown(t, f)
+			calls := metric(t, "wechat_calls_total", wechat.GetOpenData, f.label)
+			failed := metric(t, "invocations_total", "failed")
+			ids := metric(t, "ids_total", fmt.Sprint(f.want))
+
+			id := mint(t, fake)
+			got := g.post(eventOf(id))
+			wantOutcome(t, f, id, got, fn)
+			wantLog(t, f, id)
+			if f.want != 0 {
+				if n := metric(t, "wechat_calls_total", wechat.GetOpenData, f.label) - calls; n != 1 {
+					t.Errorf("counted %g calls as %s", n, f.label)
+				}
+				if n := metric(t, "invocations_total", "failed") - failed; n != 1 {
+					t.Errorf("counted %g invocations as failed", n)
+				}
+				if n := metric(t, "ids_total", fmt.Sprint(f.want)) - ids; n != 1 {
+					t.Errorf("counted %g ids as %d", n, f.want)
+				}
+			}
+			wantUnharmed(t, g, fn)
+		})
+	}
+}
+
+// The same before there is a token: the fault befalls its fetch.
+func TestFaultsOfTheNetworkBeforeThereIsAToken(t *testing.T) {
+	for _, f := range faults {
+		t.Run(f.sentence, func(t *testing.T) {
+			g, fn, fake, line := newGateway(t, "")
+			line.breakDown(t, f)
+			_ = logged.take()
+			id := mint(t, fake)
+			got := g.post(eventOf(id))
+			wantOutcome(t, f, id, got, fn)
+			wantLog(t, f, id)
+			wantUnharmed(t, g, fn)
+		})
+	}
+}
+
+func TestFaultsOfTheNetworkMayBeRejected(t *testing.T) {
+	for _, f := range faults {
+		t.Run(f.sentence, func(t *testing.T) {
+			g, fn, fake, line := newGateway(t, "on_error reject")
+			line.breakDown(t, f)
+			_ = logged.take()
+			id := mint(t, fake)
+			got := g.post(eventOf(id))
+			want := map[int]int{0: http.StatusOK, wechat.CodeTimeout: http.StatusGatewayTimeout, wechat.CodeNetworkError: http.StatusBadGateway}[f.want]
+			if got.status != want || got.took > timeout+grace {
+				t.Errorf("status %d after %s, want %d", got.status, got.took, want)
+			}
+			if called := len(fn.take()) == 1; called != (f.want == 0) {
+				t.Errorf("called the function: %t", called)
+			}
+			wantLog(t, f, id)
+			wantUnharmed(t, g, fn)
+		})
+	}
+}
+
+// newGateway starts a gateway with a network to a WeChat, and a function behind it.
+func newGateway(t *testing.T, directive string) (gateway, *function, *sandbox.Server, network) {
+	t.Helper()
+	fake, url := startSandbox(t)
+	line := newNetwork(t, url)
+	fn := startFunction(t)
+	address := freeport.Addr(t)
+	account := fmt.Sprintf("secret %s\nendpoint http://%s\ntimeout %s\ncache off", secret, line.Listen, timeout)
+	load(t, caddyfileOf(address, account, directive, fn.url))
+	t.Cleanup(func() { stop(t) })
+	return gateway{t, "http://" + address + "/fn"}, fn, fake, line
+}
+
+// mint returns a CloudID with 31 days of steps behind it.
+func mint(t *testing.T, fake *sandbox.Server) string {
+	t.Helper()
+	id, err := fake.MintCloudID(sandbox.OpenData{OpenID: openid, Kind: "werun"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return id
+}
+
+func eventOf(id string) string { return `{"n":1.10, "weRunData":"` + id + `" ,"z":[]}` }
+
+func event(t *testing.T, fake *sandbox.Server) string {
+	t.Helper()
+	return eventOf(mint(t, fake))
+}
+
+func wantOutcome(t *testing.T, f fault, id string, got answer, fn *function) {
+	t.Helper()
+	if got.status != http.StatusOK || got.body != "the function's answer" || got.took > timeout+grace {
+		t.Errorf("the client got %d %q after %s", got.status, got.body, got.took)
+	}
+	if f.label == "timeout" && got.took < timeout {
+		t.Errorf("given up after %s", got.took)
+	}
+	calls := fn.take()
+	if len(calls) != 1 {
+		t.Fatalf("%d calls of the function", len(calls))
+	}
+	if f.want != 0 {
+		object := fmt.Sprintf(`{"cloudID":%q,"errCode":%d,"errMsg":%q}`, id, f.want, wechat.OpenDataMessage(f.want))
+		if want := strings.Replace(eventOf(id), `"`+id+`"`, object, 1); calls[0].body != want || calls[0].keys != `{"keys":[]}` {
+			t.Errorf("the function got %s, keys %s, want %s", calls[0].body, calls[0].keys, want)
+		}
+		return
+	}
+	head, tail := `{"n":1.10, "weRunData":{"cloudID":"`+id+`","data":{"stepInfoList":[{`, `"watermark":{"appid":"`+appid+`"`
+	if !strings.HasPrefix(calls[0].body, head) || !strings.Contains(calls[0].body, tail) || !strings.HasSuffix(calls[0].body, `}}} ,"z":[]}`) ||
+		strings.Count(calls[0].body, `"step":`) != 31 || calls[0].keys != `{"keys":["weRunData"]}` {
+		t.Errorf("the function got %s, keys %s", calls[0].body, calls[0].keys)
+	}
+}
+
+// wantLog wants one line for an exchange that failed, with what to do about it and nothing to keep.
+func wantLog(t *testing.T, f fault, id string) {
+	t.Helper()
+	text := logged.take()
+	const message = "open data exchange failed"
+	if f.want != 0 { // the line may come a little behind the answer
+		eventually(t, "the log line", func() bool {
+			text += logged.take()
+			return len(entries(t, text, message)) > 0
+		})
+	}
+	lines := entries(t, text, message)
+	if (len(lines) == 1) != (f.want != 0) {
+		t.Errorf("logged %d lines: %s", len(lines), text)
+	}
+	for _, line := range lines {
+		if line["level"] != "error" || line["logger"] != "cloudid" || line["appid"] != appid || line["errcode"] != f.label || line["cloudids"] != 1.0 {
+			t.Errorf("logged %v", line)
+		}
+		if advice, _ := line["advice"].(string); !strings.Contains(advice, "network") {
+			t.Errorf("advised %q", advice)
+		}
+	}
+	for _, kept := range []string{id, id[3:20], openid, secret, "access_token", "88_"} {
+		if strings.Contains(text, kept) {
+			t.Errorf("the log says %q: %s", kept, text)
+		}
+	}
+}
+
+// wantUnharmed wants requests that need no WeChat to notice nothing of its absence.
+func wantUnharmed(t *testing.T, g gateway, fn *function) {
+	t.Helper()
+	_ = fn.take()
+	const plain = `{"n":1.10,"s":"no CloudID"}`
+	got := g.post(plain)
+	calls := fn.take()
+	if got.status != http.StatusOK || got.took > timeout || len(calls) != 1 || calls[0].body != plain {
+		t.Errorf("a request without CloudIDs: %d after %s, the function got %v", got.status, got.took, calls)
+	}
+}
+
+// A black hole may not hold up more than the first few.
+func TestTheBreaker(t *testing.T) {
+	g, fn, fake, line := newGateway(t, "")
+	if got := g.post(event(t, fake)); got.status != http.StatusOK {
+		t.Fatal(got)
+	}
+	hole := fault{toxics: toxics("timeout", "", `"timeout":0`)}
+	line.breakDown(t, hole)
+	state := func() float64 { return metric(t, "breaker_state", appid, wechat.GetOpenData) }
+	for range 5 {
+		if got := g.post(event(t, fake)); got.took < timeout {
+			t.Errorf("answered after %s", got.took)
+		}
+	}
+	if state() != 2 {
+		t.Fatalf("the breaker's state is %g after five failures", state())
+	}
+	_, _ = fn.take(), logged.take()
+	for range 20 {
+		id := mint(t, fake)
+		got := g.post(eventOf(id))
+		wantOutcome(t, fault{want: wechat.CodeTimeout}, id, got, fn)
+		if got.took > timeout {
+			t.Errorf("answered after %s although the breaker is open", got.took)
+		}
+	}
+	if lines := entries(t, logged.take(), "open data exchange failed"); len(lines) != 0 {
+		t.Errorf("logged %v, which is nothing new", lines)
+	}
+
+	line.Stop()
+	line.Toxics.ResetToxics(t.Context())
+	if err := line.Start(); err != nil {
+		t.Fatal(err)
+	}
+	start := time.Now()
+	eventually(t, "the breaker closes by itself", func() bool {
+		_ = fn.take()
+		_ = g.post(event(t, fake))
+		return fn.take()[0].keys == `{"keys":["weRunData"]}`
+	})
+	if took := time.Since(start); took > 10*time.Second || state() != 0 {
+		t.Errorf("closed after %s, state %g", took, state())
+	}
+}
+
+// An answer that nobody waits for any more still arrives for the others.
+func TestAClientThatHangsUp(t *testing.T) {
+	g, fn, fake, line := newGateway(t, "")
+	if got := g.post(event(t, fake)); got.status != http.StatusOK {
+		t.Fatal(got)
+	}
+	_ = fn.take()
+	line.breakDown(t, fault{toxics: toxics("latency", "", `"latency":500`)})
+	before, asked := metric(t, "invocations_total", "abandoned"), fake.Calls().GetOpenData
+	id := mint(t, fake)
+	client := &http.Client{Timeout: 100 * time.Millisecond, Transport: &http.Transport{DisableKeepAlives: true}}
+	go func() {
+		req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, g.url, strings.NewReader(eventOf(id)))
+		if err != nil {
+			t.Error(err)
+			return
+		}
+		req.Header.Set("Content-Type", "application/json")
+		res, err := client.Do(req)
+		if err == nil {
+			_, _ = io.Copy(io.Discard, res.Body)
+			_ = res.Body.Close()
+			t.Error("answered before it could hang up")
+		}
+	}()
+	eventually(t, "the exchange is under way", func() bool { return fake.Calls().GetOpenData == asked+1 })
+	got := g.post(eventOf(id))
+	wantOutcome(t, fault{}, id, got, fn)
+	if n := fake.Calls().GetOpenData - asked; n != 1 {
+		t.Errorf("%d calls", n)
+	}
+	eventually(t, "the first invocation is counted as abandoned", func() bool { return metric(t, "invocations_total", "abandoned") == before+1 })
+}
