@@ -79,7 +79,19 @@ func (k *keeper) Token(ctx context.Context) (string, error) {
 	case <-flight.done:
 		return flight.token, flight.err
 	case <-ctx.Done():
+		if errors.Is(ctx.Err(), context.DeadlineExceeded) {
+			k.despairOf(flight)
+		}
 		return "", fmt.Errorf("no access token yet: %w", ctx.Err())
+	}
+}
+
+// despairOf lets the next who asks begin a fetch of his own: one lost answer must not fail all calls until fetchTimeout.
+func (k *keeper) despairOf(flight *tokenFlight) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if k.flight == flight {
+		k.flight = nil
 	}
 }
 
@@ -138,7 +150,9 @@ func (k *keeper) fly(flight *tokenFlight) {
 	} else if k.token != "" && time.Now().Before(k.ends) {
 		k.renewIn(renewalPause)
 	}
-	k.flight = nil
+	if k.flight == flight {
+		k.flight = nil
+	}
 	close(flight.done)
 }
 

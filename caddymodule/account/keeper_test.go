@@ -337,6 +337,7 @@ func TestWhoWaitsHasADeadlineOfHisOwn(t *testing.T) {
 		if !wechat.Timeout(err) || wechat.Advice(err) == "" || wechat.Label(err) != "timeout" {
 			t.Errorf("an operator is told %q, %q", err, wechat.Advice(err))
 		}
+		time.Sleep(f.takes)
 		want(t, k, "t1") // what he had asked for was fetched all the same
 		wantFetches(t, f, 0)
 	})
@@ -410,5 +411,22 @@ func TestCloseStopsAll(t *testing.T) {
 			_, _ = k.Token(t.Context())
 			wantFetches(t, f, 0)
 		})
+	})
+}
+
+func TestAFetchThatGetsNoAnswerCostsOneDeadline(t *testing.T) {
+	f := &fetcher{takes: time.Hour}
+	withKeeper(t, f, func(t *testing.T, k *keeper) {
+		const timeout = 3 * time.Second
+		ctx, cancel := context.WithTimeout(t.Context(), timeout)
+		defer cancel()
+		if _, err := k.Token(ctx); !errors.Is(err, context.DeadlineExceeded) {
+			t.Errorf("got %v", err)
+		}
+		f.takes = time.Second
+		want(t, k, "t2")
+		if got := f.fetches(); len(got) != 2 || got[1] != timeout {
+			t.Errorf("fetched at %v, want the second fetch right after the first waiter's deadline", got)
+		}
 	})
 }

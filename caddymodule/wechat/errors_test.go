@@ -157,6 +157,7 @@ func TestTheRequestIDIsPickedOutOfTheMessage(t *testing.T) {
 	for _, test := range []struct{ sentence, message, want string }{
 		{"WeChat writes it at the end", "invalid openid rid: " + rid, rid},
 		{"with or without a space", "invalid openid rid:" + rid, rid},
+		{"digits alone may be a phone number", "invalid phone rid: 13912345678", ""},
 		{"with something behind it", "invalid openid, rid: " + rid + ", hint", rid},
 		{"in capitals", "rid: 65F0E9D1-1A2B3C4D", "65F0E9D1-1A2B3C4D"},
 		{"in brackets", "(rid: " + rid + ")", rid},
