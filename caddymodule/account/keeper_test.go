@@ -27,10 +27,10 @@ type fetcher struct {
 func (f *fetcher) fetch(ctx context.Context) (wechat.Token, error) {
 	f.mu.Lock()
 	f.times = append(f.times, time.Since(f.began))
-	n := len(f.times)
+	n, takes := len(f.times), f.takes
 	f.mu.Unlock()
 	select {
-	case <-time.After(f.takes):
+	case <-time.After(takes):
 	case <-ctx.Done():
 		return wechat.Token{}, ctx.Err()
 	}
@@ -423,7 +423,9 @@ func TestAFetchThatGetsNoAnswerCostsOneDeadline(t *testing.T) {
 		if _, err := k.Token(ctx); !errors.Is(err, context.DeadlineExceeded) {
 			t.Errorf("got %v", err)
 		}
+		f.mu.Lock()
 		f.takes = time.Second
+		f.mu.Unlock()
 		want(t, k, "t2")
 		if got := f.fetches(); len(got) != 2 || got[1] != timeout {
 			t.Errorf("fetched at %v, want the second fetch right after the first waiter's deadline", got)
