@@ -82,7 +82,7 @@ func program(t *testing.T, name string) string {
 func npmFolder(t *testing.T) string {
 	t.Helper()
 	program(t, "node")
-	folder := filepath.Join(root(), "tests", "e2e", "node")
+	folder := filepath.Join(root(), "tests", "system", "e2e", "node")
 	if _, err := os.Stat(filepath.Join(folder, "node_modules")); err != nil {
 		missing(t, "the functions' packages are not installed: run `npm ci` in tests/system/e2e/node")
 	}

@@ -44,11 +44,11 @@ type parser func(question) (sight, error)
 // startParsers starts one program for each language.
 func startParsers(t *testing.T) []parser {
 	t.Helper()
-	script := filepath.Join(root(), "tests", "e2e", "node", "parser.js")
+	script := filepath.Join(root(), "tests", "system", "e2e", "node", "parser.js")
 	return []parser{
 		goParser,
 		startParser(t, program(t, "node"), script),
-		startParser(t, program(t, "python3"), filepath.Join(root(), "tests", "e2e", "parser.py")),
+		startParser(t, program(t, "python3"), filepath.Join(root(), "tests", "system", "e2e", "parser.py")),
 	}
 }
 
