@@ -1,0 +1,162 @@
+// Command bench compares the gateway with plain Caddy and with what one would put in its place, all doing the same work in
+// the same run on 127.0.0.1:
+//
+//	go run ./tests/bench [flags] [case...]
+//
+// It builds what it needs. Each proxy has one core for itself, the load and all that stands behind the proxies have the
+// other; the proxies take turns in short rounds, so that whatever else the machine does meets them all. What is shown are
+// ratios of the same round, as median and quartiles. CPU time per request is the steadier figure. No figures are shown when
+// a function received a wrong body, or WeChat was asked in a wrong way.
+//
+// With --short it sends a few requests of each case and checks bodies and the number of WeChat calls, but no times.
+package main
+
+import (
+	"errors"
+	"flag"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+)
+
+// bench is one run.
+type bench struct {
+	root, dir  string   // of the repository; for what this run writes
+	caddy      string   // the gateway's binary
+	builds     []string // other builds of the gateway, by name=binary
+	pin        bool
+	slice      time.Duration
+	profiles   string // directory; "": none
+	standIns   *standIns
+	contenders []*contender
+}
+
+// contender is a proxy that runs.
+type contender struct {
+	peer
+	*process
+	forms map[string]*forms // by case
+}
+
+func main() {
+	var (
+		b      bench
+		short  = flag.Bool("short", false, "check bodies and WeChat calls with a few requests, without times")
+		rounds = flag.Int("rounds", 9, "how often each proxy has its turn in each case")
+		only   = flag.String("only", "", "compare only these proxies, as in caddy,cloudid,nginx+lua")
+	)
+	flag.DurationVar(&b.slice, "slice", 600*time.Millisecond, "how long a turn is measured")
+	flag.StringVar(&b.caddy, "caddy", "", "the gateway's `binary`; default: build it")
+	flag.Func("build", "another build of the gateway to compare with, as `name=binary`; may be repeated", func(build string) error {
+		b.builds = append(b.builds, build)
+		return nil
+	})
+	flag.StringVar(&b.profiles, "profile", "", "write CPU and allocation profiles of the gateway, one of each case, into this `directory`")
+	flag.Parse()
+	if err := b.main(*short, *rounds, *only, flag.Args()); err != nil {
+		fmt.Fprintln(os.Stderr, "bench:", err)
+		os.Exit(1)
+	}
+}
+
+func (b *bench) main(short bool, rounds int, only string, names []string) (err error) {
+	chosen := cases
+	if len(names) > 0 {
+		chosen = nil
+		for _, name := range names {
+			c, err := caseNamed(name)
+			if err != nil {
+				return err
+			}
+			chosen = append(chosen, c)
+		}
+	}
+	if b.dir, err = os.MkdirTemp("", "cloudid-bench"); err != nil {
+		return err
+	}
+	defer os.RemoveAll(b.dir)
+	if err := b.prepare(); err != nil {
+		return err
+	}
+	defer func() {
+		for _, c := range b.contenders {
+			c.stop()
+		}
+	}()
+	if err := b.launchAll(short, only); err != nil {
+		return err
+	}
+	if short {
+		return b.check(chosen)
+	}
+	return b.measure(chosen, rounds)
+}
+
+func (b *bench) prepare() (err error) {
+	gomod, err := exec.Command("go", "env", "GOMOD").Output()
+	if err != nil {
+		return err
+	}
+	b.root = filepath.Dir(strings.TrimSpace(string(gomod)))
+	if b.caddy == "" {
+		fmt.Fprintln(os.Stderr, "building the gateway; the first time takes some minutes")
+		if b.caddy, err = b.build("caddy", "./caddymodule/cmd/caddy"); err != nil {
+			return err
+		}
+	}
+	b.standIns, err = newStandIns()
+	return err
+}
+
+func (b *bench) launchAll(short bool, only string) error {
+	if b.pin = !short && pinnable(); !b.pin && !short {
+		fmt.Fprintln(os.Stderr, "no two cores to choose between with taskset: the proxies and the load share what there is, and figures mean little")
+	}
+	for _, build := range b.builds {
+		name, binary, found := strings.Cut(build, "=")
+		if !found {
+			return fmt.Errorf("--build %s: name=binary is expected", build)
+		}
+		peers = append(peers, peer{name: name, cloudid: true, replaces: true, exact: true, remembers: true, binary: binary, run: runCaddy})
+	}
+	for _, p := range peers {
+		if short && (p.name == withLua || p.name == "node") || only != "" && !slices.Contains(strings.Split(only, ","), p.name) {
+			continue
+		}
+		running, err := b.launch(p)
+		if errors.Is(err, errSkipped) {
+			fmt.Fprintf(os.Stderr, "%s: %v\n", p.name, err)
+			continue
+		}
+		if err != nil {
+			return err
+		}
+		b.contenders = append(b.contenders, &contender{p, running, make(map[string]*forms)})
+	}
+	if b.pin {
+		return pinSelf()
+	}
+	return nil
+}
+
+// formsOf returns what the proxy's bodies of a case look like.
+func (c *contender) formsOf(work workCase) *forms {
+	if c.forms[work.name] == nil {
+		c.forms[work.name] = &forms{work: work, replaces: c.replaces, exact: c.exact}
+	}
+	return c.forms[work.name]
+}
+
+// named returns the contender of a name, or nil.
+func (b *bench) named(name string) *contender {
+	for _, c := range b.contenders {
+		if c.name == name {
+			return c
+		}
+	}
+	return nil
+}

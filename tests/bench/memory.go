@@ -1,0 +1,152 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"net/http"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strconv"
+	"time"
+)
+
+// printMemory holds requests in flight, the function not answering, and looks at what the gateway has grown by. It takes
+// a fresh process, whose memory has no room yet that earlier requests made.
+func (b *bench) printMemory() error {
+	for _, held := range []struct {
+		work     workCase
+		requests int
+	}{
+		{workCase{name: "2 KB, one CloudID", size: 2 << 10, ids: 1}, 256},
+		{workCase{name: "100 KB, one CloudID", size: 100 << 10, ids: 1}, 128},
+		{workCase{name: "1 MB", size: 1_000_000}, 32},
+		{workCase{name: "1 MB, one CloudID", size: 1_000_000, ids: 1}, 32},
+	} {
+		resident, live, err := b.hold(held.work, held.requests)
+		if err != nil {
+			return fmt.Errorf("memory of %s: %w", held.work.name, err)
+		}
+		limit := 3*held.work.size + 64<<10
+		verdict(resident <= limit, "memory, %d in flight of %s: %d KB resident a request, %d KB of it live (bound: ≤ %d)",
+			held.requests, held.work.name, resident>>10, live>>10, limit>>10)
+	}
+	ours, plain := b.named(gateway), b.named(plainCaddy)
+	if plain == nil {
+		return nil
+	}
+	oursNow, _, err := ours.memory()
+	if err != nil {
+		return err
+	}
+	plainNow, _, err := plain.memory()
+	if err != nil {
+		return err
+	}
+	verdict(oursNow <= plainNow+20e6, "RSS after all this: %d MB, plain Caddy %d MB (bound: ≤ 20 MB more)", oursNow/1e6, plainNow/1e6)
+	return nil
+}
+
+// hold returns how many bytes a request in flight takes: of the process's resident set, and of what is live on its heap.
+func (b *bench) hold(work workCase, requests int) (resident, live int, err error) {
+	running, err := b.launch(b.named(gateway).peer)
+	if err != nil {
+		return 0, 0, err
+	}
+	defer running.stop()
+	// One request first: what the process sets up once is not a request's.
+	f := &forms{work: work, replaces: true, exact: true}
+	b.standIns.start(running.address, f, 1, 1, nil).running.Wait()
+	idleHeap, err := running.liveHeap()
+	if err != nil {
+		return 0, 0, err
+	}
+	idle, _, err := running.memory()
+	if err != nil {
+		return 0, 0, err
+	}
+
+	b.standIns.gate.Lock()
+	load := b.standIns.start(running.address, f, requests, 1, nil)
+	for deadline := time.Now().Add(20 * time.Second); int(b.standIns.waiting.Load()) < requests && time.Now().Before(deadline); {
+		time.Sleep(10 * time.Millisecond)
+	}
+	full, _, errMemory := running.memory()
+	fullHeap, errHeap := running.liveHeap()
+	b.standIns.gate.Unlock()
+	load.running.Wait()
+	for _, err := range []error{errMemory, errHeap, b.standIns.mistakes.err()} {
+		if err != nil {
+			return 0, 0, err
+		}
+	}
+	return int(full-idle) / requests, (fullHeap - idleHeap) / requests, nil
+}
+
+var heapAlloc = regexp.MustCompile(`(?m)^# HeapAlloc = (\d+)$`)
+
+// liveHeap collects garbage and returns how many bytes are left.
+func (p *process) liveHeap() (int, error) {
+	profile, err := p.debug("heap?gc=1&debug=1")
+	if err != nil {
+		return 0, err
+	}
+	found := heapAlloc.FindSubmatch(profile)
+	if found == nil {
+		return 0, fmt.Errorf("no HeapAlloc in the heap profile")
+	}
+	return strconv.Atoi(string(found[1]))
+}
+
+// debug asks Caddy's admin API for a profile.
+func (p *process) debug(profile string) ([]byte, error) {
+	res, err := http.Get("http://" + p.admin + "/debug/pprof/" + profile)
+	if err != nil {
+		return nil, err
+	}
+	defer res.Body.Close()
+	return io.ReadAll(res.Body)
+}
+
+// profile writes a CPU profile of the gateway for each case, and one of what it has allocated on the way.
+func (b *bench) profile(chosen []workCase) error {
+	c := b.named(gateway)
+	if c == nil {
+		return nil
+	}
+	for _, work := range chosen {
+		before, err := c.debug("allocs")
+		if err != nil {
+			return err
+		}
+		done := make(chan error, 1)
+		go func() {
+			profile, err := c.debug("profile?seconds=5")
+			if err == nil {
+				err = os.WriteFile(filepath.Join(b.profiles, work.name+".cpu"), profile, 0o644)
+			}
+			done <- err
+		}()
+		slice := b.slice
+		b.slice = 6 * time.Second
+		_, err = b.turn(c, work)
+		b.slice = slice
+		if err == nil {
+			err = <-done
+		}
+		if err != nil {
+			return err
+		}
+		after, err := c.debug("allocs")
+		if err != nil {
+			return err
+		}
+		// For `go tool pprof -diff_base case.allocs0 case.allocs`.
+		for name, profile := range map[string][]byte{".allocs0": before, ".allocs": after} {
+			if err := os.WriteFile(filepath.Join(b.profiles, work.name+name), profile, 0o644); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
