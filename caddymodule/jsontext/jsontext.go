@@ -48,214 +48,164 @@ func Walk(text []byte, visit func(Member)) error {
 	if len(text) >= 3 && text[0] == 0xEF && text[1] == 0xBB && text[2] == 0xBF {
 		return ErrByteOrderMark
 	}
-	// Two passes at memory speed beat one that decodes runes: utf8.Valid takes eight ASCII bytes a step, and with it
-	// done the scanner need not tell characters apart.
+	var (
+		pos     int
+		depth   int
+		object  bool // what is open at this depth is an object, not an array
+		objects [MaxDepth + 1]bool
+		member  Member
+	)
+	for {
+		c, start := next(text, pos)
+		switch c {
+		case '"':
+			pos = stringEnd(text, start)
+		case '{', '[':
+			if depth == MaxDepth {
+				return ErrTooDeep
+			}
+			inside, at := next(text, start+1)
+			if inside == c+2 { // } and ] stand two behind { and [
+				pos = at + 1
+				break
+			}
+			pos = at
+			depth++
+			object = c == '{'
+			objects[depth] = object
+			if object {
+				if pos = nameEnd(text, pos, depth, &member); pos < 0 {
+					return refusal(text, pos)
+				}
+			}
+			continue
+		case 't':
+			pos = literalEnd(text, start, "true")
+		case 'f':
+			pos = literalEnd(text, start, "false")
+		case 'n':
+			pos = literalEnd(text, start, "null")
+		default:
+			pos = numberEnd(text, start)
+		}
+		if pos < 0 {
+			return refusal(text, pos)
+		}
+
+		// A value has ended at pos. What it stands in may end with it, and so on.
+		for {
+			if depth == 1 && object {
+				member.ValueEnd = pos
+				visit(member)
+			}
+			c, at := next(text, pos)
+			if depth == 0 {
+				if at < len(text) {
+					return refusal(text, ^at)
+				}
+				return nil
+			}
+			pos = at + 1
+			if c == ',' {
+				break
+			}
+			if object && c != '}' || !object && c != ']' {
+				return refusal(text, ^at)
+			}
+			depth--
+			object = objects[depth]
+		}
+		if object {
+			if pos = nameEnd(text, pos, depth, &member); pos < 0 {
+				return refusal(text, pos)
+			}
+		}
+	}
+}
+
+// The functions below return the place behind what they pass, or ^at where the text stops being JSON at the byte at.
+
+func refusal(text []byte, end int) error {
 	if !utf8.Valid(text) {
 		return ErrNotUTF8
 	}
-	s := scanner{text: text}
-	return s.run(visit)
+	return &SyntaxError{Offset: ^end}
 }
 
-type scanner struct {
-	text    []byte
-	pos     int
-	depth   int
-	objects [MaxDepth/64 + 1]uint64 // bit d: what is open at depth d is an object, not an array
-}
-
-// expectation is what the grammar allows at the scanner's position.
-type expectation int
-
-const (
-	value expectation = iota
-	valueOrEnd
-	name
-	nameOrEnd
-	commaOrEnd
-)
-
-func (s *scanner) run(visit func(Member)) error {
-	var (
-		member   Member
-		expected = value
-	)
-	for {
-		s.skipSpace()
-		if s.pos == len(s.text) {
-			return s.syntaxError()
+// next returns the first byte from pos on that is no space, and its place; at the end of the text 0, which the grammar
+// allows nowhere.
+func next(text []byte, pos int) (byte, int) {
+	for ; pos < len(text); pos++ {
+		if c := text[pos]; c > ' ' || c != ' ' && c != '\n' && c != '\r' && c != '\t' {
+			return c, pos
 		}
-		c := s.text[s.pos]
+	}
+	return 0, pos
+}
 
-		switch expected {
-		case name, nameOrEnd:
-			if c == '}' && expected == nameOrEnd {
-				break // closes below
-			}
-			start := s.pos
-			if c != '"' || !s.skipString() {
-				return s.syntaxError()
-			}
-			end := s.pos
-			s.skipSpace()
-			if s.pos == len(s.text) || s.text[s.pos] != ':' {
-				return s.syntaxError()
-			}
-			s.pos++
-			if s.depth == 1 {
-				s.skipSpace()
-				member = Member{NameStart: start, NameEnd: end, ValueStart: s.pos}
-			}
-			expected = value
-			continue
+// nameEnd passes a member's name and its colon. At depth 1 it begins the member.
+func nameEnd(text []byte, pos, depth int, member *Member) int {
+	c, start := next(text, pos)
+	if c != '"' {
+		return ^start
+	}
+	end := stringEnd(text, start)
+	if end < 0 {
+		return end
+	}
+	c, colon := next(text, end)
+	if c != ':' {
+		return ^colon
+	}
+	if depth == 1 {
+		_, begin := next(text, colon+1)
+		*member = Member{NameStart: start, NameEnd: end, ValueStart: begin}
+	}
+	return colon + 1
+}
 
-		case value, valueOrEnd:
-			if c == ']' && expected == valueOrEnd {
-				break // closes below
-			}
-			if c == '{' || c == '[' {
-				if s.depth == MaxDepth {
-					return ErrTooDeep
-				}
-				s.open(c == '{')
-				expected = valueOrEnd
-				if c == '{' {
-					expected = nameOrEnd
-				}
-				continue
-			}
-			if !s.skipScalar(c) {
-				return s.syntaxError()
-			}
-			if s.depth == 0 {
-				return s.end()
-			}
-			if s.depth == 1 && s.inObject() {
-				member.ValueEnd = s.pos
-				visit(member)
-			}
-			expected = commaOrEnd
-			continue
+func literalEnd(text []byte, pos int, literal string) int {
+	if end := pos + len(literal); end <= len(text) && string(text[pos:end]) == literal {
+		return end
+	}
+	return ^pos
+}
 
-		case commaOrEnd:
-			if c == ',' {
-				s.pos++
-				expected = value
-				if s.inObject() {
-					expected = name
-				}
-				continue
-			}
+// numberEnd follows RFC 8259, section 6: -? (0 | [1-9][0-9]*) (. [0-9]+)? ([eE] [+-]? [0-9]+)?
+func numberEnd(text []byte, pos int) int {
+	if pos < len(text) && text[pos] == '-' {
+		pos++
+	}
+	start := pos
+	if pos = digitsEnd(text, start); pos == start {
+		return ^pos
+	}
+	if text[start] == '0' && pos > start+1 {
+		return ^(start + 1) // a leading zero stands alone
+	}
+	if pos < len(text) && text[pos] == '.' {
+		start = pos + 1
+		if pos = digitsEnd(text, start); pos == start {
+			return ^pos
 		}
-
-		// Only the end of what is open can stand here.
-		if s.inObject() && c != '}' || !s.inObject() && c != ']' {
-			return s.syntaxError()
+	}
+	if pos < len(text) && text[pos]|0x20 == 'e' {
+		start = pos + 1
+		if start < len(text) && (text[start] == '+' || text[start] == '-') {
+			start++
 		}
-		s.pos++
-		s.depth--
-		if s.depth == 0 {
-			return s.end()
+		if pos = digitsEnd(text, start); pos == start {
+			return ^pos
 		}
-		if s.depth == 1 && s.inObject() {
-			member.ValueEnd = s.pos
-			visit(member)
-		}
-		expected = commaOrEnd
 	}
+	return pos
 }
 
-func (s *scanner) open(object bool) {
-	s.pos++
-	s.depth++
-	word, bit := s.depth/64, uint64(1)<<(s.depth%64)
-	if object {
-		s.objects[word] |= bit
-	} else {
-		s.objects[word] &^= bit
+func digitsEnd(text []byte, pos int) int {
+	for pos < len(text) && text[pos]-'0' <= 9 {
+		pos++
 	}
-}
-
-func (s *scanner) inObject() bool {
-	return s.objects[s.depth/64]&(1<<(s.depth%64)) != 0
-}
-
-// end accepts nothing but space behind the outermost value.
-func (s *scanner) end() error {
-	s.skipSpace()
-	if s.pos != len(s.text) {
-		return s.syntaxError()
-	}
-	return nil
-}
-
-func (s *scanner) syntaxError() error { return &SyntaxError{Offset: s.pos} }
-
-func (s *scanner) skipSpace() {
-	for s.pos < len(s.text) && s.text[s.pos] <= ' ' {
-		if c := s.text[s.pos]; c != ' ' && c != '\n' && c != '\r' && c != '\t' {
-			return
-		}
-		s.pos++
-	}
-}
-
-func (s *scanner) skipScalar(first byte) bool {
-	switch first {
-	case '"':
-		return s.skipString()
-	case 't':
-		return s.skipLiteral("true")
-	case 'f':
-		return s.skipLiteral("false")
-	case 'n':
-		return s.skipLiteral("null")
-	default:
-		return s.skipNumber()
-	}
-}
-
-func (s *scanner) skipLiteral(literal string) bool {
-	rest := s.text[s.pos:]
-	if len(rest) < len(literal) || string(rest[:len(literal)]) != literal {
-		return false
-	}
-	s.pos += len(literal)
-	return true
-}
-
-// skipNumber follows RFC 8259, section 6: -? (0 | [1-9][0-9]*) (. [0-9]+)? ([eE] [+-]? [0-9]+)?
-func (s *scanner) skipNumber() bool {
-	s.skipOne('-', '-')
-	if s.skipOne('0', '0') {
-		// a leading zero stands alone
-	} else if !s.skipDigits() {
-		return false
-	}
-	if s.skipOne('.', '.') && !s.skipDigits() {
-		return false
-	}
-	if s.skipOne('e', 'E') {
-		s.skipOne('+', '-')
-		return s.skipDigits()
-	}
-	return true
-}
-
-func (s *scanner) skipOne(a, b byte) bool {
-	if s.pos < len(s.text) && (s.text[s.pos] == a || s.text[s.pos] == b) {
-		s.pos++
-		return true
-	}
-	return false
-}
-
-func (s *scanner) skipDigits() bool {
-	start := s.pos
-	for s.pos < len(s.text) && s.text[s.pos]-'0' <= 9 {
-		s.pos++
-	}
-	return s.pos > start
+	return pos
 }
 
 const (
@@ -263,68 +213,109 @@ const (
 	highBits  = 0x8080808080808080
 )
 
-// skipString passes a string, from its opening to behind its closing quote. Its plain bytes go eight at a step; the
-// expressions are the usual ones for "which byte of this word is zero, or less than n": of several marks the lowest is
-// always right, and only the lowest is used.
-func (s *scanner) skipString() bool {
-	text, pos := s.text, s.pos+1
-	for pos < len(text) {
-		if pos+8 <= len(text) {
+// stringEnd passes a string, from its opening to behind its closing quote. Most are short; of a long one, a picture or a
+// page, blocks of plain bytes go at a step.
+func stringEnd(text []byte, pos int) int {
+	pos++
+	for {
+		for pos+8 <= len(text) {
 			word := binary.LittleEndian.Uint64(text[pos:])
-			quote := word ^ everyByte*'"'
-			backslash := word ^ everyByte*'\\'
-			marks := (quote-everyByte)&^quote | (backslash-everyByte)&^backslash | (word-everyByte*0x20)&^word
-			if marks &= highBits; marks == 0 {
-				pos += 8
+			found := marks(word) & highBits
+			if found == 0 {
+				pos = plainEnd(text, pos+8)
 				continue
 			}
-			pos += bits.TrailingZeros64(marks) / 8
+			bit := bits.TrailingZeros64(found) &^ 7
+			pos += bit / 8
+			if byte(word>>bit) == '"' {
+				return pos + 1
+			}
+			break
+		}
+		if pos >= len(text) {
+			return ^len(text)
 		}
 		switch c := text[pos]; {
 		case c == '"':
-			s.pos = pos + 1
-			return true
+			return pos + 1
 		case c == '\\':
-			s.pos = pos
-			if !s.skipEscape() {
-				return false
+			if pos = escapeEnd(text, pos); pos < 0 {
+				return pos
 			}
-			pos = s.pos
 		case c < 0x20:
-			s.pos = pos
-			return false
-		default:
+			return ^pos
+		case c < utf8.RuneSelf:
 			pos++ // near the end of the text, where no eight bytes are left
+		default:
+			if pos = wideEnd(text, pos); pos < 0 {
+				return pos
+			}
 		}
 	}
-	s.pos = pos
-	return false
 }
 
-// skipEscape passes a backslash and what it escapes.
-func (s *scanner) skipEscape() bool {
-	s.pos++
-	if s.pos == len(s.text) {
-		return false
-	}
-	switch s.text[s.pos] {
-	case '"', '\\', '/', 'b', 'f', 'n', 'r', 't':
-		s.pos++
-		return true
-	case 'u':
-		s.pos++
-		for range 4 {
-			if s.pos == len(s.text) || !isHex(s.text[s.pos]) {
-				return false
-			}
-			s.pos++
+// plainEnd passes blocks of a string's plain bytes.
+func plainEnd(text []byte, pos int) int {
+	for pos+32 <= len(text) {
+		block := text[pos : pos+32]
+		found := marks(binary.LittleEndian.Uint64(block)) | marks(binary.LittleEndian.Uint64(block[8:])) |
+			marks(binary.LittleEndian.Uint64(block[16:])) | marks(binary.LittleEndian.Uint64(block[24:]))
+		if found&highBits != 0 {
+			return pos
 		}
-		return true
-	default:
-		return false
+		pos += 32
 	}
+	return pos
+}
+
+// marks sets, of eight bytes of a string, the high bit of the first that is not plain: a control character, a quote, a
+// backslash or the begin of a character beyond ASCII. A subtraction sets it where a byte is less than what is subtracted;
+// with its second lowest bit turned, the quote is 0x20, and space and ! are above. Bits behind the first set one may be wrong.
+func marks(word uint64) uint64 {
+	controlOrQuote := (word ^ everyByte*0x02) - everyByte*0x21
+	backslash := (word ^ everyByte*'\\') - everyByte
+	return controlOrQuote | backslash | word
+}
+
+// escapeEnd passes a backslash and what it escapes.
+func escapeEnd(text []byte, pos int) int {
+	pos++
+	if pos == len(text) {
+		return ^pos
+	}
+	switch text[pos] {
+	case '"', '\\', '/', 'b', 'f', 'n', 'r', 't':
+		return pos + 1
+	case 'u':
+		for range 4 {
+			pos++
+			if pos == len(text) || !isHex(text[pos]) {
+				return ^pos
+			}
+		}
+		return pos + 1
+	default:
+		return ^pos
+	}
+}
+
+// wideEnd passes characters beyond ASCII. Nearly all of Chinese has three bytes, of which the first is neither E0 nor ED,
+// so that any two others may follow; utf8 reads the rest.
+func wideEnd(text []byte, pos int) int {
+	for pos < len(text) && text[pos] >= utf8.RuneSelf {
+		if rest := text[pos:]; len(rest) >= 3 && 0xE0 < rest[0] && rest[0] < 0xED && rest[1]&0xC0 == 0x80 && rest[2]&0xC0 == 0x80 {
+			pos += 3
+			continue
+		}
+		r, size := utf8.DecodeRune(text[pos:])
+		if r == utf8.RuneError && size == 1 {
+			return ^pos
+		}
+		pos += size
+	}
+	return pos
 }
 
 func isHex(c byte) bool {
-	return c-'0' <= 9 || c|0x20-'a' <= 5
+	return c-'0' <= 9 || c|0x20-'a' <= 5 && c|0x20 >= 'a'
 }

@@ -3,6 +3,7 @@ package jsontext
 import (
 	"encoding/json"
 	"errors"
+	"fmt"
 	"strings"
 	"testing"
 	"unicode/utf8"
@@ -130,25 +131,28 @@ func FuzzCheck(f *testing.F) {
 	})
 }
 
-var benchmarkTexts = func() map[string][]byte {
+// Rows as applications send them, and one long string, as a picture in base64.
+func benchmarkTexts(size int) map[string]string {
 	row := `{"id":12345,"name":"a name of usual length","note":"走了一万步，再走一万步","tags":["a","b"],"price":1.10,"ok":true},`
-	text := func(size int) []byte {
-		return []byte(`{"rows":[` + strings.TrimSuffix(strings.Repeat(row, size/len(row)), ",") + `],"n":1}`)
+	return map[string]string{
+		"rows":    `{"rows":[` + strings.TrimSuffix(strings.Repeat(row, size/len(row)), ",") + `],"n":1}`,
+		"picture": `{"picture":"` + strings.Repeat("iVBORw0KGgoAAAANSUhEUgAAAAUA", size/28) + `","n":1}`,
 	}
-	return map[string][]byte{"2KB": text(2 << 10), "100KB": text(100 << 10), "1MB": text(1 << 20)}
-}()
+}
 
 func BenchmarkCheck(b *testing.B) {
-	for _, size := range []string{"2KB", "100KB", "1MB"} {
-		b.Run(size, func(b *testing.B) {
-			text := benchmarkTexts[size]
-			b.SetBytes(int64(len(text)))
-			b.ReportAllocs()
-			for b.Loop() {
-				if err := Check(text); err != nil {
-					b.Fatal(err)
+	for _, kind := range []string{"rows", "picture"} {
+		for _, kilobytes := range []int{2, 100, 1000} {
+			b.Run(fmt.Sprintf("%s/%dKB", kind, kilobytes), func(b *testing.B) {
+				text := []byte(benchmarkTexts(kilobytes << 10)[kind])
+				b.SetBytes(int64(len(text)))
+				b.ReportAllocs()
+				for b.Loop() {
+					if err := Check(text); err != nil {
+						b.Fatal(err)
+					}
 				}
-			}
-		})
+			})
+		}
 	}
 }
