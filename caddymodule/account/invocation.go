@@ -3,8 +3,9 @@ package account
 import (
 	"time"
 
-	"github.com/maypok86/otter/v2"
+	"github.com/elastic/go-freelru"
 
+	"github.com/caddy-cloudid/caddy-cloudid/caddymodule/recent"
 	"github.com/caddy-cloudid/caddy-cloudid/caddymodule/usertoken"
 )
 
@@ -23,27 +24,21 @@ const (
 // invocationTokens signs the tokens that functions are given.
 type invocationTokens struct {
 	keys   *usertoken.Keys
-	recent *otter.Cache[usertoken.User, string]
+	cached *freelru.SyncedLRU[usertoken.User, string]
 }
 
 func newInvocationTokens(keys *usertoken.Keys) (*invocationTokens, error) {
-	recent, err := otter.New(&otter.Options[usertoken.User, string]{
-		MaximumSize:      invocationEntries,
-		ExpiryCalculator: otter.ExpiryCreating[usertoken.User, string](invocationReuse),
-	})
-	if err != nil {
-		return nil, err
-	}
-	return &invocationTokens{keys, recent}, nil
+	cached, err := recent.New[usertoken.User, string](invocationReuse, invocationEntries)
+	return &invocationTokens{keys, cached}, err
 }
 
 func (t *invocationTokens) of(user usertoken.User) (string, error) {
-	if token, ok := t.recent.GetIfPresent(user); ok {
+	if token, ok := t.cached.Get(user); ok {
 		return token, nil
 	}
 	token, err := t.keys.Sign(usertoken.Invocation, user, InvocationTTL)
 	if err == nil {
-		t.recent.Set(user, token)
+		t.cached.Add(user, token)
 	}
 	return token, err
 }

@@ -14,6 +14,7 @@ import (
 
 	"github.com/caddy-cloudid/caddy-cloudid/caddymodule/metrics"
 	"github.com/caddy-cloudid/caddy-cloudid/caddymodule/opendata"
+	"github.com/caddy-cloudid/caddy-cloudid/caddymodule/recent"
 	"github.com/caddy-cloudid/caddy-cloudid/caddymodule/usertoken"
 	"github.com/caddy-cloudid/caddy-cloudid/caddymodule/wechat"
 )
@@ -122,6 +123,9 @@ func (a *Account) setDefaults() error {
 	if a.Cache.TTL < 0 || a.Cache.Entries < 0 {
 		return errors.New("cache: a time and a number of entries above 0 are expected, or off")
 	}
+	if a.Cache.Entries > recent.MaxEntries {
+		return fmt.Errorf("cache: %d entries are too many; at most %d can be kept", a.Cache.Entries, recent.MaxEntries)
+	}
 	if a.Cache.TTL == 0 {
 		a.Cache.TTL = caddy.Duration(DefaultCacheTTL)
 	}
@@ -159,11 +163,8 @@ func (a *Account) makeKeys() error {
 	if a.keys, err = usertoken.NewKeys(a.appid, secrets); err != nil {
 		return err
 	}
-	if a.invocations, err = newInvocationTokens(a.keys); err != nil {
-		return err
-	}
-	a.releases = append(a.releases, func() { a.invocations.recent.StopAllGoroutines() })
-	return nil
+	a.invocations, err = newInvocationTokens(a.keys)
+	return err
 }
 
 // share finds, or makes, what this account has in common with configs before and after it.

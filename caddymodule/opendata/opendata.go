@@ -11,9 +11,10 @@ import (
 	"sync"
 	"time"
 
-	"github.com/maypok86/otter/v2"
+	"github.com/elastic/go-freelru"
 
 	"github.com/caddy-cloudid/caddy-cloudid/caddymodule/metrics"
+	"github.com/caddy-cloudid/caddy-cloudid/caddymodule/recent"
 	"github.com/caddy-cloudid/caddy-cloudid/caddymodule/wechat"
 )
 
@@ -36,7 +37,7 @@ type Resolver struct {
 	config Config
 	client *wechat.Client
 	caller *Caller
-	cache  *otter.Cache[key, wechat.OpenData] // nil: off
+	cache  *freelru.SyncedLRU[key, wechat.OpenData] // nil: off
 	close  context.CancelFunc
 	alive  context.Context //nolint:containedctx // the lifetime of calls that no single request owns
 
@@ -58,10 +59,7 @@ type flight struct {
 func New(config Config, client *wechat.Client, caller *Caller) (*Resolver, error) {
 	r := &Resolver{config: config, client: client, caller: caller, flights: make(map[key]*flight)}
 	if config.CacheTTL > 0 && config.CacheEntries > 0 {
-		cache, err := otter.New(&otter.Options[key, wechat.OpenData]{
-			MaximumSize:      config.CacheEntries,
-			ExpiryCalculator: otter.ExpiryWriting[key, wechat.OpenData](config.CacheTTL),
-		})
+		cache, err := recent.New[key, wechat.OpenData](config.CacheTTL, config.CacheEntries)
 		if err != nil {
 			return nil, err
 		}
@@ -80,9 +78,6 @@ func (r *Resolver) Close() {
 	r.close()
 	r.mu.Unlock()
 	r.running.Wait()
-	if r.cache != nil {
-		r.cache.StopAllGoroutines()
-	}
 }
 
 // Exchange is one exchange with WeChat as its initiator may report it.
@@ -189,7 +184,7 @@ func (r *Resolver) lookUp(k key) (wechat.OpenData, bool) {
 	if r.cache == nil {
 		return wechat.OpenData{}, false
 	}
-	return r.cache.GetIfPresent(k)
+	return r.cache.Get(k)
 }
 
 // fly makes the exchange that a flight stands for. It belongs to nobody's request: whoever gives up, others may wait.
@@ -219,7 +214,7 @@ func (r *Resolver) fly(f *flight, req Request, ids []string) {
 func (r *Resolver) keep(k key, answer wechat.OpenData) {
 	definite := answer.Code == 0 || wechat.Definite(answer.Code)
 	if r.cache != nil && definite && len(answer.JSON) <= maxCachedAnswer {
-		r.cache.Set(k, answer)
+		r.cache.Add(k, answer)
 	}
 }
 
