@@ -17,6 +17,7 @@ import (
 	"net/url"
 	"strings"
 	"time"
+	"unsafe"
 
 	"github.com/tidwall/gjson"
 
@@ -50,6 +51,7 @@ type Call struct {
 type Client struct {
 	endpoint string
 	http     *http.Client
+	direct   *connections // for calls that may be made twice; nil where those go by http too
 	observe  func(Call)
 }
 
@@ -62,23 +64,32 @@ func New(endpoint string, observe func(Call)) (*Client, error) {
 	if strings.ContainsAny(endpoint, "?#") {
 		return nil, errors.New("must have no query and no fragment")
 	}
-	return &Client{
+	c := &Client{
 		endpoint: strings.TrimSuffix(endpoint, "/"),
 		observe:  observe,
 		http: &http.Client{
 			Transport: &http.Transport{
 				Proxy:               http.ProxyFromEnvironment,
-				DialContext:         (&net.Dialer{Timeout: 5 * time.Second, KeepAlive: 30 * time.Second}).DialContext,
-				TLSHandshakeTimeout: 5 * time.Second,
-				MaxIdleConns:        0, // no bound beside the next
-				MaxIdleConnsPerHost: 128,
-				IdleConnTimeout:     50 * time.Second,
+				DialContext:         (&net.Dialer{Timeout: dialTimeout, KeepAlive: 30 * time.Second}).DialContext,
+				TLSHandshakeTimeout: dialTimeout,
+				MaxIdleConnsPerHost: maxIdle,
+				IdleConnTimeout:     maxIdleTime,
 				DisableCompression:  true, // the answers are small; a bound on plain bytes is a bound
 			},
 			// A redirect would carry the token to wherever it points.
 			CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 		},
-	}, nil
+	}
+	if u, err := url.Parse(c.endpoint); err == nil && plain(u) {
+		c.direct = newConnections(u)
+	}
+	return c, nil
+}
+
+// plain reports whether nothing stands between the gateway and u, neither a proxy nor a password.
+func plain(u *url.URL) bool {
+	proxy, err := http.ProxyFromEnvironment(&http.Request{URL: u})
+	return proxy == nil && err == nil && u.User == nil
 }
 
 // CheckURL returns an error, in words for a configuration, unless text is an absolute http or https URL. The error does
@@ -92,7 +103,16 @@ func CheckURL(text string) error {
 }
 
 // Close closes idle connections.
-func (c *Client) Close() { c.http.CloseIdleConnections() }
+func (c *Client) Close() {
+	c.http.CloseIdleConnections()
+	if c.direct != nil {
+		c.direct.close()
+	}
+}
+
+// postHeader is the header of all calls that post. They may all be made twice: an entry without a value tells net/http so, and
+// is not sent. A request that met a connection WeChat had just closed is then sent again on another.
+var postHeader = http.Header{"Content-Type": {"application/json"}, "Idempotency-Key": nil}
 
 // post calls a JSON API and returns its answer, which is valid JSON and has no errcode other than 0.
 func (c *Client) post(ctx context.Context, api, path string, query url.Values, body []byte) (gjson.Result, error) {
@@ -101,19 +121,19 @@ func (c *Client) post(ctx context.Context, api, path string, query url.Values, b
 		return gjson.Result{}, &AnswerError{api, "the request could not be made"}
 	}
 	req.URL.RawQuery = query.Encode()
-	req.Header.Set("Content-Type", "application/json")
-	// All that we post may be asked twice. An entry without a value tells net/http so, and is not sent: a request that
-	// met a connection WeChat had just closed is then sent again on another.
-	req.Header["Idempotency-Key"] = nil
-	return c.do(req, api)
+	req.Header = postHeader
+	if c.direct == nil {
+		return c.do(c.http.Do, req, api)
+	}
+	return c.do(c.direct.send, req, api)
 }
 
 // do performs a call and reads its answer.
-func (c *Client) do(req *http.Request, api string) (answer gjson.Result, err error) {
+func (c *Client) do(send func(*http.Request) (*http.Response, error), req *http.Request, api string) (answer gjson.Result, err error) {
 	start := time.Now()
 	defer func() { c.observe(Call{API: api, Duration: time.Since(start), Err: err}) }()
 
-	res, err := c.http.Do(req)
+	res, err := send(req)
 	if err != nil {
 		return gjson.Result{}, networkError(req.Context(), api, err)
 	}
@@ -130,7 +150,7 @@ func (c *Client) do(req *http.Request, api string) (answer gjson.Result, err err
 	case jsontext.Check(body) != nil:
 		return gjson.Result{}, &AnswerError{api, "no valid JSON"}
 	}
-	answer = gjson.ParseBytes(body)
+	answer = gjson.Parse(unsafe.String(unsafe.SliceData(body), len(body))) // nobody changes it from here on
 	if !answer.IsObject() {
 		return gjson.Result{}, &AnswerError{api, "no JSON object"}
 	}
@@ -140,10 +160,15 @@ func (c *Client) do(req *http.Request, api string) (answer gjson.Result, err err
 	return answer, nil
 }
 
+// readAll reads an answer's body, of one that has no end only a byte more than maxAnswer. Memory for what is announced is
+// set aside at once only where that is little.
 func readAll(res *http.Response) ([]byte, error) {
-	buffer := bytes.NewBuffer(make([]byte, 0, min(max(res.ContentLength, 512), 64<<10)+bytes.MinRead))
-	_, err := buffer.ReadFrom(io.LimitReader(res.Body, maxAnswer+1))
-	return buffer.Bytes(), err
+	if announced := res.ContentLength; announced >= 0 && announced <= 64<<10 {
+		body := make([]byte, announced)
+		_, err := io.ReadFull(res.Body, body)
+		return body, err
+	}
+	return io.ReadAll(io.LimitReader(res.Body, maxAnswer+1))
 }
 
 func networkError(ctx context.Context, api string, err error) error {
@@ -152,6 +177,12 @@ func networkError(ctx context.Context, api string, err error) error {
 		timeout = true
 	}
 	return &NetworkError{API: api, Timeout: timeout, fault: faultOf(err), ended: ctx.Err()}
+}
+
+// isRecordHeader reports whether a server's first words were not those of TLS.
+func isRecordHeader(err error) bool {
+	_, ok := errors.AsType[tls.RecordHeaderError](err)
+	return ok
 }
 
 // faultOf says what went wrong on the network. Of net/http's own errors nothing is passed on: *url.Error shows the whole
@@ -168,7 +199,7 @@ func faultOf(err error) string {
 		return "the call was given up"
 	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
 		return "the connection ended before the answer did"
-	case errors.Is(err, http.ErrSchemeMismatch):
+	case errors.Is(err, http.ErrSchemeMismatch), isRecordHeader(err):
 		return "the server speaks http, not https"
 	default:
 		return "the connection broke, or what came is no HTTP"

@@ -71,10 +71,14 @@ func OpenDataError(cloudID string, code int) OpenData {
 //
 // Source: WeChat's document of getopendata (POST /wxa/getopendata).
 func (c *Client) GetOpenData(ctx context.Context, token, openid string, ids []string) ([]OpenData, error) {
-	body, err := sjson.SetBytes(nil, "cloudid_list", ids)
-	if err != nil {
-		return nil, &AnswerError{GetOpenData, "the request could not be written"}
+	body := []byte(`{"cloudid_list":[`)
+	for i, id := range ids {
+		if i > 0 {
+			body = append(body, ',')
+		}
+		body = gjson.AppendJSONString(body, id)
 	}
+	body = append(body, `]}`...)
 	answer, err := c.post(ctx, GetOpenData, "/wxa/getopendata", credentials(token, openid), body)
 	if err != nil {
 		return nil, err

@@ -38,7 +38,7 @@ func (c *Client) ServiceToken(ctx context.Context, url string) (Token, error) {
 	if err != nil {
 		return Token{}, &AnswerError{ServiceToken, "the request could not be made"}
 	}
-	answer, err := c.do(req, ServiceToken)
+	answer, err := c.do(c.http.Do, req, ServiceToken)
 	if err != nil {
 		return Token{}, err
 	}
@@ -105,7 +105,7 @@ func (c *Client) JSCode2Session(ctx context.Context, appid, secret, code string)
 	query.Set("js_code", code)
 	query.Set("grant_type", "authorization_code")
 	req.URL.RawQuery = query.Encode()
-	answer, err := c.do(req, JSCode2Session)
+	answer, err := c.do(c.http.Do, req, JSCode2Session)
 	if err != nil {
 		return Session{}, err
 	}

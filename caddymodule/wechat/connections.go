@@ -1,0 +1,208 @@
+package wechat
+
+import (
+	"bufio"
+	"context"
+	"crypto/tls"
+	"io"
+	"net"
+	"net/http"
+	"net/url"
+	"sync"
+	"time"
+)
+
+const (
+	dialTimeout = 5 * time.Second
+
+	// maxIdle connections are kept, each for maxIdleTime after its latest call.
+	maxIdle     = 128
+	maxIdleTime = 50 * time.Second
+
+	// usualSize is what most requests, and the heads of answers, fit into.
+	usualSize = 2 << 10
+)
+
+// connections carry calls to one server. Each speaks HTTP/1.1 on the goroutine that makes the call; net/http's own transport
+// hands every call over to two other goroutines and back, which takes about as much CPU time as the rest of an exchange.
+type connections struct {
+	dial func(ctx context.Context) (net.Conn, error)
+
+	mu     sync.Mutex
+	idle   []*connection // the latest used last
+	expiry *time.Timer   // of the first; nil while there is none
+}
+
+// connection carries one call at a time.
+type connection struct {
+	net.Conn
+	answer io.LimitedReader // what may still be read of one
+	reader *bufio.Reader    // of answer
+	writer *bufio.Writer    // so that a request goes in one piece
+	used   time.Time        // when it was last given back
+}
+
+// newConnections returns the connections to endpoint. None is opened before it is needed.
+func newConnections(endpoint *url.URL) *connections {
+	dialer := &net.Dialer{Timeout: dialTimeout, KeepAlive: 30 * time.Second}
+	dial := dialer.DialContext
+	if endpoint.Scheme == "https" {
+		dial = (&tls.Dialer{NetDialer: dialer}).DialContext
+	}
+	address := endpoint.Host
+	if endpoint.Port() == "" {
+		address = net.JoinHostPort(endpoint.Hostname(), endpoint.Scheme)
+	}
+	return &connections{dial: func(ctx context.Context) (net.Conn, error) {
+		ctx, cancel := context.WithTimeout(ctx, dialTimeout)
+		defer cancel()
+		return dial(ctx, "tcp", address)
+	}}
+}
+
+// send makes a call that may be made twice: a server closes connections when it likes, and only using one shows it. Some say
+// 408 as they do so, which is no answer to what they had not read. The connection is kept if the answer's body is read to
+// its end.
+func (p *connections) send(req *http.Request) (*http.Response, error) {
+	if err := req.Context().Err(); err != nil {
+		return nil, err
+	}
+	if c := p.take(); c != nil {
+		res, err := p.call(c, req)
+		if err == nil && res.StatusCode != http.StatusRequestTimeout || req.Context().Err() != nil {
+			return res, err
+		}
+		if err == nil {
+			_ = res.Body.Close()
+		}
+		if req.Body, err = req.GetBody(); err != nil {
+			return nil, err
+		}
+	}
+	conn, err := p.dial(req.Context())
+	if err != nil {
+		return nil, err
+	}
+	c := &connection{Conn: conn, answer: io.LimitedReader{R: conn}, writer: bufio.NewWriterSize(conn, usualSize)}
+	c.reader = bufio.NewReaderSize(&c.answer, usualSize)
+	return p.call(c, req)
+}
+
+// call makes a call on a connection, which is given back or closed with the answer's body.
+func (p *connections) call(c *connection, req *http.Request) (*http.Response, error) {
+	ctx := req.Context()
+	giveUp := context.AfterFunc(ctx, func() { _ = c.Close() })
+	res, err := c.exchange(req)
+	if err != nil {
+		giveUp()
+		_ = c.Close()
+		if ctx.Err() != nil {
+			err = ctx.Err()
+		}
+		return nil, err
+	}
+	res.Body = &answerBody{body: res.Body, ctx: ctx, done: func(complete bool) {
+		if !giveUp() || !complete || res.Close || c.reader.Buffered() > 0 || !p.keep(c) {
+			_ = c.Close()
+		}
+	}}
+	return res, nil
+}
+
+func (c *connection) exchange(req *http.Request) (*http.Response, error) {
+	c.answer.N = maxAnswer + 64<<10 // head and all
+	if err := req.Write(c.writer); err != nil {
+		return nil, err
+	}
+	if err := c.writer.Flush(); err != nil {
+		return nil, err
+	}
+	for {
+		res, err := http.ReadResponse(c.reader, req)
+		if err != nil || res.StatusCode >= http.StatusOK {
+			return res, err
+		}
+	}
+}
+
+// take returns the connection that was used last, or nil.
+func (p *connections) take() *connection {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	last := len(p.idle) - 1
+	if last < 0 {
+		return nil
+	}
+	c := p.idle[last]
+	p.idle = p.idle[:last]
+	return c
+}
+
+// keep keeps a connection for the next call, unless there are enough.
+func (p *connections) keep(c *connection) bool {
+	c.used = time.Now()
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if len(p.idle) == maxIdle {
+		return false
+	}
+	p.idle = append(p.idle, c)
+	if p.expiry == nil {
+		p.expiry = time.AfterFunc(maxIdleTime, p.expire)
+	}
+	return true
+}
+
+// expire closes the connections that were not used for maxIdleTime.
+func (p *connections) expire() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.expiry = nil
+	now, old := time.Now(), 0
+	for ; old < len(p.idle); old++ {
+		if left := maxIdleTime - now.Sub(p.idle[old].used); left > 0 {
+			p.expiry = time.AfterFunc(left, p.expire)
+			break
+		}
+		_ = p.idle[old].Close()
+	}
+	p.idle = append(p.idle[:0], p.idle[old:]...)
+}
+
+// close closes the connections that no call uses.
+func (p *connections) close() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for _, c := range p.idle {
+		_ = c.Close()
+	}
+	p.idle = nil
+	if p.expiry != nil {
+		p.expiry.Stop()
+		p.expiry = nil
+	}
+}
+
+// answerBody is an answer's body. When it is closed, its connection is free again.
+type answerBody struct {
+	body     io.Reader
+	ctx      context.Context //nolint:containedctx // of the call that the body is a part of
+	complete bool
+	done     func(complete bool)
+}
+
+func (b *answerBody) Read(p []byte) (int, error) {
+	n, err := b.body.Read(p)
+	switch {
+	case err == io.EOF:
+		b.complete = true
+	case err != nil && b.ctx.Err() != nil:
+		err = b.ctx.Err() // which is why the connection was closed
+	}
+	return n, err
+}
+
+func (b *answerBody) Close() error {
+	b.done(b.complete)
+	return nil
+}
