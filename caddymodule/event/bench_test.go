@@ -54,7 +54,7 @@ func BenchmarkWrite(b *testing.B) {
 			b.SetBytes(int64(len(body)))
 			b.ReportAllocs()
 			for b.Loop() {
-				found.Write(answers, nil)
+				found.Write(answers, nil, fresh)
 			}
 		})
 	}
@@ -81,7 +81,7 @@ func handle(rules *event.Rules, body []byte) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	return found.Write(numberedAnswers(len(found.Declarations)), []byte(`{"U":1}`)), nil
+	return found.Write(numberedAnswers(len(found.Declarations)), []byte(`{"U":1}`), fresh), nil
 }
 
 func TestOrdinaryBodiesCostNoAllocation(t *testing.T) {

@@ -135,6 +135,8 @@ type finder struct {
 	rules *Rules
 	event Event
 
+	members    [32]jsontext.Member // the first of the event's members, for what looks at them again
+	passed     int                 // how many there are
 	candidates []candidate
 	list       []entry
 	listMember jsontext.Member
@@ -231,6 +233,10 @@ func (f *finder) lookAtBody(m jsontext.Member) {
 
 // lookAtEvent looks at a member of the event.
 func (f *finder) lookAtEvent(m jsontext.Member) {
+	if f.passed < len(f.members) {
+		f.members[f.passed] = m
+	}
+	f.passed++
 	text := view(f.event.text)
 	name := text[m.NameStart:m.NameEnd]
 	if isProto(name) {
@@ -250,6 +256,17 @@ func (f *finder) lookAtEvent(m jsontext.Member) {
 	}
 	if id, guess := declaredIn(text[m.ValueStart:m.ValueEnd], false); id != "" && (f.rules.Guess || !guess) {
 		f.candidates = append(f.candidates, candidate{m, Declaration{ID: id, Guess: guess}})
+	}
+}
+
+// eachMember shows the event's members once more: from memory where they are few, as they nearly always are.
+func (f *finder) eachMember(visit func(jsontext.Member)) {
+	if f.passed > len(f.members) {
+		_ = jsontext.Walk(f.event.text, visit) // which found no fault the first time
+		return
+	}
+	for _, m := range f.members[:f.passed] {
+		visit(m)
 	}
 }
 
@@ -324,13 +341,13 @@ func (f *finder) checkUnique() error {
 			}
 		}
 	}
-	gjson.Parse(view(f.event.text)).ForEach(func(key, _ gjson.Result) bool {
+	f.eachMember(func(m jsontext.Member) {
+		raw := view(f.event.text[m.NameStart:m.NameEnd])
 		for i, name := range names {
-			if sameName(key.Raw, name) {
+			if sameName(raw, name) {
 				readers[i]++
 			}
 		}
-		return true
 	})
 	for i, name := range names {
 		if readers[i] > exact[i] {
@@ -360,6 +377,9 @@ func (f *finder) settle() {
 
 // takeOut notes what is removed, and where members are added.
 func (f *finder) takeOut() {
+	if !f.rules.OwnUserInfo && len(f.list) == 0 {
+		return
+	}
 	e := &f.event
 	inEvent := len(f.list) > 0 && f.rules.At.IsRoot() && !f.rules.Text
 	e.removed, e.last, e.empty = removals(e.text, func(name string, start int) bool {

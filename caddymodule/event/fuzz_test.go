@@ -123,7 +123,7 @@ func check(t *testing.T, s spec, body []byte) {
 		}
 	}
 
-	out := found.Write(numberedAnswers(len(found.Declarations)), s.userInfo())
+	out := found.Write(numberedAnswers(len(found.Declarations)), s.userInfo(), fresh)
 	checkOutput(t, s, want, body, out)
 	checkAgain(t, s, rules, found)
 	if !bytes.Equal(body, sent) {
@@ -293,7 +293,7 @@ func checkAgain(t *testing.T, s spec, rules *event.Rules, found event.Event) {
 		}
 		answers = append(answers, fmt.Appendf(nil, `{"cloudID":%q,"data":{"nickName":"\"é\u00e9}]","n":[1.10,{}]}}`, d.ID))
 	}
-	once := found.Write(answers, s.userInfo())
+	once := found.Write(answers, s.userInfo(), fresh)
 	again, err := rules.Find(once)
 	if err != nil {
 		t.Fatalf("refused the second time: %v\n%s", err, once)
@@ -306,7 +306,7 @@ func checkAgain(t *testing.T, s spec, rules *event.Rules, found event.Event) {
 			t.Fatalf("declared the second time:\n%+v\nthe first time:\n%+v", again.Declarations, found.Declarations)
 		}
 	}
-	if twice := again.Write(answers, s.userInfo()); !bytes.Equal(twice, once) {
+	if twice := again.Write(answers, s.userInfo(), fresh); !bytes.Equal(twice, once) {
 		t.Fatalf("the second time:\n%s\nthe first time:\n%s", twice, once)
 	}
 }

@@ -51,7 +51,7 @@ func (v *vector) check(t *testing.T) {
 	if !slices.Equal(found.Declarations, v.declared) {
 		t.Fatalf("declared:\n%+v\nwant:\n%+v", found.Declarations, v.declared)
 	}
-	out := found.Write(numberedAnswers(len(v.declared)), v.spec.userInfo())
+	out := found.Write(numberedAnswers(len(v.declared)), v.spec.userInfo(), fresh)
 	if !bytes.Equal(out, v.becomes) {
 		t.Errorf("becomes:\n%s\nwant:\n%s", out, v.becomes)
 	}

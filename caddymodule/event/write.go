@@ -19,8 +19,9 @@ func (e *Event) Found() bool { return e.found }
 
 // Write returns the body with answers[i], a JSON text, as the value that Declarations[i] names; nil leaves the value as
 // the client sent it. userInfo, a JSON text, is added as a member of that name unless it is nil: only for an event that
-// was found with Rules.OwnUserInfo. Where nothing is to be changed, the body itself is returned.
-func (e *Event) Write(answers [][]byte, userInfo []byte) []byte {
+// was found with Rules.OwnUserInfo. Where nothing is to be changed, the body itself is returned; else it is written into what
+// room returns for its size, an empty slice.
+func (e *Event) Write(answers [][]byte, userInfo []byte, room func(size int) []byte) []byte {
 	edits := make([]edit, 0, len(e.values)+len(e.removed)+1)
 	for _, cut := range e.removed {
 		edits = append(edits, edit{span: cut})
@@ -42,7 +43,7 @@ func (e *Event) Write(answers [][]byte, userInfo []byte) []byte {
 		case value == span{}:
 			add(e.Declarations[i].Name, answers[i])
 		default:
-			edits = append(edits, edit{value, string(answers[i])})
+			edits = append(edits, edit{value, view(answers[i])})
 		}
 	}
 	if userInfo != nil && e.found {
@@ -63,7 +64,7 @@ func (e *Event) Write(answers [][]byte, userInfo []byte) []byte {
 	if e.list != (span{}) {
 		edits = insertSorted(edits, edit{span: e.list})
 	}
-	return splice(e.body, edits)
+	return splice(e.body, edits, room)
 }
 
 func insertSorted(edits []edit, one edit) []edit {
@@ -102,7 +103,7 @@ func unitAt(characters string) (written, meant int) {
 }
 
 // splice applies edits, which are sorted and do not overlap.
-func splice(body []byte, edits []edit) []byte {
+func splice(body []byte, edits []edit, room func(size int) []byte) []byte {
 	if len(edits) == 0 {
 		return body
 	}
@@ -110,7 +111,7 @@ func splice(body []byte, edits []edit) []byte {
 	for _, e := range edits {
 		size += len(e.text) - (e.end - e.start)
 	}
-	out := make([]byte, 0, size)
+	out := room(size)
 	from := 0
 	for _, e := range edits {
 		out = append(out, body[from:e.start]...)

@@ -59,11 +59,11 @@ func TestWhatHappensToTheBody(t *testing.T) {
 				t.Fatal(err)
 			}
 			answers := numberedAnswers(len(found.Declarations))
-			got := found.Write(answers, s.userInfo())
+			got := found.Write(answers, s.userInfo(), fresh)
 			if want := expand(test.want); string(got) != want {
 				t.Errorf("got  %s\nwant %s", got, want)
 			}
-			if again := found.Write(answers, s.userInfo()); !bytes.Equal(again, got) {
+			if again := found.Write(answers, s.userInfo(), fresh); !bytes.Equal(again, got) {
 				t.Errorf("written again it is %s", again)
 			}
 		})
@@ -78,7 +78,7 @@ func TestUntouchedIsTheBodyItself(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		got := found.Write(nil, nil)
+		got := found.Write(nil, nil, fresh)
 		if len(got) != len(sent) || unsafe.SliceData(got) != unsafe.SliceData(sent) {
 			t.Errorf("%s: %s is a copy", body, got)
 		}
@@ -91,7 +91,7 @@ func TestToNoEventNoUserInfoIsAdded(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if got := found.Write(nil, []byte(`{"U":1}`)); string(got) != body {
+		if got := found.Write(nil, []byte(`{"U":1}`), fresh); string(got) != body {
 			t.Errorf("%s became %s", body, got)
 		}
 	}
@@ -109,7 +109,7 @@ func TestUserInfoIsTakenOutWithoutAnother(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if got := found.Write(nil, nil); string(got) != want {
+		if got := found.Write(nil, nil, fresh); string(got) != want {
 			t.Errorf("%s became %s, want %s", body, got, want)
 		}
 	}
@@ -122,11 +122,11 @@ func TestNoAnswerLeavesTheValue(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if got := string(found.Write([][]byte{nil, nil, nil}, nil)); got != body {
+	if got := string(found.Write([][]byte{nil, nil, nil}, nil, fresh)); got != body {
 		t.Errorf("got  %s\nwant %s", got, body)
 	}
 	want := strings.Replace(body, `"`+infoID+`"`, `1`, 1)
-	if got := string(found.Write([][]byte{nil, nil, []byte("1")}, nil)); got != want {
+	if got := string(found.Write([][]byte{nil, nil, []byte("1")}, nil, fresh)); got != want {
 		t.Errorf("got  %s\nwant %s", got, want)
 	}
 }
@@ -138,7 +138,7 @@ func TestAnswersAreCarriedByteForByte(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if got, want := string(found.Write([][]byte{answer}, nil)), `{"k":`+string(answer)+`}`; got != want {
+	if got, want := string(found.Write([][]byte{answer}, nil, fresh)), `{"k":`+string(answer)+`}`; got != want {
 		t.Errorf("got  %s\nwant %s", got, want)
 	}
 
@@ -150,7 +150,7 @@ func TestAnswersAreCarriedByteForByte(t *testing.T) {
 		var outer struct {
 			Data string `json:"data"`
 		}
-		if err := json.Unmarshal(found.Write([][]byte{answer}, nil), &outer); err != nil {
+		if err := json.Unmarshal(found.Write([][]byte{answer}, nil, fresh), &outer); err != nil {
 			t.Fatal(err)
 		}
 		if want := `{"k":` + string(answer) + `}`; outer.Data != want {
@@ -173,7 +173,7 @@ func TestNamesOfAListAreEscaped(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			out := found.Write([][]byte{[]byte("1")}, nil)
+			out := found.Write([][]byte{[]byte("1")}, nil, fresh)
 			strict := specOf(t, rules)
 			strict.fields = []string{name}
 			again, err := strict.rules(t).Find(out)

@@ -29,24 +29,32 @@ type jsonBody struct {
 }
 
 // handOn makes rewritten the request's body. All that describes a body has to agree, or some transport sends it wrong.
-func (b *jsonBody) handOn(r *http.Request, rewritten []byte) {
-	r.Body = &replayableBody{bytes: rewritten}
+func (b *jsonBody) handOn(r *http.Request, rewritten []byte) *replayableBody {
+	body := &replayableBody{bytes: rewritten}
+	r.Body = body
 	showInPlaceholders(r)
-	r.ContentLength = int64(len(rewritten))
+	if r.ContentLength != int64(len(rewritten)) || r.Header["Content-Length"] == nil {
+		r.ContentLength = int64(len(rewritten))
+		r.Header.Set("Content-Length", strconv.Itoa(len(rewritten))) // FastCGI reads it
+	}
 	r.TransferEncoding = nil
 	r.Trailer = nil
-	r.Header.Set("Content-Length", strconv.Itoa(len(rewritten))) // FastCGI reads it
 	r.Header.Del("Trailer")
 	r.Header.Del("Expect")
 	if b.decoded {
 		r.Header.Del("Content-Encoding")
 	}
-	if !b.decoded && unsafe.SliceData(rewritten) == unsafe.SliceData(b.bytes) {
-		return // nothing was replaced: what the client says of the bytes still holds
+	replaced := unsafe.SliceData(rewritten) != unsafe.SliceData(b.bytes)
+	if replaced {
+		giveBack(b.bytes)
 	}
-	for _, digest := range []string{"Content-MD5", "Digest", "Content-Digest", "Repr-Digest"} {
-		r.Header.Del(digest)
+	if replaced || b.decoded {
+		// What the client said of its bytes does not hold for these.
+		for _, digest := range []string{"Content-MD5", "Digest", "Content-Digest", "Repr-Digest"} {
+			r.Header.Del(digest)
+		}
 	}
+	return body
 }
 
 // dropBody takes the body from a request that is refused. It was read, at least in part, and an error page may be proxied
@@ -77,7 +85,7 @@ func (t bodyText) String() string { return t() }
 // peek returns the body of a request, which stays to be read.
 func peek(r *http.Request) []byte {
 	if body, ours := r.Body.(*replayableBody); ours {
-		return body.bytes
+		return body.text()
 	}
 	if r.Body == nil {
 		return nil
@@ -143,6 +151,9 @@ func declaredJSON(header http.Header) (bool, error) {
 	if len(fields) > 1 {
 		return false, caddyhttp.Error(http.StatusBadRequest, errors.New("more than one Content-Type; send one"))
 	}
+	if fields[0] == "application/json" {
+		return true, nil // the usual one, without a closer look
+	}
 	if !strings.Contains(strings.ToLower(fields[0]), "json") {
 		return false, nil // the usual other types, without a closer look
 	}
@@ -161,9 +172,8 @@ func declaredJSON(header http.Header) (bool, error) {
 
 // readBody reads a body to its end, which is also what makes net/http notice from then on that a client went away.
 func (h *Handler) readBody(r *http.Request) (*jsonBody, error) {
-	tooLarge := caddyhttp.Error(http.StatusRequestEntityTooLarge, fmt.Errorf("the event is larger than %d bytes", h.MaxSize))
 	if r.ContentLength > h.MaxSize {
-		return nil, tooLarge
+		return nil, h.tooLarge()
 	}
 	body := new(jsonBody)
 	source := io.Reader(r.Body)
@@ -184,34 +194,46 @@ func (h *Handler) readBody(r *http.Request) (*jsonBody, error) {
 		return nil, readError(r, err)
 	}
 	if int64(len(body.bytes)) > h.MaxSize {
-		return nil, tooLarge
+		giveBack(body.bytes)
+		return nil, h.tooLarge()
 	}
 	if !body.decoded && r.ContentLength >= 0 && int64(len(body.bytes)) != r.ContentLength {
+		giveBack(body.bytes)
 		return nil, readError(r, io.ErrUnexpectedEOF)
 	}
 	return body, nil
 }
 
-// readUpTo reads to the end of source, or one byte more than limit. Memory is set aside as bytes arrive.
+func (h *Handler) tooLarge() error {
+	return caddyhttp.Error(http.StatusRequestEntityTooLarge, fmt.Errorf("the event is larger than %d bytes", h.MaxSize))
+}
+
+// readUpTo reads to the end of source, or one byte more than limit, into borrowed memory. That is borrowed as bytes arrive:
+// about four times of them at the most, and no more than promised while that holds.
 func readUpTo(source io.Reader, limit, promised int64) ([]byte, error) {
 	size := int64(512)
 	if promised >= 0 {
 		size = min(promised, smallBody)
 	}
-	buffer := make([]byte, 0, size+1) // room to meet the end without growing
+	body := borrow(int(size) + 1) // one more, to meet the end in
 	for {
-		if len(buffer) == cap(buffer) {
-			grown := make([]byte, len(buffer), min(2*int64(cap(buffer)), limit+1))
-			copy(grown, buffer)
-			buffer = grown
+		if len(body) == cap(body) {
+			size = min(4*int64(len(body)), limit+1)
+			if promised >= int64(len(body)) {
+				size = min(size, promised+1)
+			}
+			longer := append(borrow(int(size)), body...)
+			giveBack(body)
+			body = longer
 		}
-		n, err := source.Read(buffer[len(buffer):cap(buffer)])
-		buffer = buffer[:len(buffer)+n]
-		if err == io.EOF {
-			return buffer, nil
-		}
-		if err != nil || int64(len(buffer)) > limit {
-			return buffer, err
+		n, err := source.Read(body[len(body):min(int64(cap(body)), limit+1)])
+		body = body[:len(body)+n]
+		switch {
+		case err == io.EOF || int64(len(body)) > limit:
+			return body, nil
+		case err != nil:
+			giveBack(body)
+			return nil, err
 		}
 	}
 }

@@ -18,12 +18,16 @@ import (
 	"github.com/caddy-cloudid/caddy-cloudid/caddymodule/wechat"
 )
 
-// exchange has CloudIDs exchanged, in a span of Caddy's trace.
+// exchange has CloudIDs exchanged, in a span of Caddy's trace where one is recorded.
 func (h *Handler) exchange(ctx context.Context, who caller, ids []string) (opendata.Result, error) {
 	if len(ids) == 0 {
 		return opendata.Result{}, nil
 	}
-	tracer := trace.SpanFromContext(ctx).TracerProvider().Tracer("github.com/caddy-cloudid/caddy-cloudid")
+	request := trace.SpanFromContext(ctx)
+	if !request.IsRecording() {
+		return who.account.Resolve(ctx, who.openid, ids)
+	}
+	tracer := request.TracerProvider().Tracer("github.com/caddy-cloudid/caddy-cloudid")
 	ctx, span := tracer.Start(ctx, "cloudid exchange", trace.WithAttributes(
 		attribute.String("cloudid.appid", who.account.AppID()),
 		attribute.Int("cloudid.found", len(ids))))
@@ -59,10 +63,12 @@ func (o *outcome) place(declarations []event.Declaration, answers []wechat.OpenD
 	placed := make([][]byte, len(declarations))
 	next := 0 // answers are one for one with the declarations that have an id
 	for i, d := range declarations {
-		answer := wechat.OpenDataError(d.ID, wechat.CodeInvalidCloudID)
+		var answer wechat.OpenData
 		if d.ID != "" {
 			answer = answers[next]
 			next++
+		} else {
+			answer = wechat.OpenDataError(d.ID, wechat.CodeInvalidCloudID)
 		}
 		metrics.IDs.WithLabelValues(opendata.ResultLabel(answer)).Inc()
 		switch {

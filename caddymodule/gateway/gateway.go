@@ -186,14 +186,16 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyht
 		removeOurHeaders(r)
 	}
 	guardTrailers(r)
+	var body *replayableBody
 	if err == nil {
-		err = h.replaceCloudIDs(r, who, o)
+		body, err = h.replaceCloudIDs(r, who, o)
 	}
 	if err != nil {
 		o.fail(err)
 		dropBody(r)
 		return err
 	}
+	defer body.end()
 	o.count()
 	if err := h.describe(r, repl, who, o.keys); err != nil {
 		return caddyhttp.Error(http.StatusInternalServerError, err)
@@ -227,32 +229,42 @@ func (h *Handler) identify(r *http.Request, repl *caddy.Replacer) (caller, error
 	return caller{found, openid, unionid}, nil
 }
 
-// replaceCloudIDs reads the event, if the request has one, and puts open data in the place of CloudIDs.
-func (h *Handler) replaceCloudIDs(r *http.Request, who caller, o *outcome) error {
+// replaceCloudIDs reads the event, if the request has one, and puts open data in the place of CloudIDs. It returns the body
+// that is handed on; nil where that is the client's own.
+func (h *Handler) replaceCloudIDs(r *http.Request, who caller, o *outcome) (*replayableBody, error) {
 	body, err := h.readEvent(r)
 	if err != nil || body == nil {
-		return err
+		return nil, err
 	}
+	rewritten, err := h.rewrite(r, who, body.bytes, o)
+	if err != nil {
+		giveBack(body.bytes)
+		return nil, err
+	}
+	o.addedBytes = len(rewritten) - len(body.bytes)
+	return body.handOn(r, rewritten), nil
+}
+
+// rewrite returns the body with open data in the place of CloudIDs: the body itself where there are none, else borrowed
+// memory.
+func (h *Handler) rewrite(r *http.Request, who caller, body []byte, o *outcome) ([]byte, error) {
 	rules := &h.rules
 	if who.openid == "" {
 		rules = &h.anonymous
 	}
-	found, err := rules.Find(body.bytes)
+	found, err := rules.Find(body)
 	if err != nil {
-		return caddyhttp.Error(http.StatusBadRequest, err)
+		return nil, caddyhttp.Error(http.StatusBadRequest, err)
 	}
 	answers, err := h.answer(r, who, found.Declarations, o)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	var userInfo []byte
 	if h.UserInfo && who.openid != "" {
 		userInfo = userInfoOf(who)
 	}
-	rewritten := found.Write(answers, userInfo)
-	o.addedBytes = len(rewritten) - len(body.bytes)
-	body.handOn(r, rewritten)
-	return nil
+	return found.Write(answers, userInfo, borrow), nil
 }
 
 // answer returns what is to stand in the place of each declaration; nil for one that stays as it is.

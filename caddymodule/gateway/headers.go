@@ -40,23 +40,32 @@ func usableID(id string) bool {
 	return id != "" && len(id) <= 128
 }
 
-// ours reports whether a header's name is one by which the gateway speaks to functions. CGI and its heirs read any
-// separator as a dash.
+// ours reports whether a header's name is one by which the gateway speaks to functions.
 func ours(name string) bool {
-	if len(name) < len("X-WX-") || name[0]|0x20 != 'x' {
+	const context = "x-functions-extended-context"
+	return begins(name, "x-wx-") || begins(name, "x-cloudid-") || len(name) == len(context) && begins(name, context)
+}
+
+// begins reports whether a header's name begins with prefix, in whatever letter case. CGI and its heirs read any separator
+// as a dash.
+func begins(name, prefix string) bool {
+	if len(name) < len(prefix) {
 		return false
 	}
-	name = strings.Map(func(c rune) rune {
+	for i := range len(prefix) {
+		c := name[i]
 		switch {
 		case 'A' <= c && c <= 'Z':
-			return c | 0x20
+			c |= 0x20
 		case 'a' <= c && c <= 'z', '0' <= c && c <= '9':
-			return c
 		default:
-			return '-'
+			c = '-'
 		}
-	}, name)
-	return strings.HasPrefix(name, "x-wx-") || strings.HasPrefix(name, "x-cloudid-") || name == "x-functions-extended-context"
+		if c != prefix[i] {
+			return false
+		}
+	}
+	return true
 }
 
 // removeOurHeaders removes what a client sent under our names.

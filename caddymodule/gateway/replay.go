@@ -1,6 +1,7 @@
 package gateway
 
 import (
+	"bytes"
 	"errors"
 	"io"
 	"sync"
@@ -13,6 +14,9 @@ import (
 // into a body of the right length. So an attempt that ended in the middle tears the body: the next one fails at its first
 // read, sends nothing, and only the one after it starts anew. That the last byte was read is no end: an attempt under way
 // may have read all but what a dying one took from it.
+//
+// Its bytes are borrowed until the handler returns; a transport that still reads then gets an error, never what the memory
+// holds next.
 type replayableBody struct {
 	mu    sync.Mutex
 	bytes []byte
@@ -20,13 +24,20 @@ type replayableBody struct {
 	ended bool // somebody met the end
 	torn  bool
 	known bool // somebody was told that it is torn
+	over  bool // the request is, and the bytes are gone
 }
 
-var errTorn = errors.New("an attempt before this one sent only a part of the body")
+var (
+	errTorn = errors.New("an attempt before this one sent only a part of the body")
+	errOver = errors.New("the request that the body belongs to is over")
+)
 
 func (b *replayableBody) Read(p []byte) (int, error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
+	if b.over {
+		return 0, errOver
+	}
 	if b.torn {
 		b.known = true
 		return 0, errTorn
@@ -50,4 +61,22 @@ func (b *replayableBody) Close() error {
 		b.torn = true
 	}
 	return nil
+}
+
+// text returns a copy of all bytes; none when the request is over.
+func (b *replayableBody) text() []byte {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return bytes.Clone(b.bytes)
+}
+
+// end gives the bytes back. A nil body has none.
+func (b *replayableBody) end() {
+	if b == nil {
+		return
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	giveBack(b.bytes)
+	b.bytes, b.over = nil, true
 }
