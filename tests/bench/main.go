@@ -47,6 +47,7 @@ func main() {
 		b      bench
 		short  = flag.Bool("short", false, "check bodies and WeChat calls with a few requests, without times")
 		rounds = flag.Int("rounds", 9, "how often each proxy has its turn in each case")
+		tuning = flag.Bool("tuning", false, "compare the gateway with itself, one thing changed that an operator may choose")
 		only   = flag.String("only", "", "compare only these proxies, as in caddy,cloudid,nginx+lua")
 	)
 	flag.DurationVar(&b.slice, "slice", 600*time.Millisecond, "how long a turn is measured")
@@ -57,13 +58,13 @@ func main() {
 	})
 	flag.StringVar(&b.profiles, "profile", "", "write CPU and allocation profiles of the gateway, one of each case, into this `directory`")
 	flag.Parse()
-	if err := b.main(*short, *rounds, *only, flag.Args()); err != nil {
+	if err := b.main(*short, *tuning, *rounds, *only, flag.Args()); err != nil {
 		fmt.Fprintln(os.Stderr, "bench:", err)
 		os.Exit(1)
 	}
 }
 
-func (b *bench) main(short bool, rounds int, only string, names []string) (err error) {
+func (b *bench) main(short, tuning bool, rounds int, only string, names []string) (err error) {
 	chosen := cases
 	if len(names) > 0 {
 		chosen = nil
@@ -87,7 +88,7 @@ func (b *bench) main(short bool, rounds int, only string, names []string) (err e
 			c.stop()
 		}
 	}()
-	if err := b.launchAll(short, only); err != nil {
+	if err := b.launchAll(short, tuning, only); err != nil {
 		return err
 	}
 	if short {
@@ -112,7 +113,7 @@ func (b *bench) prepare() (err error) {
 	return err
 }
 
-func (b *bench) launchAll(short bool, only string) error {
+func (b *bench) launchAll(short, tuning bool, only string) error {
 	if b.pin = !short && pinnable(); !b.pin && !short {
 		fmt.Fprintln(os.Stderr, "no two cores to choose between with taskset: the proxies and the load share what there is, and figures mean little")
 	}
@@ -121,7 +122,13 @@ func (b *bench) launchAll(short bool, only string) error {
 		if !found {
 			return fmt.Errorf("--build %s: name=binary is expected", build)
 		}
-		peers = append(peers, peer{name: name, cloudid: true, replaces: true, exact: true, remembers: true, binary: binary, run: runCaddy})
+		p := gatewayPeer(name, caddyOptions{})
+		p.binary = binary
+		peers = append(peers, p)
+	}
+	if tuning {
+		peers = []peer{peers[0], gatewayPeer(gateway, caddyOptions{})}
+		peers = append(peers, tuned()...)
 	}
 	for _, p := range peers {
 		if short && (p.name == withLua || p.name == "node") || only != "" && !slices.Contains(strings.Split(only, ","), p.name) {

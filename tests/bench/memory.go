@@ -11,8 +11,8 @@ import (
 	"time"
 )
 
-// printMemory holds requests in flight, the function not answering, and looks at what the gateway has grown by. It takes
-// a fresh process, whose memory has no room yet that earlier requests made.
+// printMemory holds requests in flight, the function not answering, and looks at what a proxy has grown by. It takes fresh
+// processes, whose memory has no room yet that earlier requests made.
 func (b *bench) printMemory() error {
 	for _, held := range []struct {
 		work     workCase
@@ -23,13 +23,17 @@ func (b *bench) printMemory() error {
 		{workCase{name: "1 MB", size: 1_000_000}, 32},
 		{workCase{name: "1 MB, one CloudID", size: 1_000_000, ids: 1}, 32},
 	} {
-		resident, live, err := b.hold(held.work, held.requests)
+		resident, live, err := b.hold(b.named(gateway).peer, held.work, held.requests)
+		if err != nil {
+			return fmt.Errorf("memory of %s: %w", held.work.name, err)
+		}
+		plain, _, err := b.hold(peers[0], held.work, held.requests)
 		if err != nil {
 			return fmt.Errorf("memory of %s: %w", held.work.name, err)
 		}
 		limit := 3*held.work.size + 64<<10
-		verdict(resident <= limit, "memory, %d in flight of %s: %d KB resident a request, %d KB of it live (bound: ≤ %d)",
-			held.requests, held.work.name, resident>>10, live>>10, limit>>10)
+		verdict(resident <= limit, "memory, %d in flight of %s: %d KB resident a request, %d KB of it live; plain Caddy %d KB (bound: ≤ %d)",
+			held.requests, held.work.name, resident>>10, live>>10, plain>>10, limit>>10)
 	}
 	ours, plain := b.named(gateway), b.named(plainCaddy)
 	if plain == nil {
@@ -43,19 +47,28 @@ func (b *bench) printMemory() error {
 	if err != nil {
 		return err
 	}
-	verdict(oursNow <= plainNow+20e6, "RSS after all this: %d MB, plain Caddy %d MB (bound: ≤ 20 MB more)", oursNow/1e6, plainNow/1e6)
+	oursLive, err := ours.liveHeap()
+	if err != nil {
+		return err
+	}
+	plainLive, err := plain.liveHeap()
+	if err != nil {
+		return err
+	}
+	verdict(oursNow <= plainNow+20e6, "RSS after all this: %d MB, %d MB of it live; plain Caddy %d MB, %d MB live (bound: ≤ 20 MB more)",
+		oursNow/1e6, oursLive/1e6, plainNow/1e6, plainLive/1e6)
 	return nil
 }
 
 // hold returns how many bytes a request in flight takes: of the process's resident set, and of what is live on its heap.
-func (b *bench) hold(work workCase, requests int) (resident, live int, err error) {
-	running, err := b.launch(b.named(gateway).peer)
+func (b *bench) hold(p peer, work workCase, requests int) (resident, live int, err error) {
+	running, err := b.launch(p)
 	if err != nil {
 		return 0, 0, err
 	}
 	defer running.stop()
 	// One request first: what the process sets up once is not a request's.
-	f := &forms{work: work, replaces: true, exact: true}
+	f := &forms{work: work, replaces: p.replaces, exact: p.exact}
 	b.standIns.start(running.address, f, 1, 1, nil).running.Wait()
 	idleHeap, err := running.liveHeap()
 	if err != nil {

@@ -20,17 +20,26 @@ type peer struct {
 	exact     bool // leaves every other byte as it was
 	remembers bool // asks WeChat for a CloudID once
 
-	cloudid bool   // a Caddy with the directive
-	binary  string // of a Caddy; "": the one that is built
 	run     func(b *bench, p peer, s setup) (command []string, err error)
+	binary  string // of a Caddy; "": the one that is built
+	options caddyOptions
+	env     []string
+}
+
+// caddyOptions are what the Caddyfile has beyond a reverse_proxy.
+type caddyOptions struct {
+	CloudID     bool // the directive
+	Buffers     bool // request_buffers
+	NoKeepAlive bool // a new connection to the function for each request
+	AccessLog   bool // to a file
+	Quiet       bool // reverse_proxy logs nothing
 }
 
 // setup is what a proxy's config is made of.
 type setup struct {
+	caddyOptions
 	Name, Listen, Admin, Function, WeChat string
 	AppID, OpenID, Token                  string
-
-	CloudID, Buffers bool // for Caddy
 }
 
 const (
@@ -43,11 +52,30 @@ const (
 // The proxies. The first is what the others are measured against.
 var peers = []peer{
 	{name: plainCaddy, exact: true, run: runCaddy},
-	{name: bufferedCaddy, exact: true, run: runCaddy},
-	{name: gateway, cloudid: true, replaces: true, exact: true, remembers: true, run: runCaddy},
+	{name: bufferedCaddy, exact: true, run: runCaddy, options: caddyOptions{Buffers: true}},
+	gatewayPeer(gateway, caddyOptions{}),
 	{name: withLua, replaces: true, run: runNginx},
 	{name: "node", replaces: true, run: runNode},
 	{name: "go", replaces: true, run: runHandmade},
+}
+
+// gatewayPeer is our gateway, with what an operator may choose.
+func gatewayPeer(name string, options caddyOptions) peer {
+	options.CloudID = true
+	return peer{name: name, replaces: true, exact: true, remembers: true, run: runCaddy, options: options}
+}
+
+// tuned are gateways with one thing changed, for --tuning.
+func tuned() []peer {
+	collectsLess := gatewayPeer("cloudid, GOGC=400", caddyOptions{})
+	collectsLess.env = []string{"GOGC=400"}
+	return []peer{
+		gatewayPeer("cloudid, request_buffers", caddyOptions{Buffers: true}),
+		collectsLess,
+		gatewayPeer("cloudid, reverse_proxy logs nothing", caddyOptions{Quiet: true}),
+		gatewayPeer("cloudid, access log", caddyOptions{AccessLog: true}),
+		gatewayPeer("cloudid, keepalive off", caddyOptions{NoKeepAlive: true}),
+	}
 }
 
 // errSkipped is returned for a proxy that cannot be had here.
@@ -59,7 +87,7 @@ func skip(format string, args ...any) error {
 
 // launch starts a proxy.
 func (b *bench) launch(p peer) (*process, error) {
-	s := setup{Name: p.name, Function: b.standIns.function, WeChat: b.standIns.weChat, AppID: appID, OpenID: openID, Token: token}
+	s := setup{caddyOptions: p.options, Name: p.name, Function: b.standIns.function, WeChat: b.standIns.weChat, AppID: appID, OpenID: openID, Token: token}
 	var err error
 	if s.Listen, err = freeAddress(); err != nil {
 		return nil, err
@@ -71,7 +99,7 @@ func (b *bench) launch(p peer) (*process, error) {
 	if err != nil {
 		return nil, err
 	}
-	running, err := startProcess(b.dir, p.name, s.Listen, b.pin, command...)
+	running, err := startProcess(b.dir, p.name, s.Listen, b.pin, p.env, command...)
 	if err == nil {
 		running.admin = s.Admin // where the proxy is a Caddy
 	}
@@ -102,7 +130,6 @@ func (b *bench) build(name, directory string) (string, error) {
 }
 
 func runCaddy(b *bench, p peer, s setup) ([]string, error) {
-	s.CloudID, s.Buffers = p.cloudid, p.name == bufferedCaddy
 	binary := p.binary
 	if binary == "" {
 		binary = b.caddy

@@ -42,7 +42,7 @@ type process struct {
 }
 
 // startProcess starts a proxy and waits until it takes connections.
-func startProcess(dir, name, address string, pin bool, command ...string) (*process, error) {
+func startProcess(dir, name, address string, pin bool, env []string, command ...string) (*process, error) {
 	if pin {
 		command = append([]string{"taskset", "-c", proxyCore}, command...)
 	}
@@ -53,7 +53,7 @@ func startProcess(dir, name, address string, pin bool, command ...string) (*proc
 	}
 	defer log.Close()
 	p.cmd.Dir = dir
-	p.cmd.Env = append(os.Environ(), "HOME="+dir, "XDG_CONFIG_HOME="+dir, "XDG_DATA_HOME="+dir)
+	p.cmd.Env = append(append(os.Environ(), "HOME="+dir, "XDG_CONFIG_HOME="+dir, "XDG_DATA_HOME="+dir), env...)
 	p.cmd.Stdout, p.cmd.Stderr = log, log
 	p.cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 	if err := p.cmd.Start(); err != nil {
