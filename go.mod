@@ -2,6 +2,8 @@ module github.com/caddy-cloudid/caddy-cloudid
 
 go 1.26.0
 
+toolchain go1.26.11
+
 require (
 	github.com/caddyserver/caddy/v2 v2.11.9
 	github.com/dustin/go-humanize v1.1.0

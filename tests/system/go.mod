@@ -2,6 +2,8 @@ module github.com/caddy-cloudid/caddy-cloudid/tests/system
 
 go 1.26.0
 
+toolchain go1.26.11
+
 replace github.com/caddy-cloudid/caddy-cloudid => ../..
 
 require (
