@@ -2,4 +2,5 @@
 
 package gateway_test
 
-const h2Upstream = true
+// raceDetector tells tests whether the race detector watches, which slows them down.
+const raceDetector = false
