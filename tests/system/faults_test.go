@@ -101,25 +101,13 @@ func TestFaultsOfTheNetwork(t *testing.T) {
 			}
 			_, _ = fn.take(), logged.take()
 			line.breakDown(t, f)
-			calls := metric(t, "wechat_calls_total", wechat.GetOpenData, f.label)
-			failed := metric(t, "invocations_total", "failed")
-			ids := metric(t, "ids_total", fmt.Sprint(f.want))
+			counted := f.counts(tally{"wechat_calls_total getopendata " + f.errcode(): 1}).from(t)
 
 			id := mint(t, fake)
 			got := g.post(eventOf(id))
 			wantOutcome(t, f, id, got, fn)
 			wantLog(t, f, id)
-			if f.want != 0 {
-				if n := metric(t, "wechat_calls_total", wechat.GetOpenData, f.label) - calls; n != 1 {
-					t.Errorf("counted %g calls as %s", n, f.label)
-				}
-				if n := metric(t, "invocations_total", "failed") - failed; n != 1 {
-					t.Errorf("counted %g invocations as failed", n)
-				}
-				if n := metric(t, "ids_total", fmt.Sprint(f.want)) - ids; n != 1 {
-					t.Errorf("counted %g ids as %d", n, f.want)
-				}
-			}
+			counted()
 			wantUnharmed(t, g, fn)
 		})
 	}
@@ -132,10 +120,12 @@ func TestFaultsOfTheNetworkBeforeThereIsAToken(t *testing.T) {
 			g, fn, fake, line := newGateway(t, "")
 			line.breakDown(t, f)
 			_ = logged.take()
+			counted := f.counts(f.countsOfToken()).from(t)
 			id := mint(t, fake)
 			got := g.post(eventOf(id))
 			wantOutcome(t, f, id, got, fn)
 			wantLog(t, f, id)
+			counted()
 			wantUnharmed(t, g, fn)
 		})
 	}
@@ -147,6 +137,13 @@ func TestFaultsOfTheNetworkMayBeRejected(t *testing.T) {
 			g, fn, fake, line := newGateway(t, "on_error reject")
 			line.breakDown(t, f)
 			_ = logged.take()
+			counts := f.countsOfToken()
+			if f.want == 0 {
+				counts = f.counts(counts)
+			} else {
+				counts["invocations_total rejected"] = 1
+			}
+			counted := counts.from(t)
 			id := mint(t, fake)
 			got := g.post(eventOf(id))
 			want := map[int]int{0: http.StatusOK, wechat.CodeTimeout: http.StatusGatewayTimeout, wechat.CodeNetworkError: http.StatusBadGateway}[f.want]
@@ -157,8 +154,82 @@ func TestFaultsOfTheNetworkMayBeRejected(t *testing.T) {
 				t.Errorf("called the function: %t", called)
 			}
 			wantLog(t, f, id)
+			counted()
 			wantUnharmed(t, g, fn)
 		})
+	}
+}
+
+// The timeout is for all that one invocation asks of WeChat: what is borne once, with a token at hand, is too long twice.
+func TestOneTimeoutForTokenAndOpenData(t *testing.T) {
+	slow := fault{toxics: toxics("latency", "", fmt.Sprintf(`"latency":%d`, (timeout*2/3).Milliseconds()))}
+	tooSlow := slow
+	tooSlow.want, tooSlow.label = wechat.CodeTimeout, "timeout"
+	g, fn, fake, line := newGateway(t, "")
+	line.breakDown(t, slow)
+	id := mint(t, fake)
+	wantOutcome(t, tooSlow, id, g.post(eventOf(id)), fn)
+	// The fetch of the token belongs to nobody, and went on.
+	eventually(t, "there is a token", func() bool { return fake.Calls().GetOpenData > 0 })
+	eventually(t, "open data within the timeout", func() bool {
+		_ = g.post(eventOf(id))
+		return fn.take()[0].keys == `{"keys":["weRunData"]}`
+	})
+}
+
+// tally is by how much metrics are to grow, each known by its name and its labels' values.
+type tally map[string]float64
+
+// from takes note of where the metrics are, and returns what compares them.
+func (want tally) from(t *testing.T) (compare func()) {
+	t.Helper()
+	read := func(key string) float64 {
+		fields := strings.Fields(key)
+		return metric(t, fields[0], fields[1:]...)
+	}
+	before := make(tally)
+	for key := range want {
+		before[key] = read(key)
+	}
+	return func() {
+		t.Helper()
+		for key, n := range want {
+			if grown := read(key) - before[key]; grown != n {
+				t.Errorf("the metric %s grew by %g, want %g", key, grown, n)
+			}
+		}
+	}
+}
+
+// errcode is the label of the call of WeChat that the fault befalls.
+func (f fault) errcode() string {
+	if f.want == 0 {
+		return "0"
+	}
+	return f.label
+}
+
+// counts is what an invocation adds to the metrics, with what its calls of WeChat do.
+func (f fault) counts(calls tally) tally {
+	outcome, result := "failed", fmt.Sprint(f.want)
+	if f.want == 0 {
+		outcome, result = "resolved", "ok"
+	}
+	calls["invocations_total "+outcome] = 1
+	calls["ids_total "+result] = 1
+	return calls
+}
+
+// countsOfToken is what the calls of WeChat add where there is no token yet.
+func (f fault) countsOfToken() tally {
+	const fetched, failed = "token_fetches_total " + appid + " ok", "token_fetches_total " + appid + " failed"
+	switch f.label {
+	case "":
+		return tally{fetched: 1, failed: 0, "wechat_calls_total stable_token 0": 1, "wechat_calls_total getopendata 0": 1}
+	case "network":
+		return tally{fetched: 0, failed: 1, "wechat_calls_total stable_token network": 1, "wechat_calls_total getopendata network": 0}
+	default: // a fetch that is too slow for one invocation goes on for others, and is not counted by then
+		return tally{failed: 0, "wechat_calls_total stable_token network": 0, "wechat_calls_total getopendata network": 0}
 	}
 }
 
