@@ -140,7 +140,7 @@ func TestAStalledUploadEnds(t *testing.T) {
 }
 
 func TestAClientThatWentAwayCostsNoCallOfTheFunction(t *testing.T) {
-	g := start(t, setup{})
+	g := start(t, setup{site: "log\n$CLOUDID\nreverse_proxy $UPSTREAM"})
 	g.fault(sandbox.Fault{API: "getopendata", Kind: "latency", Latency: 300 * time.Millisecond})
 	ctx, leave := context.WithCancel(t.Context())
 	go func() {
@@ -156,6 +156,7 @@ func TestAClientThatWentAwayCostsNoCallOfTheFunction(t *testing.T) {
 	soon(t, "the request is counted as abandoned", func() bool {
 		return g.metric(abandoned) == before+1
 	})
+	soon(t, "the access log has it as 499", func() bool { return len(g.logLines(`"status":499`)) == 1 })
 	if g.upstream.take() != nil {
 		t.Error("the function was called")
 	}
