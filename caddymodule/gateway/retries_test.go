@@ -17,7 +17,7 @@ import (
 // before the body, within it, or behind it, without an answer, and now and then one is answered on a connection that is
 // closed as soon as it is idle.
 type flaky struct {
-	refuses bool // the attempts that end before the body end with a 503
+	refuses bool // the attempts that end before the body are answered 503 then, and read on
 
 	mu       sync.Mutex
 	attempts map[string]int
@@ -36,7 +36,11 @@ func (f *flaky) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		switch (int(name[len(name)-1]) + attempt) % 4 {
 		case 0: // before the body is read
 			if f.refuses {
+				control := http.NewResponseController(w)
+				_ = control.EnableFullDuplex()
 				w.WriteHeader(http.StatusServiceUnavailable)
+				_ = control.Flush()
+				f.read(name, r) // on, while the gateway tries again
 				return
 			}
 		case 1:
