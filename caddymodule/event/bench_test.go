@@ -22,28 +22,52 @@ var benchmarkSizes = []struct {
 }{{"2KB", 2 << 10}, {"100KB", 100 << 10}, {"1MB", 1 << 20}}
 
 func BenchmarkFind(b *testing.B) {
-	for _, members := range []struct{ name, json string }{
+	for _, kind := range []struct{ name, members string }{
 		{"no CloudID", ``},
 		{"one CloudID", `"weRunData":"` + runID + `",`},
 	} {
-		for _, size := range benchmarkSizes {
-			b.Run(members.name+"/"+size.name, func(b *testing.B) {
-				body := ordinaryBody(size.bytes, members.json)
-				rules := specOf(b, "").rules(b)
-				b.SetBytes(int64(len(body)))
-				b.ReportAllocs()
-				for b.Loop() {
-					if _, err := rules.Find(body); err != nil {
-						b.Fatal(err)
-					}
-				}
-			})
-		}
+		eachSize(b, kind.name, kind.members, func(b *testing.B, rules *event.Rules, body []byte) {
+			if _, err := rules.Find(body); err != nil {
+				b.Fatal(err)
+			}
+		})
 	}
 }
 
+// BenchmarkRefuse takes bodies whose fault is seen last.
+func BenchmarkRefuse(b *testing.B) {
+	for _, kind := range []struct{ name, members string }{
+		{"no JSON", `"n":1}`},
+		{"the same member twice", `"weRunData":"` + runID + `","weRunData":1,`},
+	} {
+		eachSize(b, kind.name, kind.members, func(b *testing.B, rules *event.Rules, body []byte) {
+			if _, err := rules.Find(body); err == nil {
+				b.Fatal("it was not refused")
+			}
+		})
+	}
+}
+
+// eachSize runs a benchmark with ordinary bodies that end with these members.
+func eachSize(b *testing.B, name, members string, run func(*testing.B, *event.Rules, []byte)) {
+	for _, size := range benchmarkSizes {
+		b.Run(name+"/"+size.name, func(b *testing.B) {
+			body := ordinaryBody(size.bytes, members)
+			rules := specOf(b, "").rules(b)
+			b.SetBytes(int64(len(body)))
+			b.ReportAllocs()
+			for b.Loop() {
+				run(b, rules, body)
+			}
+		})
+	}
+}
+
+// BenchmarkWrite writes into memory that is used again, as the gateway does.
 func BenchmarkWrite(b *testing.B) {
 	answers := [][]byte{[]byte(`{"cloudID":"` + runID + `","data":{"stepInfoList":[{"timestamp":1571673600,"step":9103}]}}`)}
+	memory := make([]byte, 0, 2<<20)
+	room := func(int) []byte { return memory }
 	for _, size := range benchmarkSizes {
 		b.Run(size.name, func(b *testing.B) {
 			body := ordinaryBody(size.bytes, `"weRunData":"`+runID+`",`)
@@ -54,7 +78,7 @@ func BenchmarkWrite(b *testing.B) {
 			b.SetBytes(int64(len(body)))
 			b.ReportAllocs()
 			for b.Loop() {
-				found.Write(answers, nil, fresh)
+				found.Write(answers, nil, room)
 			}
 		})
 	}

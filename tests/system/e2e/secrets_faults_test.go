@@ -160,6 +160,7 @@ func (c *campaign) badWeChat(name string, play trick) {
 	c.wechat.betray("/wxa/msg_sec_check", play, "") // its answer is handed on: what WeChat volunteers there is not ours
 	c.callRelay(false)
 	c.wechat.trusty()
+	c.callRelay(false) // which may meet the connection that was spoilt, and is not one to be made twice
 	c.callRelay(true)
 
 	c.wechat.betray("/sns/jscode2session", play, everything)
