@@ -11,6 +11,7 @@ import (
 	"fmt"
 	"math/bits"
 	"unicode/utf8"
+	"unsafe"
 )
 
 // MaxDepth is how deeply arrays and objects may be nested. The parsers behind the gateway differ in their limits; this
@@ -40,6 +41,11 @@ type Member struct {
 // Check returns nil if text is a JSON text, else ErrByteOrderMark, ErrNotUTF8, ErrTooDeep or a *SyntaxError.
 func Check(text []byte) error {
 	return Walk(text, func(Member) {})
+}
+
+// CheckString checks like Check.
+func CheckString(text string) error {
+	return Check(unsafe.Slice(unsafe.StringData(text), len(text))) // which only reads
 }
 
 // Walk checks like Check and calls visit for each member of the outermost object, in order and with duplicates. The

@@ -1,10 +1,10 @@
 package wechat
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"net/url"
+	"strings"
 
 	"github.com/tidwall/gjson"
 	"github.com/tidwall/sjson"
@@ -87,7 +87,7 @@ func (c *Client) GetOpenData(ctx context.Context, token, openid string, ids []st
 	if !list.IsArray() {
 		return nil, &AnswerError{GetOpenData, "it has no data_list"}
 	}
-	return match(list.Array(), ids), nil
+	return match(list, ids), nil
 }
 
 // credentials are the query of a call in a user's name. Without a token, none is named: WeChat Cloud Run adds it.
@@ -100,21 +100,26 @@ func credentials(token, openid string) url.Values {
 }
 
 // match finds each id's item: the first that names it, else the one in its position if that names nothing.
-func match(items []gjson.Result, ids []string) []OpenData {
-	byID := make(map[string]gjson.Result, len(items))
-	nameless := make(map[int]gjson.Result)
-	for i, item := range items {
-		id := item.Get("cloud_id").String()
-		if id == "" {
-			nameless[i] = item
-		} else if _, taken := byID[id]; !taken {
-			byID[id] = item
+func match(items gjson.Result, ids []string) []OpenData {
+	named, nameless := make([]gjson.Result, len(ids)), make([]gjson.Result, len(ids))
+	position := 0
+	items.ForEach(func(_, item gjson.Result) bool {
+		name := item.Get("cloud_id").String()
+		if name == "" && position < len(ids) {
+			nameless[position] = item
 		}
-	}
+		for i, id := range ids {
+			if name != "" && name == id && !named[i].Exists() {
+				named[i] = item
+			}
+		}
+		position++
+		return true
+	})
 	answers := make([]OpenData, len(ids))
 	for i, id := range ids {
-		item, found := byID[id]
-		if !found {
+		item := named[i]
+		if !item.Exists() {
 			item = nameless[i]
 		}
 		answer, err := readItem(item, id)
@@ -130,12 +135,11 @@ var errUnusable = errors.New("missing, empty, or not about this id")
 
 // readItem reads one item's json: on the wire a string that holds an object, in WeChat's document the object itself.
 func readItem(item gjson.Result, id string) (OpenData, error) {
-	text := []byte(item.Get("json").String()) // an object's String is its text
-	if jsontext.Check(text) != nil {
+	text := item.Get("json").String() // an object's String is its text
+	if jsontext.CheckString(text) != nil {
 		return OpenData{}, errUnusable
 	}
-	text = bytes.TrimSpace(text)
-	object := gjson.ParseBytes(text)
+	object := gjson.Parse(text)
 	named := object.Get("cloudID")
 	if !object.IsObject() || named.Exists() && named.String() != id {
 		return OpenData{}, errUnusable
@@ -144,17 +148,16 @@ func readItem(item gjson.Result, id string) (OpenData, error) {
 		if !named.Exists() {
 			return OpenDataError(id, code), nil
 		}
-		return OpenData{Code: code, JSON: text}, nil
+		return OpenData{Code: code, JSON: []byte(strings.TrimSpace(text))}, nil
 	}
 	data := object.Get("data")
 	if !data.Exists() || data.Type == gjson.Null {
 		return OpenData{}, errUnusable
 	}
 	if !named.Exists() {
-		text = gjson.AppendJSONString([]byte(`{"cloudID":`), id)
-		text = append(append(append(text, `,"data":`...), data.Raw...), '}')
+		text = string(gjson.AppendJSONString([]byte(`{"cloudID":`), id)) + `,"data":` + data.Raw + `}`
 	}
-	return OpenData{JSON: text}, nil
+	return OpenData{JSON: []byte(strings.TrimSpace(text))}, nil
 }
 
 // Watermark returns the AppID that open data was made out for, or "" where it does not say.
