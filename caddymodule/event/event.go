@@ -363,7 +363,8 @@ func duplicate(name string) error {
 
 // settle hands over what was found to the event.
 func (f *finder) settle() {
-	e := &f.event
+	e, declared := &f.event, len(f.candidates)+len(f.list)
+	e.Declarations, e.values = make([]Declaration, 0, declared), make([]span, 0, declared)
 	for _, c := range f.candidates {
 		e.Declarations = append(e.Declarations, c.Declaration)
 		e.values = append(e.values, span{c.member.ValueStart, c.member.ValueEnd})
