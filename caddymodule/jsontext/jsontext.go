@@ -219,8 +219,7 @@ const (
 	highBits  = 0x8080808080808080
 )
 
-// stringEnd passes a string, from its opening to behind its closing quote. Most are short; of a long one, a picture or a
-// page, blocks of plain bytes go at a step.
+// stringEnd passes a string, from its opening to behind its closing quote. Its plain bytes go eight at a step.
 func stringEnd(text []byte, pos int) int {
 	pos++
 	for {
@@ -228,7 +227,7 @@ func stringEnd(text []byte, pos int) int {
 			word := binary.LittleEndian.Uint64(text[pos:])
 			found := marks(word) & highBits
 			if found == 0 {
-				pos = plainEnd(text, pos+8)
+				pos += 8
 				continue
 			}
 			bit := bits.TrailingZeros64(found) &^ 7
@@ -258,20 +257,6 @@ func stringEnd(text []byte, pos int) int {
 			}
 		}
 	}
-}
-
-// plainEnd passes blocks of a string's plain bytes.
-func plainEnd(text []byte, pos int) int {
-	for pos+32 <= len(text) {
-		block := text[pos : pos+32]
-		found := marks(binary.LittleEndian.Uint64(block)) | marks(binary.LittleEndian.Uint64(block[8:])) |
-			marks(binary.LittleEndian.Uint64(block[16:])) | marks(binary.LittleEndian.Uint64(block[24:]))
-		if found&highBits != 0 {
-			return pos
-		}
-		pos += 32
-	}
-	return pos
 }
 
 // marks sets, of eight bytes of a string, the high bit of the first that is not plain: a control character, a quote, a
