@@ -118,21 +118,22 @@ type caddyProcess struct {
 	config string // the Caddyfile's path
 }
 
-// startCaddy runs the binary with a Caddyfile, until it serves the URL.
-func startCaddy(t *testing.T, name, caddyfile, url string) *caddyProcess {
+// startCaddy runs the binary with a Caddyfile, until it serves the URL. What env sets comes on top of the environment.
+func startCaddy(t *testing.T, name, caddyfile, url string, env ...string) *caddyProcess {
 	t.Helper()
 	config := filepath.Join(t.TempDir(), "Caddyfile")
 	if err := os.WriteFile(config, []byte(caddyfile), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	return runCaddy(t, name, config, url)
+	return runCaddy(t, name, config, url, env...)
 }
 
-func runCaddy(t *testing.T, name, config, url string) *caddyProcess {
+func runCaddy(t *testing.T, name, config, url string, env ...string) *caddyProcess {
 	t.Helper()
 	cmd := exec.Command(caddyBinary(t), "run", "--config", config, "--adapter", "caddyfile")
 	cmd.Dir = filepath.Dir(config)
 	cmd.Env = append(os.Environ(), "HOME="+cmd.Dir, "XDG_DATA_HOME=", "XDG_CONFIG_HOME=")
+	cmd.Env = append(cmd.Env, env...)
 	p := &caddyProcess{start(t, name, cmd), config}
 	p.answers(t, url)
 	return p
