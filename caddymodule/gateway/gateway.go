@@ -195,12 +195,16 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyht
 		dropBody(r)
 		return err
 	}
-	defer body.end()
 	o.count()
 	if err := h.describe(r, repl, who, o.keys); err != nil {
+		dropBody(r)
 		return caddyhttp.Error(http.StatusInternalServerError, err)
 	}
-	return next.ServeHTTP(w, r)
+	if err := next.ServeHTTP(w, r); err != nil {
+		return err // an error route may send the body elsewhere; the collector takes it when nobody does
+	}
+	body.end()
+	return nil
 }
 
 // identify reads who calls, before the headers that might tell it are removed.

@@ -15,8 +15,8 @@ import (
 // read, sends nothing, and only the one after it starts anew. That the last byte was read is no end: an attempt under way
 // may have read all but what a dying one took from it.
 //
-// Its bytes are borrowed until the handler returns; a transport that still reads then gets an error, never what the memory
-// holds next.
+// Its bytes are borrowed until the request was answered; a transport that still reads then gets an error, never what the
+// memory holds next.
 type replayableBody struct {
 	mu    sync.Mutex
 	bytes []byte

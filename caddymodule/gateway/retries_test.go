@@ -11,6 +11,8 @@ import (
 	"strings"
 	"sync"
 	"testing"
+
+	"github.com/caddy-cloudid/caddy-cloudid/tests/freeport"
 )
 
 // flaky is a function behind a network that drops connections: of each call the first attempt, or the first two, end
@@ -199,4 +201,15 @@ func inParallel(atATime, n int, run func(i int)) {
 	}
 	close(next)
 	wg.Wait()
+}
+
+// An operator may send elsewhere, in an error route, what the function could not be sent.
+func TestAnErrorRouteSendsTheWholeBodyElsewhere(t *testing.T) {
+	nobody := freeport.Addr(t)
+	g := start(t, setup{site: "$CLOUDID\nreverse_proxy " + nobody, errors: "reverse_proxy $UPSTREAM"})
+	plain := `{"n":1.10,"padding":"` + strings.Repeat("x", 100<<10) + `"}`
+	for range 3 {
+		g.do(call{body: example}).handedOn(resolved)
+		g.do(call{body: plain}).handedOn(plain)
+	}
 }
