@@ -4,10 +4,13 @@ import (
 	"bufio"
 	"context"
 	"crypto/tls"
+	"errors"
 	"io"
 	"net"
 	"net/http"
 	"net/url"
+	"os"
+	"slices"
 	"sync"
 	"time"
 )
@@ -31,6 +34,7 @@ type connections struct {
 	mu     sync.Mutex
 	idle   []*connection // the latest used last
 	expiry *time.Timer   // of the first; nil while there is none
+	closed bool          // no more are kept
 }
 
 // connection carries one call at a time.
@@ -102,7 +106,7 @@ func (p *connections) call(c *connection, req *http.Request) (*http.Response, er
 		return nil, err
 	}
 	res.Body = &answerBody{body: res.Body, ctx: ctx, done: func(complete bool) {
-		if !giveUp() || !complete || res.Close || c.reader.Buffered() > 0 || !p.keep(c) {
+		if !giveUp() || !complete || res.Close || !p.keep(c) {
 			_ = c.Close()
 		}
 	}}
@@ -119,14 +123,42 @@ func (c *connection) exchange(req *http.Request) (*http.Response, error) {
 	}
 	for {
 		res, err := http.ReadResponse(c.reader, req)
-		if err != nil || res.StatusCode >= http.StatusOK {
+		if err != nil || res.StatusCode/100 != 1 || res.StatusCode == http.StatusSwitchingProtocols {
 			return res, err
 		}
 	}
 }
 
+// quiet reports whether nothing has come since the last answer. What a server says unasked, most often that it hangs up,
+// must not be taken for the answer to the next call.
+func (c *connection) quiet() bool {
+	secure, ok := c.Conn.(*tls.Conn)
+	if !ok {
+		return c.reader.Buffered() == 0 && silent(c.Conn)
+	}
+	if c.reader.Buffered() > 0 || !silent(secure.NetConn()) {
+		return false
+	}
+	// Nothing is on the wire; with its deadline past, a read can only return what TLS has read already.
+	if secure.SetReadDeadline(time.Unix(1, 0)) != nil {
+		return false
+	}
+	n, err := secure.Read(make([]byte, 1))
+	return n == 0 && errors.Is(err, os.ErrDeadlineExceeded) && secure.SetReadDeadline(time.Time{}) == nil
+}
+
 // take returns the connection that was used last, or nil.
 func (p *connections) take() *connection {
+	for {
+		c := p.pop()
+		if c == nil || c.quiet() {
+			return c
+		}
+		_ = c.Close()
+	}
+}
+
+func (p *connections) pop() *connection {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	last := len(p.idle) - 1
@@ -134,7 +166,7 @@ func (p *connections) take() *connection {
 		return nil
 	}
 	c := p.idle[last]
-	p.idle = p.idle[:last]
+	p.idle = slices.Delete(p.idle, last, last+1)
 	return c
 }
 
@@ -143,7 +175,7 @@ func (p *connections) keep(c *connection) bool {
 	c.used = time.Now()
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if len(p.idle) == maxIdle {
+	if p.closed || len(p.idle) == maxIdle {
 		return false
 	}
 	p.idle = append(p.idle, c)
@@ -156,7 +188,6 @@ func (p *connections) keep(c *connection) bool {
 // expire closes the connections that were not used for maxIdleTime.
 func (p *connections) expire() {
 	p.mu.Lock()
-	defer p.mu.Unlock()
 	p.expiry = nil
 	now, old := time.Now(), 0
 	for ; old < len(p.idle); old++ {
@@ -164,22 +195,26 @@ func (p *connections) expire() {
 			p.expiry = time.AfterFunc(left, p.expire)
 			break
 		}
-		_ = p.idle[old].Close()
 	}
-	p.idle = append(p.idle[:0], p.idle[old:]...)
+	ended := slices.Clone(p.idle[:old])
+	p.idle = slices.Delete(p.idle, 0, old)
+	p.mu.Unlock()
+	for _, c := range ended {
+		_ = c.Close() // not under the lock: TLS says goodbye first
+	}
 }
 
-// close closes the connections that no call uses.
+// close closes the connections that no call uses, and lets none be kept from then on.
 func (p *connections) close() {
 	p.mu.Lock()
-	defer p.mu.Unlock()
-	for _, c := range p.idle {
-		_ = c.Close()
-	}
-	p.idle = nil
+	ended := p.idle
+	p.idle, p.closed = nil, true
 	if p.expiry != nil {
 		p.expiry.Stop()
-		p.expiry = nil
+	}
+	p.mu.Unlock()
+	for _, c := range ended {
+		_ = c.Close()
 	}
 }
 
@@ -203,6 +238,9 @@ func (b *answerBody) Read(p []byte) (int, error) {
 }
 
 func (b *answerBody) Close() error {
-	b.done(b.complete)
+	if b.done != nil {
+		b.done(b.complete)
+		b.done = nil // the connection may be another call's by now
+	}
 	return nil
 }

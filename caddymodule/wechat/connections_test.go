@@ -4,12 +4,16 @@ import (
 	"bufio"
 	"bytes"
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
 	"net"
 	"net/http"
+	"net/http/httptest"
+	"net/url"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -226,5 +230,95 @@ func TestWhatIsNotPlainGoesByNetHTTP(t *testing.T) {
 		if (client.direct != nil) != direct {
 			t.Errorf("%s: direct is %v", endpoint, client.direct != nil)
 		}
+	}
+}
+
+// A server that says something unasked must not be believed to answer the next call, which may be another user's.
+func TestWhatComesUnaskedIsNoAnswer(t *testing.T) {
+	const answer, unasked = "HTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\n%d", "HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\nbad"
+	server := httptest.NewUnstartedServer(nil)
+	server.StartTLS() // for its certificate
+	defer server.Close()
+	listen := map[string]func(net.Listener) net.Listener{
+		"over TCP": func(l net.Listener) net.Listener { return l },
+		"over TLS": func(l net.Listener) net.Listener {
+			return tls.NewListener(l, &tls.Config{Certificates: server.TLS.Certificates})
+		},
+	}
+	for name, serve := range map[string]func(conn net.Conn, number int){
+		"behind the answer": func(conn net.Conn, number int) { _, _ = fmt.Fprintf(conn, answer+unasked, number) },
+		"after the answer": func(conn net.Conn, number int) {
+			_, _ = fmt.Fprintf(conn, answer, number)
+			_, _ = io.WriteString(conn, unasked)
+		},
+		"as it hangs up": func(conn net.Conn, number int) {
+			_, _ = fmt.Fprintf(conn, answer, number)
+			_ = conn.Close()
+		},
+	} {
+		for kind, wrap := range listen {
+			t.Run(name+" "+kind, func(t *testing.T) {
+				tcp, err := net.Listen("tcp", "127.0.0.1:0")
+				if err != nil {
+					t.Fatal(err)
+				}
+				defer tcp.Close()
+				var arrived atomic.Int32
+				said := make(chan struct{}, 10)
+				go func() {
+					listener := wrap(tcp)
+					for number := 1; ; number++ {
+						conn, err := listener.Accept()
+						if err != nil {
+							return
+						}
+						go func() {
+							reader := bufio.NewReader(conn)
+							for readRequest(reader) == nil {
+								arrived.Add(1)
+								serve(conn, number)
+								said <- struct{}{}
+							}
+							_ = conn.Close()
+						}()
+					}
+				}()
+				p := newConnections(&url.URL{Scheme: "http", Host: tcp.Addr().String()})
+				if kind == "over TLS" {
+					p.dial = func(ctx context.Context) (net.Conn, error) {
+						return (&tls.Dialer{Config: &tls.Config{InsecureSkipVerify: true}}).DialContext(ctx, "tcp", tcp.Addr().String())
+					}
+				}
+				defer p.close()
+				ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+				defer cancel()
+				for _, want := range []string{"1", "2", "3"} {
+					if got, err := (&pipes{connections: p}).ask(ctx); got != want || err != nil {
+						t.Errorf("got %q, %v; want %q", got, err, want)
+					}
+					select {
+					case <-said: // and on one machine, what was written has arrived
+					case <-ctx.Done():
+						t.Fatal("the server was not asked")
+					}
+				}
+				if n := arrived.Load(); n != 3 {
+					t.Errorf("3 calls made %d requests", n)
+				}
+			})
+		}
+	}
+}
+
+func TestNoneIsKeptAfterTheEnd(t *testing.T) {
+	p := newPipes(t, answerEach("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"))
+	p.close()
+	for range 2 {
+		if got, err := p.ask(t.Context()); got != "ok" || err != nil {
+			t.Errorf("got %q, %v", got, err)
+		}
+	}
+	if opened, _ := p.counts(); opened != 2 || len(p.idle) != 0 {
+		t.Errorf("%d connections were opened and %d kept, want 2 and none", opened, len(p.idle))
 	}
 }
