@@ -219,7 +219,8 @@ const (
 	highBits  = 0x8080808080808080
 )
 
-// stringEnd passes a string, from its opening to behind its closing quote. Its plain bytes go eight at a step.
+// stringEnd passes a string, from its opening to behind its closing quote. Its plain bytes go eight at a step, and in a long
+// one, a picture or a page, more.
 func stringEnd(text []byte, pos int) int {
 	pos++
 	for {
@@ -227,7 +228,9 @@ func stringEnd(text []byte, pos int) int {
 			word := binary.LittleEndian.Uint64(text[pos:])
 			found := marks(word) & highBits
 			if found == 0 {
-				pos += 8
+				if pos += 8; pos/8%16 == 0 { // now and then: to ask each time costs the short ones more
+					pos = plainEnd(text, pos)
+				}
 				continue
 			}
 			bit := bits.TrailingZeros64(found) &^ 7
@@ -257,6 +260,20 @@ func stringEnd(text []byte, pos int) int {
 			}
 		}
 	}
+}
+
+// plainEnd passes blocks of a string's plain bytes.
+func plainEnd(text []byte, pos int) int {
+	for pos+32 <= len(text) {
+		block := text[pos : pos+32]
+		found := marks(binary.LittleEndian.Uint64(block)) | marks(binary.LittleEndian.Uint64(block[8:])) |
+			marks(binary.LittleEndian.Uint64(block[16:])) | marks(binary.LittleEndian.Uint64(block[24:]))
+		if found&highBits != 0 {
+			return pos
+		}
+		pos += 32
+	}
+	return pos
 }
 
 // marks sets, of eight bytes of a string, the high bit of the first that is not plain: a control character, a quote, a
