@@ -3,16 +3,16 @@ package recent
 
 import (
 	"hash/maphash"
-	"math"
 	"time"
 
 	"github.com/elastic/go-freelru"
 )
 
-// MaxEntries is how many values a cache may keep.
-const MaxEntries = math.MaxInt32
+// MaxEntries is how many values a cache may keep. Room for as many as it may keep, about 100 bytes each, is set aside when it
+// is made.
+const MaxEntries = 1_000_000
 
-// New returns a cache of at most entries values, from 1 to MaxEntries, each of which ends ttl after it was added. It has
+// New returns a cache of at most entries values, from 1 to MaxEntries, each of which ends ttl after it was added, by the wall clock. It has
 // no goroutines, and may be used by many.
 func New[K comparable, V any](ttl time.Duration, entries int) (*freelru.SyncedLRU[K, V], error) {
 	seed := maphash.MakeSeed() // so that nobody can choose keys that meet in one bucket
