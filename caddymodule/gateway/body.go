@@ -33,10 +33,8 @@ func (b *jsonBody) handOn(r *http.Request, rewritten []byte) *replayableBody {
 	body := &replayableBody{bytes: rewritten}
 	r.Body = body
 	showInPlaceholders(r)
-	if r.ContentLength != int64(len(rewritten)) || r.Header["Content-Length"] == nil {
-		r.ContentLength = int64(len(rewritten))
-		r.Header.Set("Content-Length", strconv.Itoa(len(rewritten))) // FastCGI reads it
-	}
+	r.ContentLength = int64(len(rewritten))
+	r.Header.Set("Content-Length", strconv.Itoa(len(rewritten))) // FastCGI reads it, and a client may have written 0010
 	r.TransferEncoding = nil
 	r.Trailer = nil
 	r.Header.Del("Trailer")

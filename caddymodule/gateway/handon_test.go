@@ -78,6 +78,15 @@ func TestWhatDescribesTheOldBodyGoes(t *testing.T) {
 	}
 }
 
+// FastCGI is told the length by the header, and not every reader takes 0010 for ten.
+func TestTheLengthIsSpelledPlainly(t *testing.T) {
+	g := start(t, setup{site: `$CLOUDID
+respond "{http.request.header.Content-Length}"`})
+	if got := g.raw("POST / HTTP/1.1\nHost: 127.0.0.1\nConnection: close\nContent-Type: application/json\nContent-Length: 0010", `{"a":1234}`); got.body != "10" {
+		t.Errorf("status %d: %q", got.status, got.body)
+	}
+}
+
 func TestFourKindsOfDeclarations(t *testing.T) {
 	g := start(t, setup{})
 	list := func(entries string) string { return `"cloudid_list":[` + entries + `]` }
