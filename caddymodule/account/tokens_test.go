@@ -94,7 +94,7 @@ func TestAStaticTokenIsSentAsItIs(t *testing.T) {
 		_, _ = w.Write([]byte(`{"errcode":0,"data_list":[]}`))
 	}))
 	for settings, want := range map[string]string{
-		`,"token":{"source":"static","token":"a b&c"}`: "access_token=a+b%26c&openid=o1",
+		`,"token":{"source":"static","token":"a b&c"}`: "openid=o1&access_token=a+b%26c",
 		`,"token":{"source":"none"}`:                   "openid=o1",
 	} {
 		c := load1(t, app1(url, settings))

@@ -17,6 +17,7 @@ import (
 	"net/url"
 	"strings"
 	"time"
+	"unicode/utf8"
 	"unsafe"
 
 	"github.com/tidwall/gjson"
@@ -26,6 +27,9 @@ import (
 
 // DefaultEndpoint is where WeChat's API is.
 const DefaultEndpoint = "https://api.weixin.qq.com"
+
+// userAgent is what the gateway calls itself where it posts.
+const userAgent = "caddy-cloudid"
 
 // maxAnswer bounds what is read of an answer, in bytes. Five answers with 31 days of steps are below 20 KB.
 const maxAnswer = 2 << 20
@@ -51,7 +55,7 @@ type Call struct {
 type Client struct {
 	endpoint string
 	http     *http.Client
-	direct   *connections // for calls that may be made twice; nil where those go by http too
+	posts    poster // the way of calls that may be made twice
 	observe  func(Call)
 }
 
@@ -80,16 +84,19 @@ func New(endpoint string, observe func(Call)) (*Client, error) {
 			CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 		},
 	}
+	c.posts = byNetHTTP{c.http, c.endpoint}
 	if u, err := url.Parse(c.endpoint); err == nil && plain(u) {
-		c.direct = newConnections(u)
+		c.posts = newConnections(u)
 	}
 	return c, nil
 }
 
-// plain reports whether nothing stands between the gateway and u, neither a proxy nor a password.
+// plain reports whether posts to u ask for nothing of what net/http knows: a proxy in between, a password, a host whose name
+// is written in another way on the wire.
 func plain(u *url.URL) bool {
 	proxy, err := http.ProxyFromEnvironment(&http.Request{URL: u})
-	return proxy == nil && err == nil && u.User == nil
+	unusual := func(c rune) bool { return c >= utf8.RuneSelf || c == '%' }
+	return proxy == nil && err == nil && u.User == nil && !strings.ContainsFunc(u.Host, unusual)
 }
 
 // CheckURL returns an error, in words for a configuration, unless text is an absolute http or https URL. The error does
@@ -105,42 +112,59 @@ func CheckURL(text string) error {
 // Close closes idle connections.
 func (c *Client) Close() {
 	c.http.CloseIdleConnections()
-	if c.direct != nil {
-		c.direct.close()
-	}
+	c.posts.close()
 }
 
-// postHeader is the header of all calls that post. They may all be made twice: an entry without a value tells net/http so, and
-// is not sent. A request that met a connection WeChat had just closed is then sent again on another.
-var postHeader = http.Header{"Content-Type": {"application/json"}, "Idempotency-Key": nil}
+// poster posts JSON to a path and query of the endpoint. A post may be made twice: a request that met a connection WeChat
+// had just closed is sent again on another.
+type poster interface {
+	post(ctx context.Context, target string, body []byte) (*http.Response, error)
+	close()
+}
+
+// byNetHTTP posts as net/http does, through proxies too.
+type byNetHTTP struct {
+	client   *http.Client
+	endpoint string
+}
+
+// postHeader tells net/http, by an entry without a value, which is not sent, that the request may be made twice.
+var postHeader = http.Header{"Content-Type": {"application/json"}, "User-Agent": {userAgent}, "Idempotency-Key": nil}
+
+func (p byNetHTTP) post(ctx context.Context, target string, body []byte) (*http.Response, error) {
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, p.endpoint+target, bytes.NewReader(body))
+	if err != nil {
+		return nil, err
+	}
+	req.Header = postHeader
+	return p.client.Do(req)
+}
+
+func (p byNetHTTP) close() { p.client.CloseIdleConnections() }
 
 // post calls a JSON API and returns its answer, which is valid JSON and has no errcode other than 0.
-func (c *Client) post(ctx context.Context, api, path string, query url.Values, body []byte) (gjson.Result, error) {
-	req, err := http.NewRequestWithContext(ctx, http.MethodPost, c.endpoint+path, bytes.NewReader(body))
-	if err != nil {
-		return gjson.Result{}, &AnswerError{api, "the request could not be made"}
-	}
-	req.URL.RawQuery = query.Encode()
-	req.Header = postHeader
-	if c.direct == nil {
-		return c.do(c.http.Do, req, api)
-	}
-	return c.do(c.direct.send, req, api)
+func (c *Client) post(ctx context.Context, api, target string, body []byte) (gjson.Result, error) {
+	return c.do(ctx, api, func() (*http.Response, error) { return c.posts.post(ctx, target, body) })
+}
+
+// send makes a call that is no post.
+func (c *Client) send(api string, req *http.Request) (gjson.Result, error) {
+	return c.do(req.Context(), api, func() (*http.Response, error) { return c.http.Do(req) })
 }
 
 // do performs a call and reads its answer.
-func (c *Client) do(send func(*http.Request) (*http.Response, error), req *http.Request, api string) (answer gjson.Result, err error) {
+func (c *Client) do(ctx context.Context, api string, send func() (*http.Response, error)) (answer gjson.Result, err error) {
 	start := time.Now()
 	defer func() { c.observe(Call{API: api, Duration: time.Since(start), Err: err}) }()
 
-	res, err := send(req)
+	res, err := send()
 	if err != nil {
-		return gjson.Result{}, networkError(req.Context(), api, err)
+		return gjson.Result{}, networkError(ctx, api, err)
 	}
 	defer res.Body.Close()
 	body, err := readAll(res)
 	if err != nil {
-		return gjson.Result{}, networkError(req.Context(), api, err)
+		return gjson.Result{}, networkError(ctx, api, err)
 	}
 	switch {
 	case res.StatusCode != http.StatusOK:

@@ -11,6 +11,7 @@ import (
 	"net/url"
 	"os"
 	"slices"
+	"strconv"
 	"sync"
 	"time"
 )
@@ -30,6 +31,8 @@ const (
 // hands every call over to two other goroutines and back, which takes about as much CPU time as the rest of an exchange.
 type connections struct {
 	dial func(ctx context.Context) (net.Conn, error)
+	path string // of the endpoint, before that of an API
+	head string // of a request, from behind its path and query to its length
 
 	mu     sync.Mutex
 	idle   []*connection // the latest used last
@@ -57,46 +60,50 @@ func newConnections(endpoint *url.URL) *connections {
 	if endpoint.Port() == "" {
 		address = net.JoinHostPort(endpoint.Hostname(), endpoint.Scheme)
 	}
-	return &connections{dial: func(ctx context.Context) (net.Conn, error) {
-		ctx, cancel := context.WithTimeout(ctx, dialTimeout)
-		defer cancel()
-		return dial(ctx, "tcp", address)
-	}}
+	return &connections{
+		dial: func(ctx context.Context) (net.Conn, error) {
+			ctx, cancel := context.WithTimeout(ctx, dialTimeout)
+			defer cancel()
+			return dial(ctx, "tcp", address)
+		},
+		path: endpoint.EscapedPath(),
+		head: requestHead(endpoint.Host),
+	}
 }
 
-// send makes a call that may be made twice: a server closes connections when it likes, and only using one shows it. Some say
+func requestHead(host string) string {
+	return " HTTP/1.1\r\nHost: " + host + "\r\nUser-Agent: " + userAgent + "\r\nContent-Type: application/json\r\nContent-Length: "
+}
+
+// post makes a call that may be made twice: a server closes connections when it likes, and only using one shows it. Some say
 // 408 as they do so, which is no answer to what they had not read. The connection is kept if the answer's body is read to
 // its end.
-func (p *connections) send(req *http.Request) (*http.Response, error) {
-	if err := req.Context().Err(); err != nil {
+func (p *connections) post(ctx context.Context, target string, body []byte) (*http.Response, error) {
+	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
 	if c := p.take(); c != nil {
-		res, err := p.call(c, req)
-		if err == nil && res.StatusCode != http.StatusRequestTimeout || req.Context().Err() != nil {
+		res, err := p.call(ctx, c, target, body)
+		if err == nil && res.StatusCode != http.StatusRequestTimeout || ctx.Err() != nil {
 			return res, err
 		}
 		if err == nil {
 			_ = res.Body.Close()
 		}
-		if req.Body, err = req.GetBody(); err != nil {
-			return nil, err
-		}
 	}
-	conn, err := p.dial(req.Context())
+	conn, err := p.dial(ctx)
 	if err != nil {
 		return nil, err
 	}
 	c := &connection{Conn: conn, answer: io.LimitedReader{R: conn}, writer: bufio.NewWriterSize(conn, usualSize)}
 	c.reader = bufio.NewReaderSize(&c.answer, usualSize)
-	return p.call(c, req)
+	return p.call(ctx, c, target, body)
 }
 
 // call makes a call on a connection, which is given back or closed with the answer's body.
-func (p *connections) call(c *connection, req *http.Request) (*http.Response, error) {
-	ctx := req.Context()
+func (p *connections) call(ctx context.Context, c *connection, target string, body []byte) (*http.Response, error) {
 	giveUp := context.AfterFunc(ctx, func() { _ = c.Close() })
-	res, err := c.exchange(req)
+	res, err := p.exchange(c, target, body)
 	if err != nil {
 		giveUp()
 		_ = c.Close()
@@ -113,16 +120,18 @@ func (p *connections) call(c *connection, req *http.Request) (*http.Response, er
 	return res, nil
 }
 
-func (c *connection) exchange(req *http.Request) (*http.Response, error) {
+func (p *connections) exchange(c *connection, target string, body []byte) (*http.Response, error) {
+	w := c.writer
+	for _, text := range [...]string{"POST ", p.path, target, p.head, strconv.Itoa(len(body)), "\r\n\r\n"} {
+		_, _ = w.WriteString(text) // an error is Flush's too
+	}
+	_, _ = w.Write(body)
+	if err := w.Flush(); err != nil {
+		return nil, err
+	}
 	c.answer.N = maxAnswer + 64<<10 // head and all
-	if err := req.Write(c.writer); err != nil {
-		return nil, err
-	}
-	if err := c.writer.Flush(); err != nil {
-		return nil, err
-	}
 	for {
-		res, err := http.ReadResponse(c.reader, req)
+		res, err := http.ReadResponse(c.reader, nil)
 		if err != nil || res.StatusCode/100 != 1 || res.StatusCode == http.StatusSwitchingProtocols {
 			return res, err
 		}

@@ -2,7 +2,6 @@ package wechat
 
 import (
 	"bufio"
-	"bytes"
 	"context"
 	"crypto/tls"
 	"errors"
@@ -32,7 +31,7 @@ type pipes struct {
 func newPipes(t *testing.T, serve func(conn net.Conn, number int)) *pipes {
 	t.Helper()
 	p := &pipes{serve: serve}
-	p.connections = &connections{dial: func(context.Context) (net.Conn, error) {
+	p.connections = &connections{head: requestHead("wechat"), dial: func(context.Context) (net.Conn, error) {
 		client, server := net.Pipe()
 		p.mu.Lock()
 		defer p.mu.Unlock()
@@ -60,8 +59,7 @@ func (p *pipes) counts() (opened, open int) {
 
 // ask makes a call and returns what was answered, read to its end.
 func (p *pipes) ask(ctx context.Context) (string, error) {
-	req, _ := http.NewRequestWithContext(ctx, http.MethodPost, "http://wechat/wxa/getopendata", bytes.NewReader([]byte("{}")))
-	res, err := p.send(req)
+	res, err := p.post(ctx, "/wxa/getopendata", []byte("{}"))
 	if err != nil {
 		return "", err
 	}
@@ -121,8 +119,7 @@ func TestWhichConnectionsAreKept(t *testing.T) {
 func TestAnAnswerThatIsNotReadCostsItsConnection(t *testing.T) {
 	p := newPipes(t, answerEach("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"))
 	for range 2 {
-		req, _ := http.NewRequestWithContext(t.Context(), http.MethodPost, "http://wechat/", bytes.NewReader(nil))
-		res, err := p.send(req)
+		res, err := p.post(t.Context(), "/", nil)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -222,13 +219,15 @@ func TestWhatIsNotPlainGoesByNetHTTP(t *testing.T) {
 		"https://api.weixin.qq.com":         true,
 		"http://127.0.0.1:9080/prefix":      true,
 		"https://user:pass@gateway.example": false,
+		"https://微信.example":                false,
+		"http://[fe80::1%25eth0]:8080":      false,
 	} {
 		client, err := New(endpoint, func(Call) {})
 		if err != nil {
 			t.Fatal(err)
 		}
-		if (client.direct != nil) != direct {
-			t.Errorf("%s: direct is %v", endpoint, client.direct != nil)
+		if _, ours := client.posts.(*connections); ours != direct {
+			t.Errorf("%s: direct is %v", endpoint, ours)
 		}
 	}
 }

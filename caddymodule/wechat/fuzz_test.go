@@ -42,7 +42,7 @@ func FuzzGetOpenData(f *testing.F) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		client.direct, client.http.Transport = nil, answerOf(body)
+		client.posts, client.http.Transport = byNetHTTP{client.http, client.endpoint}, answerOf(body)
 		answers, err := client.GetOpenData(context.Background(), "token", "openid", ids)
 		if err != nil {
 			if len(answers) != 0 || Label(err) == "" {

@@ -79,7 +79,7 @@ func (c *Client) GetOpenData(ctx context.Context, token, openid string, ids []st
 		body = gjson.AppendJSONString(body, id)
 	}
 	body = append(body, `]}`...)
-	answer, err := c.post(ctx, GetOpenData, "/wxa/getopendata", credentials(token, openid), body)
+	answer, err := c.post(ctx, GetOpenData, "/wxa/getopendata"+credentials(token, openid), body)
 	if err != nil {
 		return nil, err
 	}
@@ -91,10 +91,10 @@ func (c *Client) GetOpenData(ctx context.Context, token, openid string, ids []st
 }
 
 // credentials are the query of a call in a user's name. Without a token, none is named: WeChat Cloud Run adds it.
-func credentials(token, openid string) url.Values {
-	query := url.Values{"openid": {openid}}
+func credentials(token, openid string) string {
+	query := "?openid=" + url.QueryEscape(openid)
 	if token != "" {
-		query.Set("access_token", token)
+		query += "&access_token=" + url.QueryEscape(token)
 	}
 	return query
 }

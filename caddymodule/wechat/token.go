@@ -25,7 +25,7 @@ func (c *Client) StableToken(ctx context.Context, appid, secret string) (Token, 
 	body, _ = sjson.SetBytes(body, "appid", appid)
 	body, _ = sjson.SetBytes(body, "secret", secret)
 	body, _ = sjson.SetBytes(body, "force_refresh", false)
-	answer, err := c.post(ctx, StableToken, "/cgi-bin/stable_token", nil, body)
+	answer, err := c.post(ctx, StableToken, "/cgi-bin/stable_token", body)
 	if err != nil {
 		return Token{}, err
 	}
@@ -38,7 +38,7 @@ func (c *Client) ServiceToken(ctx context.Context, url string) (Token, error) {
 	if err != nil {
 		return Token{}, &AnswerError{ServiceToken, "the request could not be made"}
 	}
-	answer, err := c.do(c.http.Do, req, ServiceToken)
+	answer, err := c.send(ServiceToken, req)
 	if err != nil {
 		return Token{}, err
 	}
@@ -70,7 +70,7 @@ func (c *Client) GetVoIPSign(ctx context.Context, token, openid string, sign VoI
 	body, _ := sjson.SetBytes(nil, "group_id", sign.GroupID)
 	body, _ = sjson.SetBytes(body, "nonce", sign.Nonce)
 	body, _ = sjson.SetBytes(body, "timestamp", sign.Timestamp)
-	answer, err := c.post(ctx, GetVoIPSign, "/wxa/getvoipsign", credentials(token, openid), body)
+	answer, err := c.post(ctx, GetVoIPSign, "/wxa/getvoipsign"+credentials(token, openid), body)
 	if err != nil {
 		return "", err
 	}
@@ -105,7 +105,7 @@ func (c *Client) JSCode2Session(ctx context.Context, appid, secret, code string)
 	query.Set("js_code", code)
 	query.Set("grant_type", "authorization_code")
 	req.URL.RawQuery = query.Encode()
-	answer, err := c.do(c.http.Do, req, JSCode2Session)
+	answer, err := c.send(JSCode2Session, req)
 	if err != nil {
 		return Session{}, err
 	}
