@@ -38,12 +38,12 @@ type Resolver struct {
 	client *wechat.Client
 	caller *Caller
 	cache  *freelru.SyncedLRU[key, wechat.OpenData] // nil: off
+	crew   *crew
 	close  context.CancelFunc
 	alive  context.Context //nolint:containedctx // the lifetime of calls that no single request owns
 
 	mu      sync.Mutex
 	flights map[key]*flight // by each CloudID that is being asked for
-	running sync.WaitGroup
 }
 
 type key struct{ openid, id string }
@@ -66,6 +66,7 @@ func New(config Config, client *wechat.Client, caller *Caller) (*Resolver, error
 		r.cache = cache
 	}
 	r.alive, r.close = context.WithCancel(context.Background())
+	r.crew = newCrew(r.alive)
 	return r, nil
 }
 
@@ -77,7 +78,7 @@ func (r *Resolver) Close() {
 	r.mu.Lock()
 	r.close()
 	r.mu.Unlock()
-	r.running.Wait()
+	r.crew.members.Wait()
 }
 
 // Exchange is one exchange with WeChat as its initiator may report it.
@@ -175,8 +176,7 @@ func (r *Resolver) board(req Request, known map[string]wechat.OpenData) (flights
 	for _, id := range missing {
 		r.flights[key{req.OpenID, id}] = f
 	}
-	r.running.Add(1)
-	go r.fly(f, req, missing)
+	r.crew.run(func() { r.fly(f, req, missing) })
 	return append(flights, f), cached
 }
 
@@ -189,7 +189,6 @@ func (r *Resolver) lookUp(k key) (wechat.OpenData, bool) {
 
 // fly makes the exchange that a flight stands for. It belongs to nobody's request: whoever gives up, others may wait.
 func (r *Resolver) fly(f *flight, req Request, ids []string) {
-	defer r.running.Done()
 	ctx, cancel := context.WithTimeout(r.alive, r.config.Timeout)
 	defer cancel()
 	start := time.Now()
