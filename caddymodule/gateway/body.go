@@ -34,11 +34,11 @@ func (b *jsonBody) handOn(r *http.Request, rewritten []byte) *replayableBody {
 	r.Body = body
 	showInPlaceholders(r)
 	r.ContentLength = int64(len(rewritten))
-	r.Header.Set("Content-Length", strconv.Itoa(len(rewritten))) // FastCGI reads it, and a client may have written 0010
+	r.Header["Content-Length"] = []string{strconv.Itoa(len(rewritten))} // FastCGI reads it, and a client may have written 0010
 	r.TransferEncoding = nil
 	r.Trailer = nil
-	r.Header.Del("Trailer")
-	r.Header.Del("Expect")
+	delete(r.Header, "Trailer")
+	delete(r.Header, "Expect")
 	if b.decoded {
 		r.Header.Del("Content-Encoding")
 	}
@@ -71,14 +71,21 @@ func dropBody(r *http.Request) {
 // came in, of which r is a copy where tracing is on: it would find that body read to its end.
 func showInPlaceholders(r *http.Request) {
 	repl := r.Context().Value(caddy.ReplacerCtxKey).(*caddy.Replacer)
-	repl.Set("http.request.body", bodyText(func() string { return string(peek(r)) }))
-	repl.Set("http.request.body_base64", bodyText(func() string { return base64.StdEncoding.EncodeToString(peek(r)) }))
+	repl.Set("http.request.body", (*bodyText)(r))
+	repl.Set("http.request.body_base64", (*bodyBase64)(r))
 }
 
-// bodyText is a placeholder's value that is made when somebody asks for it.
-type bodyText func() string
+// bodyText and bodyBase64 are a request as a placeholder's value: its body, which is looked at when somebody asks for it.
+type (
+	bodyText   http.Request
+	bodyBase64 http.Request
+)
 
-func (t bodyText) String() string { return t() }
+func (r *bodyText) String() string { return string(peek((*http.Request)(r))) }
+
+func (r *bodyBase64) String() string {
+	return base64.StdEncoding.EncodeToString(peek((*http.Request)(r)))
+}
 
 // peek returns the body of a request, which stays to be read.
 func peek(r *http.Request) []byte {
