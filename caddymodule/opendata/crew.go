@@ -6,7 +6,7 @@ import (
 )
 
 // maxIdle goroutines of a crew wait for their next task, at the most.
-const maxIdle = 64
+const maxIdle = 32
 
 // crew runs tasks on goroutines that stay for the next one: a new goroutine outgrows its stack more than once on the way
 // down to a socket, and copies it each time.

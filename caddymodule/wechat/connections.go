@@ -23,8 +23,8 @@ const (
 	maxIdle     = 128
 	maxIdleTime = 50 * time.Second
 
-	// usualSize is what most requests, and the heads of answers, fit into.
-	usualSize = 2 << 10
+	// usualHead is what the heads of most answers fit into.
+	usualHead = 1 << 10
 )
 
 // connections carry calls to one server. Each speaks HTTP/1.1 on the goroutine that makes the call; net/http's own transport
@@ -45,7 +45,6 @@ type connection struct {
 	net.Conn
 	answer io.LimitedReader // what may still be read of one
 	reader *bufio.Reader    // of answer
-	writer *bufio.Writer    // so that a request goes in one piece
 	used   time.Time        // when it was last given back
 }
 
@@ -95,8 +94,8 @@ func (p *connections) post(ctx context.Context, target string, body []byte) (*ht
 	if err != nil {
 		return nil, err
 	}
-	c := &connection{Conn: conn, answer: io.LimitedReader{R: conn}, writer: bufio.NewWriterSize(conn, usualSize)}
-	c.reader = bufio.NewReaderSize(&c.answer, usualSize)
+	c := &connection{Conn: conn, answer: io.LimitedReader{R: conn}}
+	c.reader = bufio.NewReaderSize(&c.answer, usualHead)
 	return p.call(ctx, c, target, body)
 }
 
@@ -121,12 +120,14 @@ func (p *connections) call(ctx context.Context, c *connection, target string, bo
 }
 
 func (p *connections) exchange(c *connection, target string, body []byte) (*http.Response, error) {
-	w := c.writer
-	for _, text := range [...]string{"POST ", p.path, target, p.head, strconv.Itoa(len(body)), "\r\n\r\n"} {
-		_, _ = w.WriteString(text) // an error is Flush's too
-	}
-	_, _ = w.Write(body)
-	if err := w.Flush(); err != nil {
+	request := make([]byte, 0, len("POST ")+len(p.path)+len(target)+len(p.head)+len("123456\r\n\r\n")+len(body))
+	request = append(request, "POST "...)
+	request = append(request, p.path...)
+	request = append(request, target...)
+	request = append(request, p.head...)
+	request = strconv.AppendInt(request, int64(len(body)), 10)
+	request = append(request, "\r\n\r\n"...)
+	if _, err := c.Write(append(request, body...)); err != nil { // in one piece
 		return nil, err
 	}
 	c.answer.N = maxAnswer + 64<<10 // head and all
