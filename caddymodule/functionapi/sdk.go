@@ -122,15 +122,11 @@ func (h *Handler) sdkUser(r *http.Request, call sdkCall, openid string) (string,
 
 // sdkOpenData answers cloud.getOpenData. Whatever failed rides inside the list, which is how the SDK wants it.
 func (h *Handler) sdkOpenData(r *http.Request, call sdkCall) ([]byte, error) {
-	openid, err := h.sdkUser(r, call, "")
+	openid, reqData, err := h.readSvrkitCall(r, call)
 	if err != nil {
 		return nil, err
 	}
-	data, err := h.decodeSvrkitCall(call)
-	if err != nil {
-		return nil, err
-	}
-	req, err := decodeOpenDataReq(data.svrkit.reqData)
+	req, err := decodeOpenDataReq(reqData)
 	if err != nil {
 		return nil, badRequest("%v", err)
 	}
@@ -146,15 +142,11 @@ func (h *Handler) sdkOpenData(r *http.Request, call sdkCall) ([]byte, error) {
 
 // sdkVoIPSign answers cloud.getVoIPSign.
 func (h *Handler) sdkVoIPSign(r *http.Request, call sdkCall) ([]byte, error) {
-	openid, err := h.sdkUser(r, call, "")
+	openid, reqData, err := h.readSvrkitCall(r, call)
 	if err != nil {
 		return nil, err
 	}
-	data, err := h.decodeSvrkitCall(call)
-	if err != nil {
-		return nil, err
-	}
-	req, err := decodeVoIPSignReq(data.svrkit.reqData)
+	req, err := decodeVoIPSignReq(reqData)
 	if err != nil {
 		return nil, badRequest("%v", err)
 	}
@@ -193,16 +185,19 @@ func (h *Handler) sdkOpenAPI(r *http.Request, call sdkCall, answer api) ([]byte,
 	return encodeCommOpenAPIResp(body, "application/json"), nil
 }
 
-// decodeSvrkitCall reads a call of a service within WeChat, which names itself twice.
-func (h *Handler) decodeSvrkitCall(call sdkCall) (commAPIData, error) {
+// readSvrkitCall reads a call of a service within WeChat, which names itself twice: who makes it, and what with.
+func (h *Handler) readSvrkitCall(r *http.Request, call sdkCall) (openid string, reqData []byte, err error) {
+	if openid, err = h.sdkUser(r, call, ""); err != nil {
+		return "", nil, err
+	}
 	data, err := decodeCommAPIData(call.requestData)
 	if err != nil {
-		return commAPIData{}, badRequest("%v", err)
+		return "", nil, badRequest("%v", err)
 	}
 	if data.svrkit.apiName != call.apiName {
-		return commAPIData{}, badRequest("requestData is not a call of %s", call.apiName)
+		return "", nil, badRequest("requestData is not a call of %s", call.apiName)
 	}
-	return data, h.checkAppID(data.appid)
+	return openid, data.svrkit.reqData, h.checkAppID(data.appid)
 }
 
 // checkAppID refuses to act for another app than the account's: the answer would be this app's.
