@@ -62,6 +62,11 @@ func Walk(text []byte, visit func(Member)) error {
 		member  Member
 	)
 	for {
+		if object {
+			if pos = nameEnd(text, pos, depth, &member); pos < 0 {
+				return refusal(text, pos)
+			}
+		}
 		c, start := next(text, pos)
 		switch c {
 		case '"':
@@ -79,11 +84,6 @@ func Walk(text []byte, visit func(Member)) error {
 			depth++
 			object = c == '{'
 			objects[depth] = object
-			if object {
-				if pos = nameEnd(text, pos, depth, &member); pos < 0 {
-					return refusal(text, pos)
-				}
-			}
 			continue
 		case 't':
 			pos = literalEnd(text, start, "true")
@@ -121,11 +121,6 @@ func Walk(text []byte, visit func(Member)) error {
 			depth--
 			object = objects[depth]
 		}
-		if object {
-			if pos = nameEnd(text, pos, depth, &member); pos < 0 {
-				return refusal(text, pos)
-			}
-		}
 	}
 }
 
@@ -155,9 +150,11 @@ func nameEnd(text []byte, pos, depth int, member *Member) int {
 	if c != '"' {
 		return ^start
 	}
-	end := stringEnd(text, start)
-	if end < 0 {
-		return end
+	end := shortEnd(text, start) // as most names are
+	if end == start {
+		if end = stringEnd(text, start); end < 0 {
+			return end
+		}
 	}
 	c, colon := next(text, end)
 	if c != ':' {
@@ -219,48 +216,66 @@ const (
 	highBits  = 0x8080808080808080
 )
 
-// stringEnd passes a string, from its opening to behind its closing quote. Its plain bytes go eight at a step, and in a long
-// one, a picture or a page, more.
+// shortEnd passes a string of at most seven plain bytes. It returns pos for any other, and near the end of the text.
+func shortEnd(text []byte, pos int) int {
+	if pos+9 > len(text) {
+		return pos
+	}
+	word := binary.LittleEndian.Uint64(text[pos+1:])
+	bit := bits.TrailingZeros64(marks(word)&highBits) &^ 7
+	if byte(word>>bit) != '"' {
+		return pos
+	}
+	return pos + 1 + bit/8 + 1
+}
+
+// stringEnd passes a string, from its opening to behind its closing quote. Its plain bytes go eight at a step, and more than
+// that where it is long, a picture or a page.
 func stringEnd(text []byte, pos int) int {
 	pos++
+	long := pos + 64
 	for {
 		for pos+8 <= len(text) {
 			word := binary.LittleEndian.Uint64(text[pos:])
 			found := marks(word) & highBits
-			if found == 0 {
-				if pos += 8; pos/8%16 == 0 { // now and then: to ask each time costs the short ones more
-					pos = plainEnd(text, pos)
+			if found != 0 {
+				bit := bits.TrailingZeros64(found) &^ 7
+				pos += bit / 8
+				if byte(word>>bit) == '"' {
+					return pos + 1
 				}
-				continue
+				break
 			}
-			bit := bits.TrailingZeros64(found) &^ 7
-			pos += bit / 8
-			if byte(word>>bit) == '"' {
+			if pos += 8; pos > long {
+				pos = plainEnd(text, pos)
+				long = pos + 64
+			}
+		}
+		for pos < len(text) && !isPlain(text[pos]) { // what is not plain often stands together
+			switch c := text[pos]; {
+			case c >= utf8.RuneSelf:
+				pos = wideEnd(text, pos)
+			case c == '"':
 				return pos + 1
+			case c == '\\':
+				pos = escapeEnd(text, pos)
+			default:
+				return ^pos
 			}
-			break
+			if pos < 0 {
+				return pos
+			}
 		}
 		if pos >= len(text) {
 			return ^len(text)
 		}
-		switch c := text[pos]; {
-		case c == '"':
-			return pos + 1
-		case c == '\\':
-			if pos = escapeEnd(text, pos); pos < 0 {
-				return pos
-			}
-		case c < 0x20:
-			return ^pos
-		case c < utf8.RuneSelf:
+		if pos+8 > len(text) {
 			pos++ // near the end of the text, where no eight bytes are left
-		default:
-			if pos = wideEnd(text, pos); pos < 0 {
-				return pos
-			}
 		}
 	}
 }
+
+func isPlain(c byte) bool { return c >= 0x20 && c < utf8.RuneSelf && c != '"' && c != '\\' }
 
 // plainEnd passes blocks of a string's plain bytes.
 func plainEnd(text []byte, pos int) int {

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"strings"
 	"testing"
 	"unicode/utf8"
@@ -98,36 +99,63 @@ func TestDeepAndLongTextsCostNoStack(t *testing.T) {
 	}
 }
 
-// Strings are passed eight bytes at a step: no byte may hide at any place of a step, neither plain nor escaped.
+// asNameAndValue are texts in which a string's inside stands as a member's name and as a value.
+func asNameAndValue(inside string) []string {
+	return []string{`{"` + inside + `":1}`, `["` + inside + `"]`}
+}
+
+// Strings are passed eight bytes at a step, long ones more: no byte may hide at any place of a step, neither plain nor escaped.
 func TestEveryByteAtEveryPlaceOfAString(t *testing.T) {
 	for length := range 20 {
 		for place := range length + 1 {
 			for c := range 256 {
 				for _, part := range []string{string([]byte{byte(c)}), string([]byte{'\\', byte(c)}), string([]byte{'\\', 'u', '0', '0', 'e', byte(c)})} {
-					text := []byte(`["` + strings.Repeat("x", place) + part + strings.Repeat("y", length-place) + `"]`)
-					if err, want := Check(text), json.Valid(text) && utf8.Valid(text); (err == nil) != want {
-						t.Fatalf("Check(%q) = %v, encoding/json and utf8 say %v", text, err, want)
+					for _, text := range asNameAndValue(strings.Repeat("x", place) + part + strings.Repeat("y", length-place)) {
+						sameVerdict(t, []byte(text))
 					}
 				}
 			}
 		}
 	}
+	for place := range 200 {
+		for c := range 256 {
+			sameVerdict(t, []byte(`["`+strings.Repeat("x", place)+string([]byte{byte(c)})+strings.Repeat("y", 200-place)+`"]`))
+		}
+	}
 }
 
-// The verdict is that of encoding/json, which reads the same grammar by other means, plus the three rules of our own.
+// What is not plain is passed by another way than what is, so every kind must be able to follow every other.
+func TestEveryKindOfCharacterBehindEveryOther(t *testing.T) {
+	pieces := []string{"", "x", "plain", strings.Repeat("long ", 30), "走", "é", "😀", `\n`, `\"`, `\u6b65`, "\xE8", "\x80", `"`, "\t", `\`, " "}
+	random := rand.New(rand.NewPCG(1, 2))
+	for range 50_000 {
+		var inside strings.Builder
+		for range 1 + random.IntN(7) {
+			inside.WriteString(pieces[random.IntN(len(pieces))])
+		}
+		for _, text := range asNameAndValue(inside.String()) {
+			sameVerdict(t, []byte(text))
+		}
+	}
+}
+
+// sameVerdict compares with encoding/json, which reads the same grammar by other means, and utf8.
+func sameVerdict(t *testing.T, text []byte) {
+	t.Helper()
+	if err, want := Check(text), json.Valid(text) && utf8.Valid(text); (err == nil) != want {
+		t.Fatalf("Check(%q) = %v, encoding/json and utf8 say %v", text, err, want)
+	}
+}
+
 func FuzzCheck(f *testing.F) {
 	for _, seed := range []string{`{"a":[1,2.5e3,"x\u00e9\\"],"b":{}}`, `[`, "\"\x7f\x80\"", `{"a":1}{`, `"\ud83d"`, " \n[true,false,null]\t", "\xEF\xBB\xBF1"} {
 		f.Add([]byte(seed))
 	}
 	f.Fuzz(func(t *testing.T, text []byte) {
-		err := Check(text)
-		if errors.Is(err, ErrTooDeep) {
+		if errors.Is(Check(text), ErrTooDeep) {
 			return // encoding/json allows more
 		}
-		want := json.Valid(text) && utf8.Valid(text)
-		if (err == nil) != want {
-			t.Errorf("Check(%q) = %v, encoding/json and utf8 say %v", text, err, want)
-		}
+		sameVerdict(t, text)
 	})
 }
 
