@@ -3,22 +3,22 @@ package opendata
 import (
 	"context"
 	"sync"
+	"time"
 )
 
-// maxIdle goroutines of a crew wait for their next task, at the most.
-const maxIdle = 32
+// patience is how long a member of a crew waits for its next task.
+const patience = time.Second
 
-// crew runs tasks on goroutines that stay for the next one: a new goroutine outgrows its stack more than once on the way
-// down to a socket, and copies it each time.
+// crew runs tasks on goroutines that stay a while for the next one: a new goroutine outgrows its stack more than once on
+// the way down to a socket, and copies it each time.
 type crew struct {
 	alive   context.Context //nolint:containedctx // ends the waiting
 	tasks   chan func()
-	idle    chan struct{} // a place for each that waits
 	members sync.WaitGroup
 }
 
 func newCrew(alive context.Context) *crew {
-	return &crew{alive: alive, tasks: make(chan func()), idle: make(chan struct{}, maxIdle)}
+	return &crew{alive: alive, tasks: make(chan func())}
 }
 
 // run runs a task, and does not wait for it.
@@ -31,16 +31,14 @@ func (c *crew) run(task func()) {
 }
 
 func (c *crew) work(task func()) {
+	leave := time.NewTimer(patience)
 	for {
 		task()
-		select {
-		case c.idle <- struct{}{}:
-		default:
-			return // enough are waiting
-		}
+		leave.Reset(patience)
 		select {
 		case task = <-c.tasks:
-			<-c.idle
+		case <-leave.C:
+			return
 		case <-c.alive.Done():
 			return
 		}

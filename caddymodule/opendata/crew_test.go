@@ -2,52 +2,52 @@ package opendata
 
 import (
 	"context"
+	"runtime"
 	"testing"
 	"testing/synctest"
+	"time"
 )
 
 func TestACrewStaysForTheNextTask(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		ctx, end := context.WithCancel(t.Context())
-		c := newCrew(ctx)
-		begun := 0
+		c := newCrew(t.Context())
+		before, run := runtime.NumGoroutine(), 0
 		for range 3 {
-			c.run(func() { begun++ })
+			time.Sleep(patience / 2)
+			c.run(func() { run++ })
 			synctest.Wait()
-			if len(c.idle) != 1 {
-				t.Errorf("%d wait, want 1", len(c.idle))
+			if n := runtime.NumGoroutine() - before; n != 1 {
+				t.Errorf("%d goroutines are there after a task, want 1", n)
 			}
 		}
-		if begun != 3 {
-			t.Errorf("%d tasks were run, want 3", begun)
+		if run != 3 {
+			t.Errorf("%d tasks were run, want 3", run)
 		}
-		end()
+		start := time.Now()
 		c.members.Wait()
+		if stayed := time.Since(start); stayed != patience {
+			t.Errorf("it stayed %s after the last task, want %s", stayed, patience)
+		}
 	})
 }
 
 func TestNoTaskOfACrewWaitsForAnother(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		ctx, end := context.WithCancel(t.Context())
-		c := newCrew(ctx)
-		begun, gate := make(chan struct{}, 2*maxIdle), make(chan struct{})
-		for range 2 * maxIdle {
+		c := newCrew(t.Context())
+		const tasks = 100
+		begun, gate := make(chan struct{}, tasks), make(chan struct{})
+		for range tasks {
 			c.run(func() {
 				begun <- struct{}{}
 				<-gate
 			})
 		}
 		synctest.Wait()
-		if len(begun) != 2*maxIdle {
-			t.Errorf("%d tasks have begun, want %d", len(begun), 2*maxIdle)
+		if len(begun) != tasks {
+			t.Errorf("%d tasks have begun, want %d", len(begun), tasks)
 		}
 		close(gate)
-		synctest.Wait()
-		if len(c.idle) != maxIdle {
-			t.Errorf("%d wait for the next task, want %d", len(c.idle), maxIdle)
-		}
-		end()
-		c.members.Wait() // or synctest finds those who stay for ever
+		c.members.Wait()
 	})
 }
 
@@ -55,17 +55,16 @@ func TestACrewThatEndsFinishesItsTasks(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		ctx, end := context.WithCancel(t.Context())
 		c := newCrew(ctx)
-		finished, gate := false, make(chan struct{})
+		finished := false
 		c.run(func() {
-			<-gate
+			time.Sleep(time.Hour)
 			finished = true
 		})
 		end()
-		synctest.Wait()
-		close(gate)
+		start := time.Now()
 		c.members.Wait()
-		if !finished {
-			t.Error("a task was left")
+		if !finished || time.Since(start) != time.Hour {
+			t.Errorf("after %s the task was finished: %v", time.Since(start), finished)
 		}
 	})
 }

@@ -120,14 +120,8 @@ func (p *connections) call(ctx context.Context, c *connection, target string, bo
 }
 
 func (p *connections) exchange(c *connection, target string, body []byte) (*http.Response, error) {
-	request := make([]byte, 0, len("POST ")+len(p.path)+len(target)+len(p.head)+len("123456\r\n\r\n")+len(body))
-	request = append(request, "POST "...)
-	request = append(request, p.path...)
-	request = append(request, target...)
-	request = append(request, p.head...)
-	request = strconv.AppendInt(request, int64(len(body)), 10)
-	request = append(request, "\r\n\r\n"...)
-	if _, err := c.Write(append(request, body...)); err != nil { // in one piece
+	head := "POST " + p.path + target + p.head + strconv.Itoa(len(body)) + "\r\n\r\n"
+	if _, err := c.Write(append([]byte(head), body...)); err != nil { // in one piece
 		return nil, err
 	}
 	c.answer.N = maxAnswer + 64<<10 // head and all
