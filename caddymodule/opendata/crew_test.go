@@ -34,7 +34,8 @@ func TestACrewStaysForTheNextTask(t *testing.T) {
 func TestNoTaskOfACrewWaitsForAnother(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := newCrew(t.Context())
-		const tasks = 100
+		const tasks = 3 * maxWaiting
+		before := runtime.NumGoroutine()
 		begun, gate := make(chan struct{}, tasks), make(chan struct{})
 		for range tasks {
 			c.run(func() {
@@ -47,6 +48,10 @@ func TestNoTaskOfACrewWaitsForAnother(t *testing.T) {
 			t.Errorf("%d tasks have begun, want %d", len(begun), tasks)
 		}
 		close(gate)
+		synctest.Wait()
+		if n := runtime.NumGoroutine() - before; n != maxWaiting {
+			t.Errorf("%d goroutines stay for more, want %d", n, maxWaiting)
+		}
 		c.members.Wait()
 	})
 }
