@@ -13,6 +13,7 @@ import (
 	"github.com/caddy-cloudid/caddy-cloudid/caddymodule/sandbox"
 	"github.com/caddy-cloudid/caddy-cloudid/caddymodule/usertoken"
 	"github.com/caddy-cloudid/caddy-cloudid/caddymodule/wechat"
+	"github.com/caddy-cloudid/caddy-cloudid/tests/probe"
 )
 
 func TestWhichAccountIsMeant(t *testing.T) {
@@ -138,7 +139,7 @@ func TestReloadsUnderLoad(t *testing.T) {
 	if n := fake.Calls().StableToken; n != 1 {
 		t.Errorf("%d tokens fetched", n)
 	}
-	eventually(t, "everything is let go", func() bool { return len(pooled()) == 0 })
+	probe.Eventually(t, "everything is let go", func() bool { return len(pooled()) == 0 })
 }
 
 // A request may come to ask WeChat only when its config is gone already.
@@ -154,10 +155,10 @@ func TestRequestsOutliveTheirConfig(t *testing.T) {
 			t.Errorf("code %d for a request under way", code)
 		}
 	})
-	eventually(t, "a call under way", func() bool { return fake.Calls().GetOpenData == 1 })
+	probe.Eventually(t, "a call under way", func() bool { return fake.Calls().GetOpenData == 1 })
 	c.unload()
 	early.Wait()
-	eventually(t, "what it held is let go", func() bool { return len(pooled()) == 0 })
+	probe.Eventually(t, "what it held is let go", func() bool { return len(pooled()) == 0 })
 
 	var late sync.WaitGroup
 	for range 20 {
@@ -171,7 +172,7 @@ func TestRequestsOutliveTheirConfig(t *testing.T) {
 		})
 	}
 	late.Wait()
-	eventually(t, "what they held is let go", func() bool { return len(pooled()) == 0 })
+	probe.Eventually(t, "what they held is let go", func() bool { return len(pooled()) == 0 })
 }
 
 // What cannot be loaded is refused in words, never with a secret in them, and leaves nothing behind.

@@ -3,18 +3,14 @@ package account
 import (
 	"net/http"
 	"net/http/httptest"
-	"slices"
 	"strings"
 	"sync"
 	"testing"
-	"time"
 
 	"github.com/caddyserver/caddy/v2"
-	"github.com/prometheus/client_golang/prometheus"
 	"go.uber.org/zap"
 	"go.uber.org/zap/zaptest/observer"
 
-	"github.com/caddy-cloudid/caddy-cloudid/caddymodule/metrics"
 	"github.com/caddy-cloudid/caddy-cloudid/caddymodule/sandbox"
 )
 
@@ -130,51 +126,12 @@ func wantNothingPooled(t *testing.T) {
 	}
 }
 
-// metric returns the value of a counter whose label values are all among these.
-func metric(t *testing.T, name string, labels ...string) float64 {
-	t.Helper()
-	registry := prometheus.NewRegistry()
-	if err := metrics.Register(registry); err != nil {
-		t.Fatal(err)
-	}
-	families, err := registry.Gather()
-	if err != nil {
-		t.Fatal(err)
-	}
-	sum := 0.0
-	for _, family := range families {
-		if family.GetName() != "caddy_cloudid_"+name {
-			continue
-		}
-		for _, m := range family.GetMetric() {
-			matches := true
-			for _, label := range m.GetLabel() {
-				matches = matches && slices.Contains(labels, label.GetValue())
-			}
-			if matches {
-				sum += m.GetCounter().GetValue()
-			}
-		}
-	}
-	return sum
-}
-
 // silent reports a text that holds any of what must be kept.
 func silent(t *testing.T, text string, kept ...string) {
 	t.Helper()
 	for _, secret := range kept {
 		if strings.Contains(text, secret) {
 			t.Errorf("%q says %q", text, secret)
-		}
-	}
-}
-
-// eventually polls until done, and fails the test when that takes too long.
-func eventually(t *testing.T, what string, done func() bool) {
-	t.Helper()
-	for deadline := time.Now().Add(10 * time.Second); !done(); time.Sleep(time.Millisecond) {
-		if time.Now().After(deadline) {
-			t.Fatalf("waited in vain: %s", what)
 		}
 	}
 }

@@ -12,6 +12,7 @@ import (
 
 	"github.com/caddy-cloudid/caddy-cloudid/caddymodule/sandbox"
 	"github.com/caddy-cloudid/caddy-cloudid/caddymodule/wechat"
+	"github.com/caddy-cloudid/caddy-cloudid/tests/probe"
 )
 
 // app1 is the config of one account.
@@ -31,7 +32,7 @@ func TestStableTokens(t *testing.T) {
 			fake.Reset()
 			c := load1(t, app1(url, settings+`,"cache":{"off":true}`))
 			defer c.unload()
-			before := metric(t, "token_fetches_total", appid, "ok")
+			before := probe.Metric(t, "token_fetches_total", appid, "ok")
 			if n := fake.Calls(); n != (sandbox.Calls{}) {
 				t.Errorf("loading a config called WeChat: %+v", n)
 			}
@@ -44,7 +45,7 @@ func TestStableTokens(t *testing.T) {
 				})
 			}
 			wg.Wait()
-			if n := fake.Calls().StableToken; n != 1 || metric(t, "token_fetches_total", appid, "ok")-before != 1 {
+			if n := fake.Calls().StableToken; n != 1 || probe.Metric(t, "token_fetches_total", appid, "ok")-before != 1 {
 				t.Errorf("%d tokens fetched", n)
 			}
 			if err := fake.KillToken(appid); err != nil {
@@ -76,7 +77,7 @@ func TestAWrongSecret(t *testing.T) {
 	if n := fake.Calls(); n.StableToken != 5 || n.GetOpenData != 0 {
 		t.Errorf("calls %+v", n)
 	}
-	eventually(t, "the log", func() bool { return logs.Len() >= 5 })
+	probe.Eventually(t, "the log", func() bool { return logs.Len() >= 5 })
 	for _, entry := range logs.All() {
 		fields := entry.ContextMap()
 		if fields["errcode"] != "40125" || !strings.Contains(fields["advice"].(string), "secret") {
@@ -197,7 +198,7 @@ func TestFailuresOfATokenServiceDoNotNameItsURL(t *testing.T) {
 			t.Errorf("%s: code %d", sentence, code)
 		}
 		c.unload()
-		eventually(t, "a line in the log", func() bool { return logs.Len() == 1 })
+		probe.Eventually(t, "a line in the log", func() bool { return logs.Len() == 1 })
 		text := fmt.Sprint(logs.All()[0].ContextMap())
 		silent(t, text, "service-path", "service-key")
 		if !strings.Contains(text, wechat.ServiceToken) {

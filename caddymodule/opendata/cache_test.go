@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/caddy-cloudid/caddy-cloudid/caddymodule/opendata"
+	"github.com/caddy-cloudid/caddy-cloudid/tests/probe"
 )
 
 func TestWhatIsKept(t *testing.T) {
@@ -50,12 +51,12 @@ func TestWhatIsKept(t *testing.T) {
 	} {
 		t.Run(test.sentence, func(t *testing.T) {
 			r := newRig(t, &fakeWeChat{answer: test.answer})
-			hits := metric(t, "cache_hits_total")
+			hits := probe.Metric(t, "cache_hits_total")
 			first := r.resolve(t, "27_a")
 			calls := len(r.wechat.arrived())
 			second := r.resolve(t, "27_a")
 			again := len(r.wechat.arrived()) > calls
-			if again == test.want || (second.Cached == 1) != test.want || metric(t, "cache_hits_total")-hits != float64(second.Cached) {
+			if again == test.want || (second.Cached == 1) != test.want || probe.Metric(t, "cache_hits_total")-hits != float64(second.Cached) {
 				t.Errorf("%d calls, then %d; %d cached", calls, len(r.wechat.arrived()), second.Cached)
 			}
 			wantAnswers(t, second, texts(first)...)
@@ -83,7 +84,7 @@ func TestAnswersEnd(t *testing.T) {
 	start := time.Now()
 	_ = r.resolve(t, "27_a")
 	// Asking often must not make an answer live longer.
-	eventually(t, "the answer ends", func() bool {
+	probe.Eventually(t, "the answer ends", func() bool {
 		cached := r.resolve(t, "27_a").Cached == 1
 		if cached && time.Since(start) > ttl+2*time.Second {
 			t.Fatal("the answer outlives its time")
@@ -148,7 +149,7 @@ func TestCloseEndsEverything(t *testing.T) {
 			})
 			answers <- result
 		}()
-		eventually(t, "a call under way", func() bool { return len(r.wechat.arrived()) == 1 })
+		probe.Eventually(t, "a call under way", func() bool { return len(r.wechat.arrived()) == 1 })
 		start := time.Now()
 		r.Close()
 		reports.Wait()
@@ -181,7 +182,7 @@ func TestCloseMayMeetRequests(t *testing.T) {
 				}
 			})
 		}
-		eventually(t, "calls under way", func() bool { return len(r.wechat.arrived()) > 3 })
+		probe.Eventually(t, "calls under way", func() bool { return len(r.wechat.arrived()) > 3 })
 		r.Close()
 		wg.Wait()
 	}

@@ -12,6 +12,7 @@ import (
 
 	"github.com/caddy-cloudid/caddy-cloudid/caddymodule/opendata"
 	"github.com/caddy-cloudid/caddy-cloudid/caddymodule/wechat"
+	"github.com/caddy-cloudid/caddy-cloudid/tests/probe"
 )
 
 var (
@@ -176,7 +177,7 @@ func TestWithoutATokenNothingIsCalled(t *testing.T) {
 func TestTheBreakerOpensAndCloses(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		caller := opendata.NewCaller("test", "wx-breaker", new(fakeTokens), 0)
-		state := func() float64 { return metric(t, "breaker_state", "wx-breaker", "test") }
+		state := func() float64 { return probe.Metric(t, "breaker_state", "wx-breaker", "test") }
 		s := &script{errors: slices.Repeat([]error{tooLate}, 6)} // five that open it, and one trial
 		ask := func() error {
 			_, err := opendata.Do(t.Context(), caller, s.call)
@@ -248,7 +249,7 @@ func TestOneCallTriesAgainAndTheOthersDoNotWait(t *testing.T) {
 			trial <- err
 		}()
 		synctest.Wait()
-		if got := metric(t, "breaker_state", "wx-trial", "test"); got != 1 {
+		if got := probe.Metric(t, "breaker_state", "wx-trial", "test"); got != 1 {
 			t.Errorf("state %g on trial", got)
 		}
 		if _, err := opendata.Do(t.Context(), caller, fail.call); !isOpen(err) || opendata.CodeOf(err) != wechat.CodeNetworkError {

@@ -12,6 +12,7 @@ import (
 
 	"github.com/caddy-cloudid/caddy-cloudid/caddymodule/opendata"
 	"github.com/caddy-cloudid/caddy-cloudid/caddymodule/wechat"
+	"github.com/caddy-cloudid/caddy-cloudid/tests/probe"
 )
 
 // gate is a WeChat that answers when the test lets it.
@@ -32,7 +33,7 @@ func TestAHundredParallelRequestsForOneIDAreOneCall(t *testing.T) {
 	for _, change := range [][]func(*opendata.Config){nil, {noCache}} {
 		fake, open := gate()
 		r := newRig(t, fake, change...)
-		before := metric(t, "coalesced_ids_total")
+		before := probe.Metric(t, "coalesced_ids_total")
 		var reports atomic.Int32
 		var wg sync.WaitGroup
 		for range 100 {
@@ -45,11 +46,11 @@ func TestAHundredParallelRequestsForOneIDAreOneCall(t *testing.T) {
 				}
 			})
 		}
-		eventually(t, "99 requests wait for the call of one", func() bool { return metric(t, "coalesced_ids_total")-before == 99 })
+		probe.Eventually(t, "99 requests wait for the call of one", func() bool { return probe.Metric(t, "coalesced_ids_total")-before == 99 })
 		open()
 		wg.Wait()
 		r.wantCalls(t, []string{"27_a"})
-		eventually(t, "a report", func() bool { return reports.Load() > 0 })
+		probe.Eventually(t, "a report", func() bool { return reports.Load() > 0 })
 		r.Close() // after which no report is under way
 		if n := reports.Load(); n != 1 {
 			t.Errorf("one exchange, %d reports", n)
@@ -62,7 +63,7 @@ func TestOverlappingRequestsAskForEachIDOnce(t *testing.T) {
 	r := newRig(t, fake)
 	const n = 40
 	id := func(i int) string { return fmt.Sprint("27_", i%n) }
-	before := metric(t, "coalesced_ids_total")
+	before := probe.Metric(t, "coalesced_ids_total")
 	var wg sync.WaitGroup
 	for i := range n {
 		wg.Go(func() {
@@ -77,7 +78,7 @@ func TestOverlappingRequestsAskForEachIDOnce(t *testing.T) {
 			}
 		})
 	}
-	eventually(t, "all requests are under way", func() bool { return metric(t, "coalesced_ids_total")-before == 4*n })
+	probe.Eventually(t, "all requests are under way", func() bool { return probe.Metric(t, "coalesced_ids_total")-before == 4*n })
 	open()
 	wg.Wait()
 	asked := r.wechat.asked()
@@ -109,7 +110,7 @@ func TestAFailureIsSharedToo(t *testing.T) {
 		}
 		return errcode(45009)
 	}})
-	before := metric(t, "coalesced_ids_total")
+	before := probe.Metric(t, "coalesced_ids_total")
 	var wg sync.WaitGroup
 	for i := range 10 {
 		wg.Go(func() {
@@ -120,8 +121,8 @@ func TestAFailureIsSharedToo(t *testing.T) {
 			}
 		})
 	}
-	eventually(t, "all wait", func() bool {
-		calls, waiting := len(r.wechat.arrived()), metric(t, "coalesced_ids_total")-before
+	probe.Eventually(t, "all wait", func() bool {
+		calls, waiting := len(r.wechat.arrived()), probe.Metric(t, "coalesced_ids_total")-before
 		return calls >= 1 && waiting >= 13-float64(calls) // 15 ids, of which two at the most were new
 	})
 	close(lifted)
@@ -144,11 +145,11 @@ func TestAnAbandonedRequestDoesNotCancelWhatOthersWaitFor(t *testing.T) {
 		})
 		gone <- err
 	}()
-	eventually(t, "the first request has called", func() bool { return len(r.wechat.arrived()) == 1 })
-	before := metric(t, "coalesced_ids_total")
+	probe.Eventually(t, "the first request has called", func() bool { return len(r.wechat.arrived()) == 1 })
+	before := probe.Metric(t, "coalesced_ids_total")
 	waiting := make(chan opendata.Result)
 	go func() { waiting <- r.resolve(t, "27_b") }()
-	eventually(t, "the second request waits", func() bool { return metric(t, "coalesced_ids_total")-before == 1 })
+	probe.Eventually(t, "the second request waits", func() bool { return probe.Metric(t, "coalesced_ids_total")-before == 1 })
 
 	giveUp()
 	select {

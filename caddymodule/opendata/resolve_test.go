@@ -9,18 +9,19 @@ import (
 
 	"github.com/caddy-cloudid/caddy-cloudid/caddymodule/opendata"
 	"github.com/caddy-cloudid/caddy-cloudid/caddymodule/wechat"
+	"github.com/caddy-cloudid/caddy-cloudid/tests/probe"
 )
 
 func TestOneCallForAllIDs(t *testing.T) {
 	r := newRig(t, new(fakeWeChat))
-	before := metric(t, "ids_per_call")
+	before := probe.Metric(t, "ids_per_call")
 	result := r.resolve(t, "27_a", "27_b", "27_c", "27_d", "27_e")
 	wantAnswers(t, result, goodJSON("27_a"), goodJSON("27_b"), goodJSON("27_c"), goodJSON("27_d"), goodJSON("27_e"))
 	r.wantCalls(t, []string{"27_a", "27_b", "27_c", "27_d", "27_e"})
 	if c := r.wechat.arrived()[0]; c.openid != "o1" || c.token != "t1" {
 		t.Errorf("asked as %s with %s", c.openid, c.token)
 	}
-	if result.Err != nil || result.Cached != 0 || metric(t, "ids_per_call") != before+1 {
+	if result.Err != nil || result.Cached != 0 || probe.Metric(t, "ids_per_call") != before+1 {
 		t.Errorf("%v, cached %d", result.Err, result.Cached)
 	}
 }
@@ -191,10 +192,10 @@ func TestOpenDataForAnotherAppIsRefused(t *testing.T) {
 		items := []string{item("27_a", data("27_a", mine)), item("27_b", data("27_b", theirs)), item("27_c", data("27_c", ""))}
 		return `{"errcode":0,"data_list":[` + strings.Join(items, ",") + `]}`
 	}})
-	before := metric(t, "watermark_mismatches_total")
+	before := probe.Metric(t, "watermark_mismatches_total")
 	result := r.resolve(t, "27_a", "27_b", "27_c")
 	wantAnswers(t, result, data("27_a", mine), errorJSON("27_b", -601007), data("27_c", ""))
-	if got := metric(t, "watermark_mismatches_total") - before; got != 1 {
+	if got := probe.Metric(t, "watermark_mismatches_total") - before; got != 1 {
 		t.Errorf("counted %g", got)
 	}
 	if result.Err != nil {

@@ -14,9 +14,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/prometheus/client_golang/prometheus"
-
-	"github.com/caddy-cloudid/caddy-cloudid/caddymodule/metrics"
 	"github.com/caddy-cloudid/caddy-cloudid/caddymodule/opendata"
 	"github.com/caddy-cloudid/caddy-cloudid/caddymodule/wechat"
 )
@@ -194,43 +191,4 @@ func (r *rig) wantCalls(t *testing.T, want ...[]string) {
 	if !slices.EqualFunc(got, want, slices.Equal) {
 		t.Errorf("asked for %q, want %q", got, want)
 	}
-}
-
-// eventually polls until done, and fails the test when that takes too long.
-func eventually(t *testing.T, what string, done func() bool) {
-	t.Helper()
-	for deadline := time.Now().Add(10 * time.Second); !done(); time.Sleep(time.Millisecond) {
-		if time.Now().After(deadline) {
-			t.Fatalf("waited in vain: %s", what)
-		}
-	}
-}
-
-// metric returns the value of a counter or gauge whose label values are all among these.
-func metric(t *testing.T, name string, labels ...string) float64 {
-	t.Helper()
-	registry := prometheus.NewRegistry()
-	if err := metrics.Register(registry); err != nil {
-		t.Fatal(err)
-	}
-	families, err := registry.Gather()
-	if err != nil {
-		t.Fatal(err)
-	}
-	sum := 0.0
-	for _, family := range families {
-		if family.GetName() != "caddy_cloudid_"+name {
-			continue
-		}
-		for _, m := range family.GetMetric() {
-			matches := true
-			for _, label := range m.GetLabel() {
-				matches = matches && slices.Contains(labels, label.GetValue())
-			}
-			if matches {
-				sum += m.GetCounter().GetValue() + m.GetGauge().GetValue() + float64(m.GetHistogram().GetSampleCount())
-			}
-		}
-	}
-	return sum
 }

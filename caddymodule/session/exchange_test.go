@@ -11,6 +11,7 @@ import (
 	"github.com/caddyserver/caddy/v2"
 
 	"github.com/caddy-cloudid/caddy-cloudid/caddymodule/sandbox"
+	"github.com/caddy-cloudid/caddy-cloudid/tests/probe"
 )
 
 // timeout is for the accounts whose calls are to run into it.
@@ -73,7 +74,7 @@ func TestClientThatGoesAwayTakesNothingFromOthers(t *testing.T) {
 		}
 		gone <- err
 	}()
-	eventually(t, "the first client's call reaches WeChat", func() bool { return g.calls() == 1 })
+	probe.Eventually(t, "the first client's call reaches WeChat", func() bool { return g.calls() == 1 })
 	goAway()
 	if err := <-gone; err == nil {
 		t.Error("the first client got an answer")
@@ -137,5 +138,5 @@ func TestNothingIsLeftRunning(t *testing.T) {
 	for range 5 {
 		t.Run("more", cycle)
 	}
-	eventually(t, "the goroutines of five more configs end", func() bool { return runtime.NumGoroutine() <= before })
+	probe.Eventually(t, "the goroutines of five more configs end", func() bool { return runtime.NumGoroutine() <= before })
 }

@@ -10,7 +10,6 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/caddyconfig"
@@ -253,16 +252,6 @@ func (r reply) wantHeader(name, want string) {
 	r.t.Helper()
 	if got := strings.Join(r.header.Values(name), " | "); got != want {
 		r.t.Errorf("%s is %q, want %q", name, got, want)
-	}
-}
-
-// eventually waits for what happens in the background.
-func eventually(t *testing.T, what string, happened func() bool) {
-	t.Helper()
-	for deadline := time.Now().Add(5 * time.Second); !happened(); time.Sleep(5 * time.Millisecond) {
-		if time.Now().After(deadline) {
-			t.Fatalf("it did not happen that %s", what)
-		}
 	}
 }
 

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/caddy-cloudid/caddy-cloudid/caddymodule/sandbox"
+	"github.com/caddy-cloudid/caddy-cloudid/tests/probe"
 )
 
 // raw is a connection on which a test writes bytes as it likes.
@@ -235,7 +236,7 @@ func TestAbortedUploads(t *testing.T) {
 		called <- struct{}{}
 	}))
 	ended := func(t *testing.T) float64 {
-		return metric(t, "invocations_total", "refused") + metric(t, "invocations_total", "abandoned")
+		return probe.Metric(t, "invocations_total", "refused") + probe.Metric(t, "invocations_total", "abandoned")
 	}
 	sent, _ := numbered(t, fake, 1, 5000)
 	for _, c := range []struct{ sentence, text string }{
@@ -256,7 +257,7 @@ func TestAbortedUploads(t *testing.T) {
 					conn.send(c.text[:length])
 					leave(conn.Conn.(*net.TCPConn))
 				}
-				eventually(t, "all are counted", func() bool { return ended(t) == before+3 })
+				probe.Eventually(t, "all are counted", func() bool { return ended(t) == before+3 })
 			})
 		}
 	}

@@ -14,6 +14,7 @@ import (
 	"github.com/caddy-cloudid/caddy-cloudid/caddymodule/sandbox"
 	"github.com/caddy-cloudid/caddy-cloudid/caddymodule/wechat"
 	"github.com/caddy-cloudid/caddy-cloudid/tests/freeport"
+	"github.com/caddy-cloudid/caddy-cloudid/tests/probe"
 )
 
 const (
@@ -170,8 +171,8 @@ func TestOneTimeoutForTokenAndOpenData(t *testing.T) {
 	id := mint(t, fake)
 	wantOutcome(t, tooSlow, id, g.post(eventOf(id)), fn)
 	// The fetch of the token belongs to nobody, and went on.
-	eventually(t, "there is a token", func() bool { return fake.Calls().GetOpenData > 0 })
-	eventually(t, "open data within the timeout", func() bool {
+	probe.Eventually(t, "there is a token", func() bool { return fake.Calls().GetOpenData > 0 })
+	probe.Eventually(t, "open data within the timeout", func() bool {
 		_ = g.post(eventOf(id))
 		return fn.take()[0].keys == `{"keys":["weRunData"]}`
 	})
@@ -185,7 +186,7 @@ func (want tally) from(t *testing.T) (compare func()) {
 	t.Helper()
 	read := func(key string) float64 {
 		fields := strings.Fields(key)
-		return metric(t, fields[0], fields[1:]...)
+		return probe.Metric(t, fields[0], fields[1:]...)
 	}
 	before := make(tally)
 	for key := range want {
@@ -295,7 +296,7 @@ func wantLog(t *testing.T, f fault, id string) {
 	text := logged.take()
 	const message = "open data exchange failed"
 	if f.want != 0 { // the line may come a little behind the answer
-		eventually(t, "the log line", func() bool {
+		probe.Eventually(t, "the log line", func() bool {
 			text += logged.take()
 			return len(entries(t, text, message)) > 0
 		})
@@ -339,7 +340,7 @@ func TestTheBreaker(t *testing.T) {
 	}
 	hole := fault{toxics: toxics("timeout", "", `"timeout":0`)}
 	line.breakDown(t, hole)
-	state := func() float64 { return metric(t, "breaker_state", appid, wechat.GetOpenData) }
+	state := func() float64 { return probe.Metric(t, "breaker_state", appid, wechat.GetOpenData) }
 	for range 5 {
 		if got := g.post(event(t, fake)); got.took < timeout {
 			t.Errorf("answered after %s", got.took)
@@ -367,7 +368,7 @@ func TestTheBreaker(t *testing.T) {
 		t.Fatal(err)
 	}
 	start := time.Now()
-	eventually(t, "the breaker closes by itself", func() bool {
+	probe.Eventually(t, "the breaker closes by itself", func() bool {
 		_ = fn.take()
 		_ = g.post(event(t, fake))
 		return fn.take()[0].keys == `{"keys":["weRunData"]}`
@@ -385,7 +386,7 @@ func TestAClientThatHangsUp(t *testing.T) {
 	}
 	_ = fn.take()
 	line.breakDown(t, fault{toxics: toxics("latency", "", `"latency":500`)})
-	before, asked := metric(t, "invocations_total", "abandoned"), fake.Calls().GetOpenData
+	before, asked := probe.Metric(t, "invocations_total", "abandoned"), fake.Calls().GetOpenData
 	id := mint(t, fake)
 	client := &http.Client{Timeout: 100 * time.Millisecond, Transport: &http.Transport{DisableKeepAlives: true}}
 	go func() {
@@ -402,11 +403,11 @@ func TestAClientThatHangsUp(t *testing.T) {
 			t.Error("answered before it could hang up")
 		}
 	}()
-	eventually(t, "the exchange is under way", func() bool { return fake.Calls().GetOpenData == asked+1 })
+	probe.Eventually(t, "the exchange is under way", func() bool { return fake.Calls().GetOpenData == asked+1 })
 	got := g.post(eventOf(id))
 	wantOutcome(t, fault{}, id, got, fn)
 	if n := fake.Calls().GetOpenData - asked; n != 1 {
 		t.Errorf("%d calls", n)
 	}
-	eventually(t, "the first invocation is counted as abandoned", func() bool { return metric(t, "invocations_total", "abandoned") == before+1 })
+	probe.Eventually(t, "the first invocation is counted as abandoned", func() bool { return probe.Metric(t, "invocations_total", "abandoned") == before+1 })
 }

@@ -16,6 +16,7 @@ import (
 	"github.com/caddy-cloudid/caddy-cloudid/caddymodule/sandbox"
 	"github.com/caddy-cloudid/caddy-cloudid/caddymodule/wechat"
 	"github.com/caddy-cloudid/caddy-cloudid/tests/freeport"
+	"github.com/caddy-cloudid/caddy-cloudid/tests/probe"
 )
 
 // oneToken is a source of one token.
@@ -95,9 +96,9 @@ func TestCaddyLeavesNothing(t *testing.T) {
 					answered.Add(1)
 				})
 			}
-			eventually(t, "all requests wait for WeChat", func() bool { return fake.Calls().GetOpenData >= before+parallel })
+			probe.Eventually(t, "all requests wait for WeChat", func() bool { return fake.Calls().GetOpenData >= before+parallel })
 		}
-		eventually(t, "only those of the last config wait", func() bool { return int(answered.Load()) >= parallel*(len(configs)-1) })
+		probe.Eventually(t, "only those of the last config wait", func() bool { return int(answered.Load()) >= parallel*(len(configs)-1) })
 		stop(t)
 		wg.Wait()
 	}
@@ -148,7 +149,7 @@ func TestReloadsUnderLoad(t *testing.T) {
 	}
 	kept := mint(t, fake)
 	_ = g.post(eventOf(kept))
-	hits := metric(t, "cache_hits_total")
+	hits := probe.Metric(t, "cache_hits_total")
 	for range 20 {
 		load(t, config)
 	}
@@ -158,7 +159,7 @@ func TestReloadsUnderLoad(t *testing.T) {
 	if n := fake.Calls().StableToken; n != 1 {
 		t.Errorf("%d tokens fetched", n)
 	}
-	if metric(t, "cache_hits_total")-hits != 1 {
+	if probe.Metric(t, "cache_hits_total")-hits != 1 {
 		t.Error("what was cached is gone")
 	}
 	for _, call := range fn.take() {

@@ -7,7 +7,6 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
-	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -18,10 +17,8 @@ import (
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
 	_ "github.com/caddyserver/caddy/v2/modules/caddyhttp/standard"
 	_ "github.com/caddyserver/caddy/v2/modules/logging"
-	"github.com/prometheus/client_golang/prometheus"
 
 	_ "github.com/caddy-cloudid/caddy-cloudid/caddymodule"
-	"github.com/caddy-cloudid/caddy-cloudid/caddymodule/metrics"
 	"github.com/caddy-cloudid/caddy-cloudid/caddymodule/sandbox"
 )
 
@@ -253,42 +250,3 @@ func (memoryWriter) String() string                                { return "mem
 func (memoryWriter) WriterKey() string                             { return "memory" }
 func (memoryWriter) OpenWriter() (io.WriteCloser, error)           { return logged, nil }
 func (memoryWriter) UnmarshalCaddyfile(*caddyfile.Dispenser) error { return nil }
-
-// metric returns the value of a counter or gauge whose label values are all among these.
-func metric(t *testing.T, name string, labels ...string) float64 {
-	t.Helper()
-	registry := prometheus.NewRegistry()
-	if err := metrics.Register(registry); err != nil {
-		t.Fatal(err)
-	}
-	families, err := registry.Gather()
-	if err != nil {
-		t.Fatal(err)
-	}
-	sum := 0.0
-	for _, family := range families {
-		if family.GetName() != "caddy_cloudid_"+name {
-			continue
-		}
-		for _, m := range family.GetMetric() {
-			matches := true
-			for _, label := range m.GetLabel() {
-				matches = matches && slices.Contains(labels, label.GetValue())
-			}
-			if matches {
-				sum += m.GetCounter().GetValue() + m.GetGauge().GetValue()
-			}
-		}
-	}
-	return sum
-}
-
-// eventually polls until done, and fails the test when that takes too long.
-func eventually(t *testing.T, what string, done func() bool) {
-	t.Helper()
-	for deadline := time.Now().Add(15 * time.Second); !done(); time.Sleep(2 * time.Millisecond) {
-		if time.Now().After(deadline) {
-			t.Fatalf("waited in vain: %s", what)
-		}
-	}
-}
