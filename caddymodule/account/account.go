@@ -71,7 +71,7 @@ type Cache struct {
 	// For how long an answer is kept. WeChat's CloudIDs live five minutes. Default: 1m.
 	TTL caddy.Duration `json:"ttl,omitempty"`
 
-	// How many answers are kept at the most. Default: 10000; at most 1000000.
+	// How many answers are kept at the most. Default: 10000.
 	Entries int `json:"entries,omitempty"`
 }
 

@@ -3,8 +3,6 @@ package account
 import (
 	"time"
 
-	"github.com/elastic/go-freelru"
-
 	"github.com/caddy-cloudid/caddy-cloudid/caddymodule/recent"
 	"github.com/caddy-cloudid/caddy-cloudid/caddymodule/usertoken"
 )
@@ -24,12 +22,11 @@ const (
 // invocationTokens signs the tokens that functions are given.
 type invocationTokens struct {
 	keys   *usertoken.Keys
-	cached *freelru.SyncedLRU[usertoken.User, string]
+	cached *recent.Cache[usertoken.User, string]
 }
 
-func newInvocationTokens(keys *usertoken.Keys) (*invocationTokens, error) {
-	cached, err := recent.New[usertoken.User, string](invocationReuse, invocationEntries)
-	return &invocationTokens{keys, cached}, err
+func newInvocationTokens(keys *usertoken.Keys) *invocationTokens {
+	return &invocationTokens{keys, recent.New[usertoken.User, string](invocationReuse, invocationEntries)}
 }
 
 func (t *invocationTokens) of(user usertoken.User) (string, error) {

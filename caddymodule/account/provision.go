@@ -14,7 +14,6 @@ import (
 
 	"github.com/caddy-cloudid/caddy-cloudid/caddymodule/metrics"
 	"github.com/caddy-cloudid/caddy-cloudid/caddymodule/opendata"
-	"github.com/caddy-cloudid/caddy-cloudid/caddymodule/recent"
 	"github.com/caddy-cloudid/caddy-cloudid/caddymodule/usertoken"
 	"github.com/caddy-cloudid/caddy-cloudid/caddymodule/wechat"
 )
@@ -123,9 +122,6 @@ func (a *Account) setDefaults() error {
 	if a.Cache.TTL < 0 || a.Cache.Entries < 0 {
 		return errors.New("cache: a time and a number of entries above 0 are expected, or off")
 	}
-	if a.Cache.Entries > recent.MaxEntries {
-		return fmt.Errorf("cache: %d entries are too many; at most %d can be kept", a.Cache.Entries, recent.MaxEntries)
-	}
 	if a.Cache.TTL == 0 {
 		a.Cache.TTL = caddy.Duration(DefaultCacheTTL)
 	}
@@ -163,8 +159,8 @@ func (a *Account) makeKeys() error {
 	if a.keys, err = usertoken.NewKeys(a.appid, secrets); err != nil {
 		return err
 	}
-	a.invocations, err = newInvocationTokens(a.keys)
-	return err
+	a.invocations = newInvocationTokens(a.keys)
+	return nil
 }
 
 // share finds, or makes, what this account has in common with configs before and after it.
@@ -191,13 +187,9 @@ func (a *Account) share() error {
 		if !a.Cache.Off {
 			config.CacheTTL, config.CacheEntries = time.Duration(a.Cache.TTL), a.Cache.Entries
 		}
-		resolver, err := opendata.New(config, client.Client, opendata.NewCaller(wechat.GetOpenData, a.appid, source, *a.Retries))
-		if err != nil {
-			return nil, err
-		}
 		return &shared{
 			client:   client.Client,
-			resolver: resolver,
+			resolver: opendata.New(config, client.Client, opendata.NewCaller(wechat.GetOpenData, a.appid, source, *a.Retries)),
 			voip:     opendata.NewCaller(wechat.GetVoIPSign, a.appid, source, *a.Retries),
 			relay:    opendata.NewCaller(wechat.Relay, a.appid, source, *a.Retries),
 		}, nil

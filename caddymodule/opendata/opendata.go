@@ -11,8 +11,6 @@ import (
 	"sync"
 	"time"
 
-	"github.com/elastic/go-freelru"
-
 	"github.com/caddy-cloudid/caddy-cloudid/caddymodule/metrics"
 	"github.com/caddy-cloudid/caddy-cloudid/caddymodule/recent"
 	"github.com/caddy-cloudid/caddy-cloudid/caddymodule/wechat"
@@ -37,7 +35,7 @@ type Resolver struct {
 	config Config
 	client *wechat.Client
 	caller *Caller
-	cache  *freelru.SyncedLRU[key, wechat.OpenData] // nil: off
+	cache  *recent.Cache[key, wechat.OpenData] // nil: off
 	crew   *crew
 	close  context.CancelFunc
 	alive  context.Context //nolint:containedctx // the lifetime of calls that no single request owns
@@ -56,18 +54,14 @@ type flight struct {
 }
 
 // New returns a resolver that asks client, with what caller knows of tokens and retries.
-func New(config Config, client *wechat.Client, caller *Caller) (*Resolver, error) {
+func New(config Config, client *wechat.Client, caller *Caller) *Resolver {
 	r := &Resolver{config: config, client: client, caller: caller, flights: make(map[key]*flight)}
 	if config.CacheTTL > 0 && config.CacheEntries > 0 {
-		cache, err := recent.New[key, wechat.OpenData](config.CacheTTL, config.CacheEntries)
-		if err != nil {
-			return nil, err
-		}
-		r.cache = cache
+		r.cache = recent.New[key, wechat.OpenData](config.CacheTTL, config.CacheEntries)
 	}
 	r.alive, r.close = context.WithCancel(context.Background())
 	r.crew = newCrew(r.alive)
-	return r, nil
+	return r
 }
 
 // errClosed is what those are told who still ask.

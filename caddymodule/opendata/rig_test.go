@@ -141,10 +141,7 @@ func newRig(t *testing.T, fake *fakeWeChat, change ...func(*opendata.Config)) *r
 		c(&config)
 	}
 	tokens := new(fakeTokens)
-	resolver, err := opendata.New(config, client, opendata.NewCaller(wechat.GetOpenData, appid, tokens, 2))
-	if err != nil {
-		t.Fatal(err)
-	}
+	resolver := opendata.New(config, client, opendata.NewCaller(wechat.GetOpenData, appid, tokens, 2))
 	t.Cleanup(resolver.Close)
 	return &rig{resolver, fake, tokens, client}
 }

@@ -1,27 +1,67 @@
-// Package recent makes caches that keep the latest values for a fixed time.
+// Package recent is a cache that keeps the latest values for a fixed time. It takes memory only for what it keeps, so that
+// an account hardly anybody uses costs hardly any, and has no goroutines.
 package recent
 
 import (
-	"hash/maphash"
+	"sync"
 	"time"
-
-	"github.com/elastic/go-freelru"
 )
 
-// MaxEntries is how many values a cache may keep. Room for as many as it may keep, about 100 bytes each, is set aside when it
-// is made.
-const MaxEntries = 1_000_000
+// Cache keeps values, each until a fixed time after it was added. It may be used by many goroutines at once.
+type Cache[K comparable, V any] struct {
+	ttl   time.Duration
+	limit int
+	start time.Time
 
-// New returns a cache of at most entries values, from 1 to MaxEntries, each of which ends ttl after it was added, by the wall clock. It has
-// no goroutines, and may be used by many.
-func New[K comparable, V any](ttl time.Duration, entries int) (*freelru.SyncedLRU[K, V], error) {
-	seed := maphash.MakeSeed() // so that nobody can choose keys that meet in one bucket
-	cache, err := freelru.NewSynced[K, V](uint32(entries), func(key K) uint32 {
-		return uint32(maphash.Comparable(seed, key))
-	})
-	if err != nil {
-		return nil, err
+	mu     sync.Mutex
+	values map[K]kept[V]
+	added  []addition[K] // in that order, which is also the one in which they end
+}
+
+type kept[V any] struct {
+	value V
+	ends  time.Duration // after start
+}
+
+type addition[K comparable] struct {
+	key  K
+	ends time.Duration
+}
+
+// New returns a cache that keeps each value for ttl, and the latest limit of them at the most.
+func New[K comparable, V any](ttl time.Duration, limit int) *Cache[K, V] {
+	return &Cache[K, V]{ttl: ttl, limit: limit, start: time.Now(), values: make(map[K]kept[V])}
+}
+
+// Get returns the value that was last added for key, if it is kept.
+func (c *Cache[K, V]) Get(key K) (value V, ok bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	found, ok := c.values[key]
+	if !ok || found.ends <= time.Since(c.start) {
+		return value, false
 	}
-	cache.SetLifetime(ttl)
-	return cache, nil
+	return found.value, true
+}
+
+// Add keeps a value.
+func (c *Cache[K, V]) Add(key K, value V) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	now := time.Since(c.start)
+	for len(c.added) > 0 && (c.added[0].ends <= now || len(c.added) >= c.limit) {
+		c.dropOldest()
+	}
+	ends := now + c.ttl
+	c.values[key] = kept[V]{value, ends}
+	c.added = append(c.added, addition[K]{key, ends})
+}
+
+func (c *Cache[K, V]) dropOldest() {
+	oldest := c.added[0]
+	if c.values[oldest.key].ends == oldest.ends { // nobody added another since
+		delete(c.values, oldest.key)
+	}
+	c.added[0] = addition[K]{} // or the array below would keep the key
+	c.added = c.added[1:]
 }

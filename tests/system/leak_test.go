@@ -42,10 +42,7 @@ func TestOpenDataLeavesNothing(t *testing.T) {
 		if i%2 == 0 {
 			config.CacheTTL, config.CacheEntries = time.Minute, 100
 		}
-		resolver, err := opendata.New(config, client, opendata.NewCaller(wechat.GetOpenData, appid, oneToken(token.Value), 2))
-		if err != nil {
-			t.Fatal(err)
-		}
+		resolver := opendata.New(config, client, opendata.NewCaller(wechat.GetOpenData, appid, oneToken(token.Value), 2))
 		if err := fake.Fault(sandbox.Fault{API: "getopendata", Kind: "latency", Latency: time.Hour}); err != nil {
 			t.Fatal(err)
 		}
