@@ -4,6 +4,7 @@ import (
 	"encoding/base64"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 )
 
@@ -74,11 +75,44 @@ func TestVerifyRefuses(t *testing.T) {
 func TestEveryBitOfATokenCounts(t *testing.T) {
 	k := keys(t, "wx1", "secret")
 	good := sign(t, k, Session, time.Minute)
+	if _, err := k.Verify(Session, good); err != nil { // from here on it is remembered
+		t.Fatal(err)
+	}
 	for i := range len(good) * 8 {
 		altered := []byte(good)
 		altered[i/8] ^= 1 << (i % 8)
 		if _, err := k.Verify(Session, string(altered)); err == nil {
 			t.Fatalf("accepted with bit %d of byte %d (%q) altered", i%8, i/8, good[i/8])
+		}
+	}
+}
+
+func TestATokenThatIsRememberedEndsInTime(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		k := keys(t, "wx1", "secret")
+		token := sign(t, k, Session, 30*time.Second)
+		for second := range 32 {
+			_, err := k.Verify(Session, token)
+			if valid := second < 30; valid != (err == nil) {
+				t.Errorf("after %d seconds: %v", second, err)
+			}
+			time.Sleep(time.Second)
+		}
+	})
+}
+
+func TestATokenThatIsRememberedIsStillOfOneKindAndAccount(t *testing.T) {
+	k := keys(t, "wx1", "secret")
+	token := sign(t, k, Session, time.Minute)
+	for range 2 {
+		if got, err := k.Verify(Session, token); got != user || err != nil {
+			t.Errorf("got %v, %v", got, err)
+		}
+		if _, err := k.Verify(Invocation, token); err == nil {
+			t.Error("accepted as an invocation token")
+		}
+		if _, err := keys(t, "wx2", "secret").Verify(Session, token); err == nil {
+			t.Error("accepted for another account")
 		}
 	}
 }
@@ -109,4 +143,31 @@ func BenchmarkSign(b *testing.B) {
 			b.Fatal(err)
 		}
 	}
+}
+
+func BenchmarkVerify(b *testing.B) {
+	k, err := NewKeys("wx1", []string{"secret"})
+	if err != nil {
+		b.Fatal(err)
+	}
+	token, err := k.Sign(Session, user, time.Hour)
+	if err != nil {
+		b.Fatal(err)
+	}
+	b.Run("for the first time", func(b *testing.B) {
+		b.ReportAllocs()
+		for b.Loop() {
+			if _, ok := k.verify(Session, token); !ok {
+				b.Fatal("refused")
+			}
+		}
+	})
+	b.Run("again", func(b *testing.B) {
+		b.ReportAllocs()
+		for b.Loop() {
+			if _, err := k.Verify(Session, token); err != nil {
+				b.Fatal(err)
+			}
+		}
+	})
 }
