@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"sync"
 	"testing"
@@ -368,5 +369,28 @@ func TestVoIPSign(t *testing.T) {
 	}
 	if code := c.resolve(t); code != 0 {
 		t.Error("one API's breaker is no other's: ", code)
+	}
+}
+
+// Owners of many small apps have all of them in one gateway, most of which nobody uses at a time.
+func TestAnAccountThatLiesIdleTakesLittleMemory(t *testing.T) {
+	const accounts, most = 500, 32 << 10 // bytes of heap, each
+	heap := func() int64 {
+		runtime.GC()
+		var stats runtime.MemStats
+		runtime.ReadMemStats(&stats)
+		return int64(stats.HeapAlloc)
+	}
+	var list []string
+	for i := range accounts {
+		list = append(list, fmt.Sprintf(`"wx%016d":{"secret":"secret-%d"}`, i, i))
+	}
+	before := heap()
+	c := load1(t, `{"accounts":{`+strings.Join(list, ",")+`}}`)
+	defer c.unload()
+	if each := (heap() - before) / accounts; each > most {
+		t.Errorf("%d accounts take %d bytes each, want at most %d", accounts, each, most)
+	} else {
+		t.Logf("an account takes %d bytes", each)
 	}
 }
