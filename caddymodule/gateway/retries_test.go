@@ -128,6 +128,7 @@ func sum(text string) string {
 // the others, and of all where the race detector takes its time, to see that it is no other there.
 func TestRetriesSendTheWholeBodyAgain(t *testing.T) {
 	const retries = " {\nlb_retries 10\nlb_retry_match {\nmethod POST\n}\n}"
+	const buffered = " {\nrequest_buffers 4MiB\nlb_retries 10\nlb_retry_match {\nmethod POST\n}\n}"
 	const onAnswers = " {\nlb_retries 10\nlb_retry_match {\nexpression `{rp.is_transport_error} || {rp.status_code} == 503`\n}\n}"
 	type load struct{ calls, size int }
 	many, some := []load{{1700, 2000}, {300, 200_000}}, []load{{300, 2000}, {100, 200_000}}
@@ -143,6 +144,7 @@ func TestRetriesSendTheWholeBodyAgain(t *testing.T) {
 	ways := []way{
 		{"HTTP/1.1", setup{site: "$CLOUDID\nreverse_proxy $UPSTREAM" + retries}, false, many},
 		{"HTTP/2", setup{site: certificate + "$CLOUDID\nreverse_proxy $UPSTREAM" + retries, address: secure}, false, some},
+		{"HTTP/1.1, and reverse_proxy buffers", setup{site: "$CLOUDID\nreverse_proxy $UPSTREAM" + buffered}, false, some},
 		{"HTTP/1.1, and 503 is tried again", setup{site: "$CLOUDID\nreverse_proxy $UPSTREAM" + onAnswers}, true, some},
 	}
 	// With HTTP/2 to the function, Caddy's reverse_proxy reads and closes the body it wraps ours in (bodyNopCloserIfNotRead,

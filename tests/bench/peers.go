@@ -28,11 +28,11 @@ type peer struct {
 
 // caddyOptions are what the Caddyfile has beyond a reverse_proxy.
 type caddyOptions struct {
-	CloudID     bool   // the directive
-	Buffers     string // of request_buffers
-	NoKeepAlive bool   // a new connection to the function for each request
-	AccessLog   bool   // to a file
-	Quiet       bool   // reverse_proxy logs nothing
+	CloudID     bool // the directive
+	Buffers     bool // request_buffers
+	NoKeepAlive bool // a new connection to the function for each request
+	AccessLog   bool // to a file
+	Quiet       bool // reverse_proxy logs nothing
 }
 
 // setup is what a proxy's config is made of.
@@ -52,7 +52,7 @@ const (
 // The proxies. The first is what the others are measured against.
 var peers = []peer{
 	{name: plainCaddy, exact: true, run: runCaddy},
-	{name: bufferedCaddy, exact: true, run: runCaddy, options: caddyOptions{Buffers: "2MiB"}},
+	{name: bufferedCaddy, exact: true, run: runCaddy, options: caddyOptions{Buffers: true}},
 	gatewayPeer(gateway, caddyOptions{}),
 	{name: withLua, replaces: true, run: runNginx},
 	{name: "node", replaces: true, run: runNode},
@@ -70,7 +70,7 @@ func tuned() []peer {
 	collectsLess := gatewayPeer("cloudid, GOGC=400", caddyOptions{})
 	collectsLess.env = []string{"GOGC=400"}
 	return []peer{
-		gatewayPeer("cloudid, request_buffers", caddyOptions{Buffers: "4KiB"}),
+		gatewayPeer("cloudid, request_buffers", caddyOptions{Buffers: true}),
 		collectsLess,
 		gatewayPeer("cloudid, reverse_proxy logs nothing", caddyOptions{Quiet: true}),
 		gatewayPeer("cloudid, access log", caddyOptions{AccessLog: true}),
