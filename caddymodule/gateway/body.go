@@ -40,7 +40,7 @@ func (b *jsonBody) handOn(r *http.Request, rewritten []byte) *replayableBody {
 	delete(r.Header, "Trailer")
 	delete(r.Header, "Expect")
 	if b.decoded {
-		r.Header.Del("Content-Encoding")
+		delete(r.Header, "Content-Encoding")
 	}
 	replaced := unsafe.SliceData(rewritten) != unsafe.SliceData(b.bytes)
 	if replaced {

@@ -233,7 +233,7 @@ func shortEnd(text []byte, pos int) int {
 // that where it is long, a picture or a page.
 func stringEnd(text []byte, pos int) int {
 	pos++
-	long := pos + 64
+	long := pos + 64 // to look for blocks from here on costs the many short strings nothing
 	for {
 		for pos+8 <= len(text) {
 			word := binary.LittleEndian.Uint64(text[pos:])

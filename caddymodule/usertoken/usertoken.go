@@ -34,11 +34,12 @@ var ErrInvalid = errors.New("the token is invalid or has ended")
 // maxToken is the length in bytes of the longest token that is looked at.
 const maxToken = 4096
 
-// A client sends its token with every call, and to verify one costs ten times what it takes to know it again. So tokens that
-// are good are remembered, by their hashes: the latest, and each for a while.
+// A client sends its token with every call, and to verify it takes more than all else that the gateway does for a call without
+// CloudIDs. So the latest tokens that were signed with a key are remembered, by their hashes, so that none can be taken from
+// memory.
 const (
-	remembered    = 10_000
-	rememberedFor = time.Minute
+	maxRemembered = 10_000
+	rememberFor   = time.Minute
 )
 
 // User is who a token speaks of.
@@ -54,12 +55,12 @@ type Keys struct {
 }
 
 type kindKeys struct {
-	signer jose.Signer
-	keys   [][]byte // the first is the signer's
-	known  *recent.Cache[[sha256.Size]byte, verified]
+	signer     jose.Signer
+	keys       [][]byte // the first is the signer's
+	remembered *recent.Cache[[sha256.Size]byte, verified]
 }
 
-// verified is what a good token says.
+// verified is what a token says that was signed with one of the keys.
 type verified struct {
 	user User
 	ends time.Time
@@ -89,8 +90,7 @@ func NewKeys(appid string, secrets []string) (*Keys, error) {
 		if err != nil {
 			return nil, err
 		}
-		known := recent.New[[sha256.Size]byte, verified](rememberedFor, remembered)
-		k.kinds[kind] = kindKeys{signer, derived, known}
+		k.kinds[kind] = kindKeys{signer, derived, recent.New[[sha256.Size]byte, verified](rememberFor, maxRemembered)}
 	}
 	return k, nil
 }
@@ -115,18 +115,18 @@ func (k *Keys) Verify(kind Kind, token string) (User, error) {
 	if len(token) > maxToken {
 		return User{}, ErrInvalid
 	}
-	known, hash := k.kinds[kind].known, sha256.Sum256([]byte(token))
-	good, ok := known.Get(hash)
+	remembered, hash := k.kinds[kind].remembered, sha256.Sum256([]byte(token))
+	found, ok := remembered.Get(hash)
 	if !ok {
-		if good, ok = k.verify(kind, token); !ok {
+		if found, ok = k.verify(kind, token); !ok {
 			return User{}, ErrInvalid
 		}
-		known.Add(hash, good)
+		remembered.Add(hash, found)
 	}
-	if !time.Now().Before(good.ends) {
+	if !time.Now().Before(found.ends) { // a token may end while it is remembered
 		return User{}, ErrInvalid
 	}
-	return good.user, nil
+	return found.user, nil
 }
 
 // verify reports whether a token is of this kind and account and was signed with one of the keys, and what it says.

@@ -95,37 +95,44 @@ func TestRequests(t *testing.T) {
 			want:   wechat.Session{OpenID: "o1", SessionKey: "k=="},
 		},
 	} {
-		t.Run(test.api, func(t *testing.T) {
-			var got *http.Request
-			var body []byte
-			client := serve(t, func(w http.ResponseWriter, r *http.Request) {
-				got = r
-				body, _ = io.ReadAll(r.Body)
-				w.Header().Set("Content-Type", "text/plain") // what jscode2session sends, and no reason to refuse any of them
-				_, _ = io.WriteString(w, test.answer)
-			})
-			result, err := test.call(within(t), client)
-			if err != nil || !reflect.DeepEqual(result, test.want) {
-				t.Errorf("got %v, %v, want %v", result, err, test.want)
-			}
-			if got.Method != test.method || got.URL.Path != test.path || !reflect.DeepEqual(got.URL.Query(), test.query) {
-				t.Errorf("sent %s %s", got.Method, got.URL)
-			}
-			if !sameJSON(t, string(body), test.body) {
-				t.Errorf("sent %s, want %s", body, test.body)
-			}
-			if got.ContentLength != int64(len(body)) || len(got.TransferEncoding) > 0 {
-				t.Errorf("sent %d bytes with Content-Length %d, Transfer-Encoding %s", len(body), got.ContentLength, got.TransferEncoding)
-			}
-			for _, name := range []string{"Idempotency-Key", "X-Idempotency-Key", "Cookie", "Referer", "Accept-Encoding"} {
-				if got.Header[name] != nil {
-					t.Errorf("sent %s: %s", name, got.Header[name])
+		// Posts go by connections of our own, or, as where the endpoint has a password, by net/http.
+		for _, way := range []struct{ name, userinfo string }{{"", ""}, {", by net/http", "user:password@"}} {
+			t.Run(test.api+way.name, func(t *testing.T) {
+				var got *http.Request
+				var body []byte
+				server := start(t, func(w http.ResponseWriter, r *http.Request) {
+					got = r
+					body, _ = io.ReadAll(r.Body)
+					w.Header().Set("Content-Type", "text/plain") // what jscode2session sends, and no reason to refuse any of them
+					_, _ = io.WriteString(w, test.answer)
+				})
+				client, _ := newClient(t, strings.Replace(server, "//", "//"+way.userinfo, 1))
+				result, err := test.call(within(t), client)
+				if err != nil || !reflect.DeepEqual(result, test.want) {
+					t.Errorf("got %v, %v, want %v", result, err, test.want)
 				}
-			}
-			if test.method == http.MethodPost && got.Header.Get("Content-Type") != "application/json" {
-				t.Errorf("sent Content-Type %q", got.Header.Get("Content-Type"))
-			}
-		})
+				if got.Method != test.method || got.URL.Path != test.path || !reflect.DeepEqual(got.URL.Query(), test.query) {
+					t.Errorf("sent %s %s", got.Method, got.URL)
+				}
+				if !sameJSON(t, string(body), test.body) {
+					t.Errorf("sent %s, want %s", body, test.body)
+				}
+				if got.ContentLength != int64(len(body)) || len(got.TransferEncoding) > 0 {
+					t.Errorf("sent %d bytes with Content-Length %d, Transfer-Encoding %s", len(body), got.ContentLength, got.TransferEncoding)
+				}
+				for _, name := range []string{"Idempotency-Key", "X-Idempotency-Key", "Cookie", "Referer", "Accept-Encoding"} {
+					if got.Header[name] != nil {
+						t.Errorf("sent %s: %s", name, got.Header[name])
+					}
+				}
+				if got.Header.Get("User-Agent") != "caddy-cloudid" || "http://"+got.Host != server {
+					t.Errorf("sent User-Agent %q to %s", got.Header.Get("User-Agent"), got.Host)
+				}
+				if test.method == http.MethodPost && got.Header.Get("Content-Type") != "application/json" {
+					t.Errorf("sent Content-Type %q", got.Header.Get("Content-Type"))
+				}
+			})
+		}
 	}
 }
 

@@ -28,7 +28,7 @@ import (
 // DefaultEndpoint is where WeChat's API is.
 const DefaultEndpoint = "https://api.weixin.qq.com"
 
-// userAgent is what the gateway calls itself where it posts.
+// userAgent is what the gateway calls itself.
 const userAgent = "caddy-cloudid"
 
 // maxAnswer bounds what is read of an answer, in bytes. Five answers with 31 days of steps are below 20 KB.
@@ -74,7 +74,7 @@ func New(endpoint string, observe func(Call)) (*Client, error) {
 		http: &http.Client{
 			Transport: &http.Transport{
 				Proxy:               http.ProxyFromEnvironment,
-				DialContext:         (&net.Dialer{Timeout: dialTimeout, KeepAlive: 30 * time.Second}).DialContext,
+				DialContext:         dialer.DialContext,
 				TLSHandshakeTimeout: dialTimeout,
 				MaxIdleConnsPerHost: maxIdle,
 				IdleConnTimeout:     maxIdleTime,
@@ -140,7 +140,7 @@ func (p byNetHTTP) post(ctx context.Context, target string, body []byte) (*http.
 	return p.client.Do(req)
 }
 
-func (p byNetHTTP) close() { p.client.CloseIdleConnections() }
+func (byNetHTTP) close() {} // the client is not its own
 
 // post calls a JSON API and returns its answer, which is valid JSON and has no errcode other than 0.
 func (c *Client) post(ctx context.Context, api, target string, body []byte) (gjson.Result, error) {
@@ -149,6 +149,7 @@ func (c *Client) post(ctx context.Context, api, target string, body []byte) (gjs
 
 // send makes a call that is no post.
 func (c *Client) send(api string, req *http.Request) (gjson.Result, error) {
+	req.Header.Set("User-Agent", userAgent)
 	return c.do(req.Context(), api, func() (*http.Response, error) { return c.http.Do(req) })
 }
 

@@ -17,7 +17,7 @@ import (
 )
 
 const (
-	dialTimeout = 5 * time.Second
+	dialTimeout = 5 * time.Second // of TCP, and of TLS
 
 	// maxIdle connections are kept, each for maxIdleTime after its latest call.
 	maxIdle     = 128
@@ -26,6 +26,8 @@ const (
 	// usualHead is what the heads of most answers fit into.
 	usualHead = 1 << 10
 )
+
+var dialer = &net.Dialer{Timeout: dialTimeout, KeepAlive: 30 * time.Second}
 
 // connections carry calls to one server. Each speaks HTTP/1.1 on the goroutine that makes the call; net/http's own transport
 // hands every call over to two other goroutines and back, which takes about as much CPU time as the rest of an exchange.
@@ -50,7 +52,6 @@ type connection struct {
 
 // newConnections returns the connections to endpoint. None is opened before it is needed.
 func newConnections(endpoint *url.URL) *connections {
-	dialer := &net.Dialer{Timeout: dialTimeout, KeepAlive: 30 * time.Second}
 	dial := dialer.DialContext
 	if endpoint.Scheme == "https" {
 		dial = (&tls.Dialer{NetDialer: dialer}).DialContext

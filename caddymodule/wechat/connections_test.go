@@ -213,7 +213,8 @@ func TestACallThatIsOverIsNotMade(t *testing.T) {
 	}
 }
 
-// A proxy, and a password in the endpoint, are what net/http's client knows to deal with.
+// A proxy, a password in the endpoint, and a host that is written in another way on the wire are what net/http's client knows
+// to deal with.
 func TestWhatIsNotPlainGoesByNetHTTP(t *testing.T) {
 	for endpoint, direct := range map[string]bool{
 		"https://api.weixin.qq.com":         true,

@@ -69,6 +69,7 @@ func (c *Client) relay(ctx context.Context, token string, r RelayRequest) (Relay
 		}
 		req.URL.RawQuery += "access_token=" + url.QueryEscape(token)
 	}
+	req.Header.Set("User-Agent", userAgent)
 	if r.ContentType != "" {
 		req.Header.Set("Content-Type", r.ContentType)
 	}
