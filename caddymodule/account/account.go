@@ -11,9 +11,10 @@ import (
 	"github.com/caddyserver/caddy/v2"
 	"go.uber.org/zap"
 
+	"github.com/caddy-cloudid/caddy-cloudid/caddymodule/internal/usertoken"
 	"github.com/caddy-cloudid/caddy-cloudid/caddymodule/opendata"
-	"github.com/caddy-cloudid/caddy-cloudid/caddymodule/usertoken"
 	"github.com/caddy-cloudid/caddy-cloudid/caddymodule/wechat"
+	"github.com/caddy-cloudid/caddy-cloudid/caddymodule/wechat/apicall"
 )
 
 // Defaults of an account.
@@ -56,11 +57,11 @@ type Account struct {
 	keys        *usertoken.Keys // nil: there is nothing to sign with, and no invocations either
 	invocations *invocationTokens
 
-	mu       sync.Mutex
-	shared   *shared
-	releases []func()
-	holders  int  // requests that use shared now
-	released bool // the config is gone
+	mu      sync.Mutex
+	shared  *shared
+	closers []func()
+	refs    int  // requests that use shared now
+	retired bool // the config is gone
 }
 
 // Cache bounds the answers that an account keeps.
@@ -80,7 +81,7 @@ func (a *Account) AppID() string { return a.appid }
 
 // Resolve exchanges the CloudIDs of a user for open data. An exchange that fails is logged, once however many wait for it.
 func (a *Account) Resolve(ctx context.Context, openid string, ids []string) (opendata.Result, error) {
-	held, done, err := a.hold()
+	held, done, err := a.acquire()
 	if err != nil {
 		return opendata.Result{}, err
 	}
@@ -90,14 +91,14 @@ func (a *Account) Resolve(ctx context.Context, openid string, ids []string) (ope
 
 // VoIPSign asks WeChat for a voice signature in a user's name.
 func (a *Account) VoIPSign(ctx context.Context, openid string, sign wechat.VoIPSignRequest) (string, error) {
-	held, done, err := a.hold()
+	held, done, err := a.acquire()
 	if err != nil {
 		return "", err
 	}
 	defer done()
 	ctx, cancel := context.WithTimeout(ctx, time.Duration(a.Timeout))
 	defer cancel()
-	signature, err := opendata.Do(ctx, held.voip, func(ctx context.Context, token string) (string, error) {
+	signature, err := apicall.Do(ctx, held.voip, func(ctx context.Context, token string) (string, error) {
 		return held.client.GetVoIPSign(ctx, token, openid, sign)
 	})
 	if err != nil {
@@ -112,7 +113,7 @@ func (a *Account) Login(ctx context.Context, code string) (wechat.Session, error
 	if err != nil {
 		return wechat.Session{}, err
 	}
-	held, done, err := a.hold()
+	held, done, err := a.acquire()
 	if err != nil {
 		return wechat.Session{}, err
 	}
@@ -156,7 +157,7 @@ func (a *Account) report(exchange opendata.Exchange) {
 
 // logFailure writes what an operator needs at three in the morning. The errors of package wechat hold no secrets.
 func (a *Account) logFailure(message string, err error, fields ...zap.Field) {
-	if _, open := errors.AsType[*opendata.OpenError](err); open {
+	if _, open := errors.AsType[*apicall.BreakerOpenError](err); open {
 		return // nothing new: the failures that opened the breaker were logged
 	}
 	if errors.Is(err, context.Canceled) {
@@ -164,7 +165,7 @@ func (a *Account) logFailure(message string, err error, fields ...zap.Field) {
 	}
 	a.logger.Error(message, append(fields,
 		zap.String("appid", a.appid),
-		zap.String("errcode", wechat.Label(err)),
+		zap.String("errcode", wechat.MetricLabel(err)),
 		zap.Error(err),
 		zap.String("advice", wechat.Advice(err)))...)
 }

@@ -11,7 +11,7 @@ import (
 
 	"github.com/caddyserver/caddy/v2"
 
-	"github.com/caddy-cloudid/caddy-cloudid/caddymodule/metrics"
+	"github.com/caddy-cloudid/caddy-cloudid/caddymodule/internal/metrics"
 )
 
 func init() {
@@ -58,7 +58,7 @@ func (a *App) Stop() error { return nil }
 func (a *App) Cleanup() error {
 	for _, account := range a.Accounts {
 		if account != nil {
-			account.release()
+			account.retire()
 		}
 	}
 	return nil

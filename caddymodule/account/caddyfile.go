@@ -119,7 +119,7 @@ func (a *Account) unmarshalToken(d *caddyfile.Dispenser) error {
 	module, err := caddyfile.UnmarshalModule(d, "cloudid.tokens."+source)
 	if err != nil {
 		if _, unknown := caddy.GetModule("cloudid.tokens." + source); unknown != nil {
-			return d.Errf("unknown token source%s; allowed are: stable, static, service, none", quoteName(source))
+			return d.Errf("unknown token source%s; allowed are: stable, static, service, none", quoteIfNotSecret(source))
 		}
 		return err
 	}
@@ -127,8 +127,8 @@ func (a *Account) unmarshalToken(d *caddyfile.Dispenser) error {
 	return nil
 }
 
-// quoteName repeats a word for an error if it can be the name of a module, and not if it may be a secret in a name's place.
-func quoteName(word string) string {
+// quoteIfNotSecret repeats a word for an error if it can be the name of a module, and not if it may be a secret in a name's place.
+func quoteIfNotSecret(word string) string {
 	const longest = 16
 	if len(word) > longest || strings.Trim(word, "abcdefghijklmnopqrstuvwxyz_") != "" {
 		return ""

@@ -3,8 +3,8 @@ package account
 import (
 	"time"
 
-	"github.com/caddy-cloudid/caddy-cloudid/caddymodule/recent"
-	"github.com/caddy-cloudid/caddy-cloudid/caddymodule/usertoken"
+	"github.com/caddy-cloudid/caddy-cloudid/caddymodule/internal/ttlcache"
+	"github.com/caddy-cloudid/caddy-cloudid/caddymodule/internal/usertoken"
 )
 
 const (
@@ -22,14 +22,14 @@ const (
 // invocationTokens signs the tokens that functions are given.
 type invocationTokens struct {
 	keys   *usertoken.Keys
-	cached *recent.Cache[usertoken.User, string]
+	cached *ttlcache.Cache[usertoken.User, string]
 }
 
 func newInvocationTokens(keys *usertoken.Keys) *invocationTokens {
-	return &invocationTokens{keys, recent.New[usertoken.User, string](invocationReuse, invocationEntries)}
+	return &invocationTokens{keys, ttlcache.New[usertoken.User, string](invocationReuse, invocationEntries)}
 }
 
-func (t *invocationTokens) of(user usertoken.User) (string, error) {
+func (t *invocationTokens) For(user usertoken.User) (string, error) {
 	if token, ok := t.cached.Get(user); ok {
 		return token, nil
 	}
@@ -46,5 +46,5 @@ func (a *Account) InvocationToken(user usertoken.User) (string, error) {
 	if a.invocations == nil {
 		return "", nil
 	}
-	return a.invocations.of(user)
+	return a.invocations.For(user)
 }

@@ -12,10 +12,11 @@ import (
 	"github.com/caddyserver/caddy/v2"
 	"github.com/tidwall/gjson"
 
-	"github.com/caddy-cloudid/caddy-cloudid/caddymodule/metrics"
+	"github.com/caddy-cloudid/caddy-cloudid/caddymodule/internal/metrics"
+	"github.com/caddy-cloudid/caddy-cloudid/caddymodule/internal/usertoken"
 	"github.com/caddy-cloudid/caddy-cloudid/caddymodule/opendata"
-	"github.com/caddy-cloudid/caddy-cloudid/caddymodule/usertoken"
 	"github.com/caddy-cloudid/caddy-cloudid/caddymodule/wechat"
+	"github.com/caddy-cloudid/caddy-cloudid/caddymodule/wechat/apicall"
 )
 
 // What must outlive a config reload: a reloaded config finds its connections, tokens and answers here. Each is keyed by
@@ -30,8 +31,8 @@ var (
 type shared struct {
 	client   *wechat.Client
 	resolver *opendata.Resolver
-	voip     *opendata.Caller
-	relay    *opendata.Caller
+	voip     *apicall.Caller
+	relay    *apicall.Caller
 }
 
 // Destruct implements caddy.Destructor.
@@ -47,7 +48,7 @@ func (c pooledClient) Destruct() error {
 	return nil
 }
 
-type pooledSource struct{ opendata.TokenSource }
+type pooledSource struct{ apicall.TokenSource }
 
 func (s pooledSource) Destruct() error {
 	if closer, ok := s.TokenSource.(io.Closer); ok {
@@ -75,7 +76,7 @@ func (a *Account) provision(ctx caddy.Context, appid string) error {
 	if err := a.makeKeys(); err != nil {
 		return err
 	}
-	return a.share()
+	return a.loadShared()
 }
 
 func (a *Account) loadTokens(ctx caddy.Context) error {
@@ -163,8 +164,8 @@ func (a *Account) makeKeys() error {
 	return nil
 }
 
-// share finds, or makes, what this account has in common with configs before and after it.
-func (a *Account) share() error {
+// loadShared finds, or makes, what this account has in common with configs before and after it.
+func (a *Account) loadShared() error {
 	client, err := load(a, clients, []any{a.Endpoint}, func() (pooledClient, error) {
 		client, err := wechat.New(a.Endpoint, observe)
 		if err != nil {
@@ -189,9 +190,9 @@ func (a *Account) share() error {
 		}
 		return &shared{
 			client:   client.Client,
-			resolver: opendata.New(config, client.Client, opendata.NewCaller(wechat.GetOpenData, a.appid, source, *a.Retries)),
-			voip:     opendata.NewCaller(wechat.GetVoIPSign, a.appid, source, *a.Retries),
-			relay:    opendata.NewCaller(wechat.Relay, a.appid, source, *a.Retries),
+			resolver: opendata.New(config, client.Client, apicall.NewCaller(wechat.APIGetOpenData, a.appid, source, *a.Retries)),
+			voip:     apicall.NewCaller(wechat.APIGetVoIPSign, a.appid, source, *a.Retries),
+			relay:    apicall.NewCaller(wechat.APIRelay, a.appid, source, *a.Retries),
 		}, nil
 	})
 	return err
@@ -211,53 +212,53 @@ func load[T caddy.Destructor](a *Account, pool *caddy.UsagePool, shape []any, op
 		var none T
 		return none, err
 	}
-	a.releases = append(a.releases, func() { _, _ = pool.Delete(key) })
+	a.closers = append(a.closers, func() { _, _ = pool.Delete(key) })
 	return value.(T), nil
 }
 
-// hold returns what a shares with other configs, and keeps it open until the caller is done with it. Caddy cleans up a
+// acquire returns what a shares with other configs, and keeps it open until the caller is done with it. Caddy cleans up a
 // config that was replaced while requests that came in by it are under way, and some come to ask WeChat only then.
-func (a *Account) hold() (held *shared, done func(), err error) {
+func (a *Account) acquire() (held *shared, done func(), err error) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	if a.released && a.holders == 0 {
-		if err := a.share(); err != nil {
+	if a.retired && a.refs == 0 {
+		if err := a.loadShared(); err != nil {
 			return nil, nil, err
 		}
 	}
-	a.holders++
-	return a.shared, a.letGo, nil
+	a.refs++
+	return a.shared, a.releaseShared, nil
 }
 
-func (a *Account) letGo() {
+func (a *Account) releaseShared() {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	a.holders--
-	a.closeUnheld()
+	a.refs--
+	a.closeIfUnused()
 }
 
-// release lets go of all that provision took hold of, as soon as no request needs it. It is called once, also after a
+// retire lets go of all that provision took hold of, as soon as no request needs it. It is called once, also after a
 // provisioning that failed.
-func (a *Account) release() {
+func (a *Account) retire() {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	a.released = true
-	a.closeUnheld()
+	a.retired = true
+	a.closeIfUnused()
 }
 
-// closeUnheld lets go, the last first. a.mu is held.
-func (a *Account) closeUnheld() {
-	if !a.released || a.holders > 0 {
+// closeIfUnused lets go, the last first. a.mu is held.
+func (a *Account) closeIfUnused() {
+	if !a.retired || a.refs > 0 {
 		return
 	}
-	for i := len(a.releases) - 1; i >= 0; i-- {
-		a.releases[i]()
+	for i := len(a.closers) - 1; i >= 0; i-- {
+		a.closers[i]()
 	}
-	a.releases = nil
+	a.closers = nil
 }
 
 // observe counts a call of WeChat.
 func observe(call wechat.Call) {
-	metrics.WeChatCalls.WithLabelValues(call.API, wechat.Label(call.Err)).Inc()
-	metrics.Duration.WithLabelValues(call.API).Observe(call.Duration.Seconds())
+	metrics.WeChatCalls.WithLabelValues(call.API, wechat.MetricLabel(call.Err)).Inc()
+	metrics.CallDuration.WithLabelValues(call.API).Observe(call.Duration.Seconds())
 }

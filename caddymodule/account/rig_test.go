@@ -79,7 +79,7 @@ func (c config) resolve(t *testing.T) int {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return result.Answers[0].Code
+	return result.OpenData[0].Code
 }
 
 // observed makes an account log to where a test can read it.

@@ -9,8 +9,8 @@ import (
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
 
-	"github.com/caddy-cloudid/caddy-cloudid/caddymodule/opendata"
 	"github.com/caddy-cloudid/caddy-cloudid/caddymodule/wechat"
+	"github.com/caddy-cloudid/caddy-cloudid/caddymodule/wechat/apicall"
 )
 
 func init() {
@@ -31,7 +31,7 @@ type TokenModule interface {
 
 	// Open returns the source of tokens for the account appid, which calls WeChat by client. If it is an io.Closer, it is
 	// closed when no config uses it any more. Open must not call anybody.
-	Open(appid string, client *wechat.Client) opendata.TokenSource
+	Open(appid string, client *wechat.Client) apicall.TokenSource
 }
 
 // StableToken fetches the account's access token from WeChat's stable_token API, in normal mode, in which every node is
@@ -62,9 +62,9 @@ func (s *StableToken) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 func (s *StableToken) Key() string { return s.Secret }
 
 // Open implements TokenModule.
-func (s *StableToken) Open(appid string, client *wechat.Client) opendata.TokenSource {
+func (s *StableToken) Open(appid string, client *wechat.Client) apicall.TokenSource {
 	secret := s.Secret
-	return newKeeper(appid, func(ctx context.Context) (wechat.Token, error) {
+	return newTokenCache(appid, func(ctx context.Context) (wechat.Token, error) {
 		return client.StableToken(ctx, appid, secret)
 	})
 }
@@ -101,9 +101,9 @@ func (s *ServiceToken) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 func (s *ServiceToken) Key() string { return s.URL }
 
 // Open implements TokenModule.
-func (s *ServiceToken) Open(appid string, client *wechat.Client) opendata.TokenSource {
+func (s *ServiceToken) Open(appid string, client *wechat.Client) apicall.TokenSource {
 	url := s.URL
-	return newKeeper(appid, func(ctx context.Context) (wechat.Token, error) {
+	return newTokenCache(appid, func(ctx context.Context) (wechat.Token, error) {
 		return client.ServiceToken(ctx, url)
 	})
 }
@@ -137,7 +137,7 @@ func (s *StaticToken) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 func (s *StaticToken) Key() string { return s.Token + "\x00" + s.resolved }
 
 // Open implements TokenModule.
-func (s *StaticToken) Open(string, *wechat.Client) opendata.TokenSource {
+func (s *StaticToken) Open(string, *wechat.Client) apicall.TokenSource {
 	return &staticSource{written: s.Token, token: s.resolved}
 }
 
@@ -154,9 +154,9 @@ func (s *staticSource) Token(context.Context) (string, error) {
 	return s.token, nil
 }
 
-// Refused reads the token's file again. What cannot be read now leaves the old token in place: WeChat's refusal of it says
+// Rejected reads the token's file again. What cannot be read now leaves the old token in place: WeChat's refusal of it says
 // more than we could.
-func (s *staticSource) Refused(token string) {
+func (s *staticSource) Rejected(token string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if token != s.token {
@@ -188,12 +188,12 @@ func (*NoToken) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 func (*NoToken) Key() string { return "" }
 
 // Open implements TokenModule.
-func (*NoToken) Open(string, *wechat.Client) opendata.TokenSource { return noSource{} }
+func (*NoToken) Open(string, *wechat.Client) apicall.TokenSource { return noSource{} }
 
 type noSource struct{}
 
 func (noSource) Token(context.Context) (string, error) { return "", nil }
-func (noSource) Refused(string)                        {}
+func (noSource) Rejected(string)                       {}
 
 // resolveSecret replaces the placeholders in a secret. The error names the setting and never the value.
 func resolveSecret(setting, written string) (string, error) {

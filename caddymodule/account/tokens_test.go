@@ -10,6 +10,7 @@ import (
 	"sync/atomic"
 	"testing"
 
+	"github.com/caddy-cloudid/caddy-cloudid/caddymodule/internal/metrics/metricstest"
 	"github.com/caddy-cloudid/caddy-cloudid/caddymodule/sandbox"
 	"github.com/caddy-cloudid/caddy-cloudid/caddymodule/wechat"
 	"github.com/caddy-cloudid/caddy-cloudid/tests/probe"
@@ -32,7 +33,7 @@ func TestStableTokens(t *testing.T) {
 			fake.Reset()
 			c := load1(t, app1(url, settings+`,"cache":{"off":true}`))
 			defer c.unload()
-			before := probe.Metric(t, "token_fetches_total", appid, "ok")
+			before := metricstest.Value(t, "token_fetches_total", appid, "ok")
 			if n := fake.Calls(); n != (sandbox.Calls{}) {
 				t.Errorf("loading a config called WeChat: %+v", n)
 			}
@@ -45,7 +46,7 @@ func TestStableTokens(t *testing.T) {
 				})
 			}
 			wg.Wait()
-			if n := fake.Calls().StableToken; n != 1 || probe.Metric(t, "token_fetches_total", appid, "ok")-before != 1 {
+			if n := fake.Calls().StableToken; n != 1 || metricstest.Value(t, "token_fetches_total", appid, "ok")-before != 1 {
 				t.Errorf("%d tokens fetched", n)
 			}
 			if err := fake.KillToken(appid); err != nil {
@@ -201,7 +202,7 @@ func TestFailuresOfATokenServiceDoNotNameItsURL(t *testing.T) {
 		probe.Eventually(t, "a line in the log", func() bool { return logs.Len() == 1 })
 		text := fmt.Sprint(logs.All()[0].ContextMap())
 		silent(t, text, "service-path", "service-key")
-		if !strings.Contains(text, wechat.ServiceToken) {
+		if !strings.Contains(text, wechat.APIServiceToken) {
 			t.Errorf("%s: logged %s", sentence, text)
 		}
 	}

@@ -13,7 +13,7 @@ import (
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 	"github.com/tidwall/gjson"
 
-	"github.com/caddy-cloudid/caddy-cloudid/caddymodule/jsontext"
+	"github.com/caddy-cloudid/caddy-cloudid/caddymodule/internal/jsonscan"
 )
 
 // maxBody is the size in bytes of the largest request body that is read.
@@ -22,7 +22,7 @@ const maxBody = 1 << 20
 // readBody reads a request's body to its end. Only then does net/http notice that a caller went away.
 func readBody(r *http.Request) ([]byte, error) {
 	if coding := r.Header.Get("Content-Encoding"); coding != "" && coding != "identity" {
-		return nil, wrongType("the body is compressed; send it plain")
+		return nil, unsupportedMediaType("the body is compressed; send it plain")
 	}
 	body, err := io.ReadAll(io.LimitReader(r.Body, maxBody+1))
 	if err != nil {
@@ -48,14 +48,14 @@ func isJSON(header http.Header) bool {
 
 // parseJSON checks a whole text. Its error says where it is wrong, not what is there.
 func parseJSON(text []byte) (gjson.Result, error) {
-	if err := jsontext.Check(text); err != nil {
+	if err := jsonscan.Check(text); err != nil {
 		return gjson.Result{}, badJSON("the body cannot be read: " + err.Error())
 	}
 	return gjson.ParseBytes(text), nil
 }
 
-// kindOf names a value's type as JavaScript's developers know it.
-func kindOf(value gjson.Result) string {
+// jsTypeOf names a value's type as JavaScript's developers know it.
+func jsTypeOf(value gjson.Result) string {
 	switch {
 	case !value.Exists():
 		return "undefined"

@@ -18,9 +18,9 @@ import (
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 
 	"github.com/caddy-cloudid/caddy-cloudid/caddymodule/account"
-	"github.com/caddy-cloudid/caddy-cloudid/caddymodule/metrics"
+	"github.com/caddy-cloudid/caddy-cloudid/caddymodule/internal/metrics"
+	"github.com/caddy-cloudid/caddy-cloudid/caddymodule/internal/usertoken"
 	"github.com/caddy-cloudid/caddy-cloudid/caddymodule/opendata"
-	"github.com/caddy-cloudid/caddy-cloudid/caddymodule/usertoken"
 	"github.com/caddy-cloudid/caddy-cloudid/caddymodule/wechat"
 )
 
@@ -129,10 +129,10 @@ func (h *Handler) resolve(ctx context.Context, openid string, ids []string) (ope
 	}
 	result, err := h.account.Resolve(ctx, openid, ids)
 	if err != nil {
-		return opendata.Result{}, callerGone(err)
+		return opendata.Result{}, contextError(err)
 	}
-	for _, answer := range result.Answers {
-		metrics.IDs.WithLabelValues(opendata.ResultLabel(answer)).Inc()
+	for _, answer := range result.OpenData {
+		metrics.IDs.WithLabelValues(answer.MetricLabel()).Inc()
 	}
 	return result, nil
 }
@@ -141,7 +141,7 @@ func (h *Handler) resolve(ctx context.Context, openid string, ids []string) (ope
 func (h *Handler) sign(ctx context.Context, openid string, request wechat.VoIPSignRequest) (string, error) {
 	signature, err := h.account.VoIPSign(ctx, openid, request)
 	if err != nil && ctx.Err() != nil {
-		return "", callerGone(ctx.Err())
+		return "", contextError(ctx.Err())
 	}
 	if err != nil {
 		return "", exchangeFailed(err)

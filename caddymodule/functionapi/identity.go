@@ -8,7 +8,7 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/caddy-cloudid/caddy-cloudid/caddymodule/usertoken"
+	"github.com/caddy-cloudid/caddy-cloudid/caddymodule/internal/usertoken"
 )
 
 // claims is what a request says about the user it is made for.
@@ -17,8 +17,8 @@ type claims struct {
 	openids []string // openids by name
 }
 
-// claimed reads the claims in a request's head. Those in a body are for the caller to add.
-func claimed(r *http.Request) (claims, error) {
+// parseClaims reads the claims in a request's head. Those in a body are for the caller to add.
+func parseClaims(r *http.Request) (claims, error) {
 	query, err := url.ParseQuery(r.URL.RawQuery)
 	if err != nil {
 		return claims{}, badRequest("the query cannot be read: it has a semicolon or a broken percent code")
@@ -46,7 +46,7 @@ func (h *Handler) user(r *http.Request, c claims) (openid string, err error) {
 		openid = named
 	}
 	for _, named := range nonEmpty(c.openids) {
-		if openid == "" && !h.trusts(r) {
+		if openid == "" && !h.isTrusted(r) {
 			return "", unauthorized("openid= is only for callers in the trust list of cloudid_api; " + sendToken)
 		}
 		if openid != "" && named != openid {
@@ -74,16 +74,16 @@ func (h *Handler) verify(token string) (openid string, err error) {
 	return user.OpenID, nil
 }
 
-// onBehalf are headers of a request that somebody sends for somebody else: a proxy for its client, a browser for a page.
-var onBehalf = []string{"Forwarded", "X-Forwarded-For", "X-Real-Ip", "Via", "Origin"}
+// proxyHeaders are headers of a request that somebody sends for somebody else: a proxy for its client, a browser for a page.
+var proxyHeaders = []string{"Forwarded", "X-Forwarded-For", "X-Real-Ip", "Via", "Origin"}
 
-// trusts reports whether the request comes from one of the callers that may name a user.
+// isTrusted reports whether the request comes from one of the callers that may name a user.
 //
 // What counts is the address of the connection, not the client's address as Caddy makes it out behind trusted_proxies: that
 // one is read from X-Forwarded-For, which a client can begin itself. And as a proxy on a trusted machine would lend its
 // own address to all the world, a request that shows signs of one is not trusted.
-func (h *Handler) trusts(r *http.Request) bool {
-	if slices.ContainsFunc(onBehalf, func(name string) bool { return r.Header[name] != nil }) {
+func (h *Handler) isTrusted(r *http.Request) bool {
+	if slices.ContainsFunc(proxyHeaders, func(name string) bool { return r.Header[name] != nil }) {
 		return false
 	}
 	address, err := netip.ParseAddrPort(r.RemoteAddr)

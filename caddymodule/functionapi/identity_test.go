@@ -8,7 +8,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/caddy-cloudid/caddy-cloudid/caddymodule/usertoken"
+	"github.com/caddy-cloudid/caddy-cloudid/caddymodule/internal/usertoken"
 	"github.com/caddy-cloudid/caddy-cloudid/tests/freeport"
 )
 
@@ -140,7 +140,7 @@ func TestLogHasNoSecrets(t *testing.T) {
 			t.Errorf("the log does not say %q", text)
 		}
 	}
-	for name, text := range map[string]string{"openid": user, "token": token(t, user)[:20], "secret": secret, "key": key, "CloudID": steps[3:], "nonce": "8AP6DT9ybtniUJfb"} {
+	for name, text := range map[string]string{"openid": user, "token": token(t, user)[:20], "secret": forbiddenPaths, "key": key, "CloudID": steps[3:], "nonce": "8AP6DT9ybtniUJfb"} {
 		if strings.Contains(log, text) {
 			t.Errorf("the log has the %s in it", name)
 		}

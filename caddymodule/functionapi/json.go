@@ -13,20 +13,20 @@ import (
 )
 
 // api answers one question of a user's: the arguments are a JSON object, the answer is JSON.
-type api func(ctx context.Context, openid string, args gjson.Result) ([]byte, error)
+type apiFunc func(ctx context.Context, openid string, args gjson.Result) ([]byte, error)
 
 // serveJSON is the dialect for any language: arguments and answers are those of the SDK's function of that name.
-func (h *Handler) serveJSON(w http.ResponseWriter, r *http.Request, name string, answer api) error {
-	body, err := h.answerJSON(w, r, name, answer)
+func (h *Handler) serveJSON(w http.ResponseWriter, r *http.Request, name string, answer apiFunc) error {
+	body, err := h.handleJSON(w, r, name, answer)
 	if err == nil {
 		return write(w, http.StatusOK, "application/json", body)
 	}
-	refused, ok := errors.AsType[*refusal](err)
+	refused, ok := errors.AsType[*rejection](err)
 	if !ok {
 		return err
 	}
 	message := refused.reason
-	if refused.code != codeSDK {
+	if refused.code != codeSDKArgs {
 		message = fmt.Sprintf("%s:fail %d %s. %s", name, refused.code, wechat.OpenDataMessage(refused.code), refused.reason)
 	}
 	return writeJSON(w, refused.status, "application/json", struct {
@@ -35,14 +35,14 @@ func (h *Handler) serveJSON(w http.ResponseWriter, r *http.Request, name string,
 	}{refused.code, message})
 }
 
-func (h *Handler) answerJSON(w http.ResponseWriter, r *http.Request, name string, answer api) ([]byte, error) {
+func (h *Handler) handleJSON(w http.ResponseWriter, r *http.Request, name string, answer apiFunc) ([]byte, error) {
 	if err := onlyPOST(w, r); err != nil {
 		return nil, err
 	}
 	if !isJSON(r.Header) {
-		return nil, wrongType("the body must be JSON; send it with Content-Type: application/json")
+		return nil, unsupportedMediaType("the body must be JSON; send it with Content-Type: application/json")
 	}
-	claims, err := claimed(r)
+	claims, err := parseClaims(r)
 	if err != nil {
 		return nil, err
 	}
@@ -59,7 +59,7 @@ func (h *Handler) answerJSON(w http.ResponseWriter, r *http.Request, name string
 		return nil, err
 	}
 	if !args.IsObject() {
-		return nil, badParameter(fmt.Sprintf("%s:fail Params for %[1]s must be an object instead of %s", name, kindOf(args)))
+		return nil, badParameter(fmt.Sprintf("%s:fail Params for %[1]s must be an object instead of %s", name, jsTypeOf(args)))
 	}
 	return answer(r.Context(), openid, args)
 }
@@ -71,12 +71,12 @@ func (h *Handler) getOpenData(ctx context.Context, openid string, args gjson.Res
 		return nil, badParameter("getOpenData:fail list must be provided")
 	}
 	if !list.IsArray() {
-		return nil, badParameter(fmt.Sprintf("parameter.list should be array instead of %s;", kindOf(list)))
+		return nil, badParameter(fmt.Sprintf("parameter.list should be array instead of %s;", jsTypeOf(list)))
 	}
 	var ids []string
 	for i, id := range list.Array() {
 		if id.Type != gjson.String {
-			return nil, badParameter(fmt.Sprintf("parameter.list[%d] should be string instead of %s;", i, kindOf(id)))
+			return nil, badParameter(fmt.Sprintf("parameter.list[%d] should be string instead of %s;", i, jsTypeOf(id)))
 		}
 		ids = append(ids, id.String())
 	}
@@ -85,7 +85,7 @@ func (h *Handler) getOpenData(ctx context.Context, openid string, args gjson.Res
 		return nil, err
 	}
 	answer := []byte(`{"list":[`)
-	for i, one := range result.Answers {
+	for i, one := range result.OpenData {
 		if i > 0 {
 			answer = append(answer, ',')
 		}
@@ -99,7 +99,7 @@ func (h *Handler) getVoIPSign(ctx context.Context, openid string, args gjson.Res
 	// What is wrong is listed in the SDK's order and without a space between, as the SDK does.
 	var wrong strings.Builder
 	for _, parameter := range []struct{ name, kind string }{{"groupId", "string"}, {"timestamp", "number"}, {"nonce", "string"}} {
-		if kind := kindOf(args.Get(parameter.name)); kind != parameter.kind {
+		if kind := jsTypeOf(args.Get(parameter.name)); kind != parameter.kind {
 			fmt.Fprintf(&wrong, "parameter.%s should be %s instead of %s;", parameter.name, parameter.kind, kind)
 		}
 	}

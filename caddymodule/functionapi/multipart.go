@@ -23,7 +23,7 @@ type sdkCall struct {
 func readCall(contentType string, body []byte) (sdkCall, error) {
 	mediaType, params, err := mime.ParseMediaType(contentType)
 	if err != nil || mediaType != "multipart/form-data" || params["boundary"] == "" {
-		return sdkCall{}, wrongType("the body must be multipart/form-data, as wx-server-sdk sends it")
+		return sdkCall{}, unsupportedMediaType("the body must be multipart/form-data, as wx-server-sdk sends it")
 	}
 	form := multipart.NewReader(bytes.NewReader(body), params["boundary"])
 	seen := make(map[string]bool)

@@ -18,25 +18,25 @@ func (h *Handler) serveRelay(w http.ResponseWriter, r *http.Request) error {
 	if err == nil {
 		return write(w, answer.Status, answer.ContentType, answer.Body)
 	}
-	if refused, ok := errors.AsType[*refusal](err); ok {
-		return refuseWeChat(w, refused.status, refused)
+	if refused, ok := errors.AsType[*rejection](err); ok {
+		return rejectWeChat(w, refused.status, refused)
 	}
 	return err
 }
 
-func (h *Handler) relay(w http.ResponseWriter, r *http.Request) (wechat.RelayAnswer, error) {
+func (h *Handler) relay(w http.ResponseWriter, r *http.Request) (wechat.RelayResponse, error) {
 	if r.Method != http.MethodGet && r.Method != http.MethodPost {
-		return wechat.RelayAnswer{}, methodNotAllowed(w, "GET, POST")
+		return wechat.RelayResponse{}, methodNotAllowed(w, "GET, POST")
 	}
-	claims, err := claimed(r)
+	claims, err := parseClaims(r)
 	if err != nil {
-		return wechat.RelayAnswer{}, err
+		return wechat.RelayResponse{}, err
 	}
 	// Most calls are in nobody's name: a caller that could name any user need not name one.
 	anonymous := len(nonEmpty(claims.tokens)) == 0 && len(nonEmpty(claims.openids)) == 0
-	if !anonymous || !h.trusts(r) {
+	if !anonymous || !h.isTrusted(r) {
 		if _, err := h.user(r, claims); err != nil {
-			return wechat.RelayAnswer{}, err
+			return wechat.RelayResponse{}, err
 		}
 	}
 	request := wechat.RelayRequest{
@@ -47,15 +47,15 @@ func (h *Handler) relay(w http.ResponseWriter, r *http.Request) (wechat.RelayAns
 	}
 	if r.Method == http.MethodPost {
 		if request.Body, err = readBody(r); err != nil {
-			return wechat.RelayAnswer{}, err
+			return wechat.RelayResponse{}, err
 		}
 	}
 	answer, err := h.account.Relay(r.Context(), request)
 	if err != nil && r.Context().Err() != nil {
-		return wechat.RelayAnswer{}, callerGone(r.Context().Err())
+		return wechat.RelayResponse{}, contextError(r.Context().Err())
 	}
 	if err != nil && answer.Status == 0 {
-		return wechat.RelayAnswer{}, exchangeFailed(err)
+		return wechat.RelayResponse{}, exchangeFailed(err)
 	}
 	return answer, nil // with an error: WeChat's own refusal of our token, which nobody can put better
 }
@@ -74,10 +74,10 @@ var (
 	exactPath = regexp.MustCompile(`^(/[A-Za-z0-9_-][A-Za-z0-9_.-]*)+$`)
 
 	// served are answered here: relayed, they would bypass the checks.
-	served = []string{"/getopendata", "/getvoipsign", "/wxa/getopendata", "/wxa/getvoipsign", "/admin"}
+	builtinPaths = []string{"/getopendata", "/getvoipsign", "/wxa/getopendata", "/wxa/getvoipsign", "/admin"}
 
 	// secret are the APIs that take or give an app's secrets, tokens and session keys.
-	secret = []string{"/cgi-bin/token", "/cgi-bin/stable_token", "/cgi-bin/component/", "/sns/", "/wxa/resetusersessionkey", "/tcb/getqcloudtoken"}
+	forbiddenPaths = []string{"/cgi-bin/token", "/cgi-bin/stable_token", "/cgi-bin/component/", "/sns/", "/wxa/resetusersessionkey", "/tcb/getqcloudtoken"}
 )
 
 // checkRelay returns an error, for an operator, unless a path may be relayed.
@@ -86,10 +86,10 @@ func checkRelay(path string) error {
 		return fmt.Errorf("relay: %q is no exact path of WeChat's API, such as /wxa/msg_sec_check", path)
 	}
 	lower := strings.ToLower(path)
-	if slices.Contains(served, lower) {
+	if slices.Contains(builtinPaths, lower) {
 		return fmt.Errorf("relay: %s is answered by the gateway itself; leave it out", path)
 	}
-	for _, one := range secret {
+	for _, one := range forbiddenPaths {
 		if lower == one || strings.HasSuffix(one, "/") && strings.HasPrefix(lower, one) {
 			return fmt.Errorf("relay: %s would hand out tokens or secrets, which functions never hold; leave it out", path)
 		}

@@ -12,7 +12,7 @@ import (
 )
 
 // api is a stand-in for one more of WeChat's APIs, before the sandbox.
-func api(path string, handler http.HandlerFunc) func(http.Handler) http.Handler {
+func apiFunc(path string, handler http.HandlerFunc) func(http.Handler) http.Handler {
 	return func(next http.Handler) http.Handler {
 		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			if r.URL.Path == path {
@@ -31,7 +31,7 @@ func TestRelay(t *testing.T) {
 	var last got
 	g := start(t, setup{
 		api: "relay /wxa/msg_sec_check /wxa/other",
-		wechat: api("/wxa/msg_sec_check", func(w http.ResponseWriter, r *http.Request) {
+		wechat: apiFunc("/wxa/msg_sec_check", func(w http.ResponseWriter, r *http.Request) {
 			body, _ := io.ReadAll(r.Body)
 			accessToken := r.URL.Query().Get("access_token")
 			if strings.Contains(accessToken, ".") {
@@ -98,7 +98,7 @@ func TestRelay(t *testing.T) {
 
 // Most of WeChat's APIs are called in nobody's name, and code in WeChat Cloud Run sends nothing at all.
 func TestRelayForTrustedCallers(t *testing.T) {
-	g := start(t, setup{api: "trust 127.0.0.0/8\nrelay /x", wechat: api("/x", func(w http.ResponseWriter, r *http.Request) {
+	g := start(t, setup{api: "trust 127.0.0.0/8\nrelay /x", wechat: apiFunc("/x", func(w http.ResponseWriter, r *http.Request) {
 		w.Header()["Content-Type"] = nil
 		fmt.Fprintf(w, "<p>%s", r.URL.Query().Get("openid"))
 	})})
@@ -115,7 +115,7 @@ func TestRelayForTrustedCallers(t *testing.T) {
 // A token that WeChat refuses is replaced, once, and the call repeated; nobody notices.
 func TestRelayRenewsToken(t *testing.T) {
 	var refuse, calls atomic.Int32
-	g := start(t, setup{api: "relay /x", wechat: api("/x", func(w http.ResponseWriter, r *http.Request) {
+	g := start(t, setup{api: "relay /x", wechat: apiFunc("/x", func(w http.ResponseWriter, r *http.Request) {
 		calls.Add(1)
 		body, _ := io.ReadAll(r.Body)
 		if refuse.Add(-1) >= 0 {
@@ -141,7 +141,7 @@ func TestRelayRenewsToken(t *testing.T) {
 func TestRelayFailures(t *testing.T) {
 	const accessToken = "made-up-access-token-92"
 	var answer atomic.Value
-	g := start(t, setup{account: "timeout 2s\ntoken static " + accessToken, api: "relay /x", wechat: api("/x", func(w http.ResponseWriter, r *http.Request) {
+	g := start(t, setup{account: "timeout 2s\ntoken static " + accessToken, api: "relay /x", wechat: apiFunc("/x", func(w http.ResponseWriter, r *http.Request) {
 		_, _ = io.ReadAll(r.Body) // else net/http would not notice that the caller went away
 		answer.Load().(http.HandlerFunc)(w, r)
 	})})

@@ -7,7 +7,7 @@ import (
 
 	"github.com/tidwall/gjson"
 
-	"github.com/caddy-cloudid/caddy-cloudid/caddymodule/jsontext"
+	"github.com/caddy-cloudid/caddy-cloudid/caddymodule/internal/jsonscan"
 	"github.com/caddy-cloudid/caddy-cloudid/caddymodule/wechat"
 )
 
@@ -25,11 +25,11 @@ const actionWeChat = "wx.openApi"
 // serveSDK is the dialect of the unmodified wx-server-sdk. All refusals have status 200: the SDK shows their errcode and
 // errmsg then, while of another status it shows nothing but the number and the URL.
 func (h *Handler) serveSDK(w http.ResponseWriter, r *http.Request) error {
-	call, body, err := h.answerSDK(w, r)
+	call, body, err := h.handleSDK(w, r)
 	if err == nil {
 		return write(w, http.StatusOK, sdkAnswer, body)
 	}
-	refused, ok := errors.AsType[*refusal](err)
+	refused, ok := errors.AsType[*rejection](err)
 	if !ok {
 		return err
 	}
@@ -51,7 +51,7 @@ func (h *Handler) serveSDK(w http.ResponseWriter, r *http.Request) error {
 	}{object, "INVALID_REQUEST_SOURCE", refused.reason})
 }
 
-func (h *Handler) answerSDK(w http.ResponseWriter, r *http.Request) (call sdkCall, answer []byte, err error) {
+func (h *Handler) handleSDK(w http.ResponseWriter, r *http.Request) (call sdkCall, answer []byte, err error) {
 	if err = onlyPOST(w, r); err != nil {
 		return call, nil, err
 	}
@@ -66,13 +66,13 @@ func (h *Handler) answerSDK(w http.ResponseWriter, r *http.Request) (call sdkCal
 			return call, nil, err
 		}
 		call.action = args.Get("action").String()
-		return call, nil, notServed(call.name())
+		return call, nil, unsupported(call.name())
 	}
 	if call, err = readCall(r.Header.Get("Content-Type"), body); err != nil {
 		return call, nil, err
 	}
 	if call.action != actionWeChat {
-		return call, nil, notServed(call.name())
+		return call, nil, unsupported(call.name())
 	}
 	switch call.apiName {
 	case "ApiGetOpenDataByCloudId":
@@ -84,7 +84,7 @@ func (h *Handler) answerSDK(w http.ResponseWriter, r *http.Request) (call sdkCal
 	case "cloudbase.getVoIPSign":
 		answer, err = h.sdkOpenAPI(r, call, h.weChatVoIPSign)
 	default:
-		err = notServed(call.name())
+		err = unsupported(call.name())
 	}
 	return call, answer, err
 }
@@ -107,13 +107,13 @@ func (c sdkCall) name() string {
 
 // sdkUser returns the openid of a call's user, given what its message says of one.
 func (h *Handler) sdkUser(r *http.Request, call sdkCall, openid string) (string, error) {
-	claims, err := claimed(r)
+	claims, err := parseClaims(r)
 	if err != nil {
 		return "", err
 	}
 	claims.tokens = append(claims.tokens, call.token)
 	claims.openids = append(claims.openids, openid)
-	if len(nonEmpty(claims.tokens)) == 0 && !h.trusts(r) {
+	if len(nonEmpty(claims.tokens)) == 0 && !h.isTrusted(r) {
 		return "", unauthorized("the SDK sent no token of this call: the environment needs WX_API_TOKEN, " +
 			"with the value of the header X-WX-CLOUDBASE-ACCESS-TOKEN, and WX_CONTEXT_KEYS, naming it")
 	}
@@ -137,7 +137,7 @@ func (h *Handler) sdkOpenData(r *http.Request, call sdkCall) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	return encodeCommOpenAPIResp(encodeOpenDataResp(req.cloudIDs, result.Answers), ""), nil
+	return encodeCommOpenAPIResp(encodeOpenDataResp(req.cloudIDs, result.OpenData), ""), nil
 }
 
 // sdkVoIPSign answers cloud.getVoIPSign.
@@ -162,7 +162,7 @@ func (h *Handler) sdkVoIPSign(r *http.Request, call sdkCall) ([]byte, error) {
 }
 
 // sdkOpenAPI answers cloud.openapi.cloudbase.*, whose arguments and answers are those of WeChat's server API.
-func (h *Handler) sdkOpenAPI(r *http.Request, call sdkCall, answer api) ([]byte, error) {
+func (h *Handler) sdkOpenAPI(r *http.Request, call sdkCall, answer apiFunc) ([]byte, error) {
 	data, err := decodeCommAPIData(call.requestData)
 	if err != nil {
 		return nil, badRequest("%v", err)
@@ -212,7 +212,7 @@ func (h *Handler) checkAppID(appid string) error {
 func arguments(pairs []keyValuePair) (gjson.Result, error) {
 	object := []byte{'{'}
 	for i, pair := range pairs {
-		if jsontext.Check(pair.value) != nil {
+		if jsonscan.Check(pair.value) != nil {
 			return gjson.Result{}, badRequest("the argument %.100s is no JSON text", pair.key)
 		}
 		if i > 0 {

@@ -13,8 +13,8 @@ const (
 	// maxNonce is the number of characters that a nonce must stay below (WeChat's document of getvoipsign).
 	maxNonce = 128
 
-	// milliseconds is above what a timestamp in seconds reaches within three thousand years.
-	milliseconds = 1e11
+	// maxTimestamp is above what a timestamp in seconds reaches within three thousand years.
+	maxTimestamp = 1e11
 )
 
 // signRequest reads the arguments of a voice signature.
@@ -26,7 +26,7 @@ func signRequest(group, nonce, timestamp gjson.Result) (wechat.VoIPSignRequest, 
 	switch {
 	case timestamp.Type != gjson.Number:
 		return wechat.VoIPSignRequest{}, badRequest("the timestamp must be a number of seconds")
-	case seconds > milliseconds:
+	case seconds > maxTimestamp:
 		return wechat.VoIPSignRequest{}, badRequest("the timestamp is in milliseconds; send seconds: Math.floor(Date.now() / 1000)")
 	case seconds != math.Trunc(seconds) || seconds < 0 || seconds > math.MaxUint32:
 		return wechat.VoIPSignRequest{}, badRequest("the timestamp must be a whole number of seconds")

@@ -10,12 +10,12 @@ import (
 
 // serveWeChat is the dialect of code written for WeChat Cloud Run, which calls http://api.weixin.qq.com without a token of
 // its own: WeChat's shapes, whatever the body's Content-Type says, and errors as errcode in an answer with status 200.
-func (h *Handler) serveWeChat(w http.ResponseWriter, r *http.Request, answer api) error {
-	body, err := h.answerWeChat(w, r, answer)
+func (h *Handler) serveWeChat(w http.ResponseWriter, r *http.Request, answer apiFunc) error {
+	body, err := h.handleWeChat(w, r, answer)
 	if err == nil {
 		return write(w, http.StatusOK, weChatJSON, body)
 	}
-	refused, ok := errors.AsType[*refusal](err)
+	refused, ok := errors.AsType[*rejection](err)
 	if !ok {
 		return err
 	}
@@ -24,13 +24,13 @@ func (h *Handler) serveWeChat(w http.ResponseWriter, r *http.Request, answer api
 	case http.StatusUnauthorized, http.StatusForbidden, http.StatusRequestEntityTooLarge:
 		status = refused.status // the gateway's own word, which WeChat has no errcode for
 	}
-	return refuseWeChat(w, status, refused)
+	return rejectWeChat(w, status, refused)
 }
 
 // weChatJSON is the Content-Type of WeChat's answers; the parameter's odd name is theirs.
 const weChatJSON = "application/json; encoding=utf-8"
 
-func refuseWeChat(w http.ResponseWriter, status int, refused *refusal) error {
+func rejectWeChat(w http.ResponseWriter, status int, refused *rejection) error {
 	return writeJSON(w, status, weChatJSON, weChatError{refused.errcode, refused.reason})
 }
 
@@ -39,11 +39,11 @@ type weChatError struct {
 	ErrMsg  string `json:"errmsg"`
 }
 
-func (h *Handler) answerWeChat(w http.ResponseWriter, r *http.Request, answer api) ([]byte, error) {
+func (h *Handler) handleWeChat(w http.ResponseWriter, r *http.Request, answer apiFunc) ([]byte, error) {
 	if err := onlyPOST(w, r); err != nil {
 		return nil, err
 	}
-	claims, err := claimed(r)
+	claims, err := parseClaims(r)
 	if err != nil {
 		return nil, err
 	}
@@ -75,7 +75,7 @@ func (h *Handler) weChatOpenData(ctx context.Context, openid string, args gjson.
 	var ids []string
 	for i, id := range list {
 		if id.Type != gjson.String {
-			return nil, badRequest("cloudid_list[%d] must be a string, not %s", i, kindOf(id))
+			return nil, badRequest("cloudid_list[%d] must be a string, not %s", i, jsTypeOf(id))
 		}
 		ids = append(ids, id.String())
 	}
@@ -87,7 +87,7 @@ func (h *Handler) weChatOpenData(ctx context.Context, openid string, args gjson.
 		return nil, exchangeFailed(result.Err)
 	}
 	answer := []byte(`{"errcode":0,"errmsg":"ok","data_list":[`)
-	for i, one := range result.Answers {
+	for i, one := range result.OpenData {
 		if i > 0 {
 			answer = append(answer, ',')
 		}

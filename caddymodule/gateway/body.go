@@ -18,9 +18,9 @@ import (
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 )
 
-// smallBody is how many bytes are set aside for a body before any of it has arrived: what a client promises costs it
+// initialBufferSize is how many bytes are set aside for a body before any of it has arrived: what a client promises costs it
 // nothing.
-const smallBody = 64 << 10
+const initialBufferSize = 64 << 10
 
 // jsonBody is a JSON body that was read whole.
 type jsonBody struct {
@@ -28,11 +28,11 @@ type jsonBody struct {
 	decoded bool // it came compressed
 }
 
-// handOn makes rewritten the request's body. All that describes a body has to agree, or some transport sends it wrong.
-func (b *jsonBody) handOn(r *http.Request, rewritten []byte) *replayableBody {
+// setRequestBody makes rewritten the request's body. All that describes a body has to agree, or some transport sends it wrong.
+func (b *jsonBody) setRequestBody(r *http.Request, rewritten []byte) *replayableBody {
 	body := &replayableBody{bytes: rewritten}
 	r.Body = body
-	showInPlaceholders(r)
+	setBodyPlaceholders(r)
 	r.ContentLength = int64(len(rewritten))
 	r.Header["Content-Length"] = []string{strconv.Itoa(len(rewritten))} // FastCGI reads it, and a client may have written 0010
 	r.TransferEncoding = nil
@@ -44,7 +44,7 @@ func (b *jsonBody) handOn(r *http.Request, rewritten []byte) *replayableBody {
 	}
 	replaced := unsafe.SliceData(rewritten) != unsafe.SliceData(b.bytes)
 	if replaced {
-		giveBack(b.bytes)
+		putBuffer(b.bytes)
 	}
 	if replaced || b.decoded {
 		// What the client said of its bytes does not hold for these.
@@ -67,23 +67,23 @@ func dropBody(r *http.Request) {
 	}
 }
 
-// showInPlaceholders makes {http.request.body} show the body that r has. Caddy's own placeholder speaks of the request that
+// setBodyPlaceholders makes {http.request.body} show the body that r has. Caddy's own placeholder speaks of the request that
 // came in, of which r is a copy where tracing is on: it would find that body read to its end.
-func showInPlaceholders(r *http.Request) {
+func setBodyPlaceholders(r *http.Request) {
 	repl := r.Context().Value(caddy.ReplacerCtxKey).(*caddy.Replacer)
-	repl.Set("http.request.body", (*bodyText)(r))
-	repl.Set("http.request.body_base64", (*bodyBase64)(r))
+	repl.Set("http.request.body", (*bodyPlaceholder)(r))
+	repl.Set("http.request.body_base64", (*bodyBase64Placeholder)(r))
 }
 
-// bodyText and bodyBase64 are a request as a placeholder's value: its body, which is looked at when somebody asks for it.
+// bodyPlaceholder and bodyBase64 are a request as a placeholder's value: its body, which is looked at when somebody asks for it.
 type (
-	bodyText   http.Request
-	bodyBase64 http.Request
+	bodyPlaceholder       http.Request
+	bodyBase64Placeholder http.Request
 )
 
-func (r *bodyText) String() string { return string(peek((*http.Request)(r))) }
+func (r *bodyPlaceholder) String() string { return string(peek((*http.Request)(r))) }
 
-func (r *bodyBase64) String() string {
+func (r *bodyBase64Placeholder) String() string {
 	return base64.StdEncoding.EncodeToString(peek((*http.Request)(r)))
 }
 
@@ -105,10 +105,10 @@ func peek(r *http.Request) []byte {
 //
 // It never decides by Content-Length: HTTP/2 and HTTP/3 bodies may have none (compare GHSA-rw47-hm26-6wr7).
 func (h *Handler) readEvent(r *http.Request) (*jsonBody, error) {
-	if r.Body == nil || r.ContentLength == 0 && h.Fields == nil || h.neverTouched(r) {
+	if r.Body == nil || r.ContentLength == 0 && h.Fields == nil || h.skipBody(r) {
 		return nil, nil
 	}
-	isJSON, err := declaredJSON(r.Header)
+	isJSON, err := isJSONContentType(r.Header)
 	if err != nil {
 		return nil, err
 	}
@@ -127,28 +127,30 @@ func (h *Handler) readEvent(r *http.Request) (*jsonBody, error) {
 	if err != nil {
 		return nil, err
 	}
-	if len(body.bytes) == 0 && (h.Fields == nil || bodiless(r.Method)) {
-		body.handOn(r, body.bytes)
+	if len(body.bytes) == 0 && (h.Fields == nil || methodWithoutBody(r.Method)) {
+		body.setRequestBody(r, body.bytes)
 		return nil, nil
 	}
 	return body, nil
 }
 
-// neverTouched reports whether the request's body is none of our business, whatever its type. In strict mode, and where
+// skipBody reports whether the request's body is none of our business, whatever its type. In strict mode, and where
 // the event says who calls, only a tunnel's is: a function that reads events from GET, or whose server ignores an Upgrade,
 // must not be told what a client made up.
-func (h *Handler) neverTouched(r *http.Request) bool {
+func (h *Handler) skipBody(r *http.Request) bool {
 	if r.Method == http.MethodConnect {
 		return true
 	}
-	return h.Fields == nil && !h.UserInfo && (bodiless(r.Method) || r.Header.Get("Upgrade") != "")
+	return h.Fields == nil && !h.UserInfo && (methodWithoutBody(r.Method) || r.Header.Get("Upgrade") != "")
 }
 
-func bodiless(method string) bool { return method == http.MethodGet || method == http.MethodHead }
+func methodWithoutBody(method string) bool {
+	return method == http.MethodGet || method == http.MethodHead
+}
 
-// declaredJSON reports whether the Content-Type is JSON's. What some framework may take for JSON, though it cannot be read
+// isJSONContentType reports whether the Content-Type is JSON's. What some framework may take for JSON, though it cannot be read
 // as a media type, is an error.
-func declaredJSON(header http.Header) (bool, error) {
+func isJSONContentType(header http.Header) (bool, error) {
 	fields := header["Content-Type"]
 	if len(fields) == 0 {
 		return false, nil
@@ -195,15 +197,15 @@ func (h *Handler) readBody(r *http.Request) (*jsonBody, error) {
 	}
 
 	var err error
-	if body.bytes, err = readUpTo(source, h.MaxSize, r.ContentLength); err != nil {
+	if body.bytes, err = readLimited(source, h.MaxSize, r.ContentLength); err != nil {
 		return nil, readError(r, err)
 	}
 	if int64(len(body.bytes)) > h.MaxSize {
-		giveBack(body.bytes)
+		putBuffer(body.bytes)
 		return nil, h.tooLarge()
 	}
 	if !body.decoded && r.ContentLength >= 0 && int64(len(body.bytes)) != r.ContentLength {
-		giveBack(body.bytes)
+		putBuffer(body.bytes)
 		return nil, readError(r, io.ErrUnexpectedEOF)
 	}
 	return body, nil
@@ -213,22 +215,22 @@ func (h *Handler) tooLarge() error {
 	return caddyhttp.Error(http.StatusRequestEntityTooLarge, fmt.Errorf("the event is larger than %d bytes", h.MaxSize))
 }
 
-// readUpTo reads to the end of source, or one byte more than limit, into borrowed memory. That is borrowed as bytes arrive:
+// readLimited reads to the end of source, or one byte more than limit, into borrowed memory. That is borrowed as bytes arrive:
 // about four times of them at the most, and no more than promised while that holds.
-func readUpTo(source io.Reader, limit, promised int64) ([]byte, error) {
+func readLimited(source io.Reader, limit, promised int64) ([]byte, error) {
 	size := int64(512)
 	if promised >= 0 {
-		size = min(promised, smallBody)
+		size = min(promised, initialBufferSize)
 	}
-	body := borrow(int(size) + 1) // one more, to meet the end in
+	body := getBuffer(int(size) + 1) // one more, to meet the end in
 	for {
 		if len(body) == cap(body) {
 			size = min(4*int64(len(body)), limit+1)
 			if promised >= int64(len(body)) {
 				size = min(size, promised+1)
 			}
-			longer := append(borrow(int(size)), body...)
-			giveBack(body)
+			longer := append(getBuffer(int(size)), body...)
+			putBuffer(body)
 			body = longer
 		}
 		n, err := source.Read(body[len(body):min(int64(cap(body)), limit+1)])
@@ -237,7 +239,7 @@ func readUpTo(source io.Reader, limit, promised int64) ([]byte, error) {
 		case err == io.EOF || int64(len(body)) > limit:
 			return body, nil
 		case err != nil:
-			giveBack(body)
+			putBuffer(body)
 			return nil, err
 		}
 	}
@@ -256,7 +258,7 @@ func readError(r *http.Request, err error) error {
 	case errors.Is(err, os.ErrDeadlineExceeded):
 		return caddyhttp.Error(http.StatusRequestTimeout, errors.New("the body did not arrive in time"))
 	case r.Context().Err() != nil && !errors.Is(err, io.ErrUnexpectedEOF):
-		return abandoned(r.Context().Err())
+		return contextError(r.Context().Err())
 	default:
 		return caddyhttp.Error(http.StatusBadRequest, errors.New("the body is cut short or damaged"))
 	}

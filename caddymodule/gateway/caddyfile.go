@@ -11,7 +11,7 @@ import (
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 	"github.com/dustin/go-humanize"
 
-	"github.com/caddy-cloudid/caddy-cloudid/caddymodule/event"
+	"github.com/caddy-cloudid/caddy-cloudid/caddymodule/internal/event"
 )
 
 func init() {
@@ -109,7 +109,7 @@ func (h *Handler) readPlace(args []string) error {
 	if len(args) == 2 && args[1] != "string" {
 		return fmt.Errorf("%q is unknown; behind the pointer only the word string is allowed", args[1])
 	}
-	h.Event = &EventPlace{Pointer: args[0], Text: len(args) == 2}
+	h.Event = &EventLocation{Pointer: args[0], Text: len(args) == 2}
 	return nil
 }
 
@@ -156,7 +156,7 @@ func (h *Handler) readMaxSize(args []string) error {
 		return err
 	}
 	size, err := humanize.ParseBytes(text)
-	if err != nil || size == 0 || size > mostMaxSize {
+	if err != nil || size == 0 || size > maxSizeLimit {
 		return fmt.Errorf("%q is no size above 0 and up to 1TiB, such as 1MiB or 500KB", text)
 	}
 	h.MaxSize = int64(size)

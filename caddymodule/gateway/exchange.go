@@ -12,8 +12,8 @@ import (
 	"go.opentelemetry.io/otel/codes"
 	"go.opentelemetry.io/otel/trace"
 
-	"github.com/caddy-cloudid/caddy-cloudid/caddymodule/event"
-	"github.com/caddy-cloudid/caddy-cloudid/caddymodule/metrics"
+	"github.com/caddy-cloudid/caddy-cloudid/caddymodule/internal/event"
+	"github.com/caddy-cloudid/caddy-cloudid/caddymodule/internal/metrics"
 	"github.com/caddy-cloudid/caddy-cloudid/caddymodule/opendata"
 	"github.com/caddy-cloudid/caddy-cloudid/caddymodule/wechat"
 )
@@ -40,9 +40,9 @@ func (h *Handler) exchange(ctx context.Context, who caller, ids []string) (opend
 	return result, err
 }
 
-// rejection is what a client sees where `on_error reject` is set.
-func rejection(err error) error {
-	if wechat.Timeout(err) {
+// upstreamError is what a client sees where `on_error reject` is set.
+func upstreamError(err error) error {
+	if wechat.IsTimeout(err) {
 		return caddyhttp.Error(http.StatusGatewayTimeout, errors.New("WeChat did not answer in time; try again later"))
 	}
 	return caddyhttp.Error(http.StatusBadGateway, errors.New("WeChat could not be asked for the open data of this call; try again later"))
@@ -58,8 +58,8 @@ type outcome struct {
 	addedBytes int
 }
 
-// place chooses what stands in the place of each declaration, and takes note of it.
-func (o *outcome) place(declarations []event.Declaration, answers []wechat.OpenData) [][]byte {
+// assign chooses what stands in the place of each declaration, and takes note of it.
+func (o *outcome) assign(declarations []event.Declaration, answers []wechat.OpenData) [][]byte {
 	placed := make([][]byte, len(declarations))
 	next := 0 // answers are one for one with the declarations that have an id
 	for i, d := range declarations {
@@ -70,7 +70,7 @@ func (o *outcome) place(declarations []event.Declaration, answers []wechat.OpenD
 		} else {
 			answer = wechat.OpenDataError(d.ID, wechat.CodeInvalidCloudID)
 		}
-		metrics.IDs.WithLabelValues(opendata.ResultLabel(answer)).Inc()
+		metrics.IDs.WithLabelValues(answer.MetricLabel()).Inc()
 		switch {
 		case answer.Code == 0:
 			o.resolved++
@@ -87,19 +87,19 @@ func (o *outcome) place(declarations []event.Declaration, answers []wechat.OpenD
 
 // The outcomes of invocations, as the metric names them.
 var (
-	outcomeUntouched = metrics.Invocations.WithLabelValues("untouched") // no CloudID, or none after all
-	outcomeResolved  = metrics.Invocations.WithLabelValues("resolved")  // every CloudID became open data
-	outcomePartial   = metrics.Invocations.WithLabelValues("partial")   // some did, in place of the others stand errors
-	outcomeFailed    = metrics.Invocations.WithLabelValues("failed")    // none did
-	outcomeRefused   = metrics.Invocations.WithLabelValues("refused")   // 4xx: the client's fault
-	outcomeRejected  = metrics.Invocations.WithLabelValues("rejected")  // 5xx: on_error reject
-	outcomeAbandoned = metrics.Invocations.WithLabelValues("abandoned") // the client went away
+	outcomeUntouched     = metrics.Invocations.WithLabelValues("untouched") // no CloudID, or none after all
+	outcomeResolved      = metrics.Invocations.WithLabelValues("resolved")  // every CloudID became open data
+	outcomePartial       = metrics.Invocations.WithLabelValues("partial")   // some did, in place of the others stand errors
+	outcomeFailed        = metrics.Invocations.WithLabelValues("failed")    // none did
+	outcomeRejected      = metrics.Invocations.WithLabelValues("refused")   // 4xx: the client's fault
+	outcomeUpstreamError = metrics.Invocations.WithLabelValues("rejected")  // 5xx: on_error reject
+	outcomeCanceled      = metrics.Invocations.WithLabelValues("abandoned") // the client went away
 )
 
-// count counts an invocation that is handed on.
-func (o *outcome) count() {
+// recordForwarded counts an invocation that is handed on.
+func (o *outcome) recordForwarded() {
 	if o.addedBytes > 0 {
-		metrics.BytesAdded.Add(float64(o.addedBytes))
+		metrics.AddedBytes.Add(float64(o.addedBytes))
 	}
 	switch {
 	case o.resolved+o.failed == 0:
@@ -113,8 +113,8 @@ func (o *outcome) count() {
 	}
 }
 
-// fail counts an invocation that is not handed on.
-func (o *outcome) fail(err error) {
+// recordRejected counts an invocation that is not handed on.
+func (o *outcome) recordRejected(err error) {
 	if o.err == nil {
 		o.err = err
 	}
@@ -124,11 +124,11 @@ func (o *outcome) fail(err error) {
 	}
 	switch {
 	case status == statusClientClosedRequest:
-		outcomeAbandoned.Inc()
+		outcomeCanceled.Inc()
 	case status < http.StatusInternalServerError:
-		outcomeRefused.Inc()
-	default:
 		outcomeRejected.Inc()
+	default:
+		outcomeUpstreamError.Inc()
 	}
 }
 

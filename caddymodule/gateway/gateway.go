@@ -14,7 +14,7 @@ import (
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 
 	"github.com/caddy-cloudid/caddy-cloudid/caddymodule/account"
-	"github.com/caddy-cloudid/caddy-cloudid/caddymodule/event"
+	"github.com/caddy-cloudid/caddy-cloudid/caddymodule/internal/event"
 )
 
 func init() {
@@ -29,7 +29,7 @@ const (
 	DefaultMaxSize = 1 << 20
 )
 
-const mostMaxSize = 1 << 40
+const maxSizeLimit = 1 << 40
 
 // Handler gives functions open data where clients sent CloudIDs: it finds the CloudIDs among the top-level members of a
 // JSON event, asks WeChat for all of them in one call, puts the answers in their place, and hands the request on. It also
@@ -49,7 +49,7 @@ type Handler struct {
 	UnionID string `json:"unionid,omitempty"`
 
 	// Where the event is in the body. Default: it is the whole body.
-	Event *EventPlace `json:"event,omitempty"`
+	Event *EventLocation `json:"event,omitempty"`
 
 	// Strict mode, recommended for production: exactly these members of the event are looked at, and each that is present
 	// reaches the function as WeChat's answer or as an error object, never as anything a client made up. Default: off, any
@@ -81,14 +81,14 @@ type Handler struct {
 	// can reach.
 	TrustHeaders bool `json:"trust_headers,omitempty"`
 
-	app       *account.App
-	account   *account.Account // nil: Account holds placeholders
-	rules     event.Rules      // for a known caller
-	anonymous event.Rules      // for an unknown one, whose guesses stay strings
+	app            *account.App
+	account        *account.Account // nil: Account holds placeholders
+	rules          event.Rules      // for a known caller
+	anonymousRules event.Rules      // for an unknown one, whose guesses stay strings
 }
 
-// EventPlace is where in the body the event is.
-type EventPlace struct {
+// EventLocation is where in the body the event is.
+type EventLocation struct {
 	// A JSON pointer (RFC 6901) to the event, such as /data. Default: the whole body.
 	Pointer string `json:"pointer,omitempty"`
 
@@ -140,7 +140,7 @@ func (h *Handler) setDefaults() error {
 	if h.MaxSize == 0 {
 		h.MaxSize = DefaultMaxSize
 	}
-	if h.MaxIDs < 0 || h.MaxSize < 0 || h.MaxSize > mostMaxSize {
+	if h.MaxIDs < 0 || h.MaxSize < 0 || h.MaxSize > maxSizeLimit {
 		return errors.New("max_ids and max_size must be above 0, and max_size at most 1 TiB")
 	}
 	if h.OnError == "" {
@@ -150,22 +150,22 @@ func (h *Handler) setDefaults() error {
 		return fmt.Errorf("on_error: %q is neither embed nor reject", h.OnError)
 	}
 	if h.Event == nil {
-		h.Event = new(EventPlace)
+		h.Event = new(EventLocation)
 	}
 	at, err := event.ParsePointer(h.Event.Pointer)
 	if err != nil {
 		return fmt.Errorf("event: %w", err)
 	}
 	h.rules = event.Rules{
-		At:              at,
-		Text:            h.Event.Text,
+		Pointer:         at,
+		IsString:        h.Event.Text,
 		Fields:          h.Fields,
 		Guess:           !h.NoGuess,
 		MaxDeclarations: h.MaxIDs,
-		OwnUserInfo:     h.UserInfo,
+		ReplaceUserInfo: h.UserInfo,
 	}
-	h.anonymous = h.rules
-	h.anonymous.Guess = false
+	h.anonymousRules = h.rules
+	h.anonymousRules.Guess = false
 	return h.rules.Validate()
 }
 
@@ -183,27 +183,27 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyht
 
 	who, err := h.identify(r, repl)
 	if !h.TrustHeaders {
-		removeOurHeaders(r)
+		stripReservedHeaders(r)
 	}
-	guardTrailers(r)
+	stripReservedTrailers(r)
 	var body *replayableBody
 	if err == nil {
 		body, err = h.replaceCloudIDs(r, who, o)
 	}
 	if err != nil {
-		o.fail(err)
+		o.recordRejected(err)
 		dropBody(r)
 		return err
 	}
-	o.count()
-	if err := h.describe(r, repl, who, o.keys); err != nil {
+	o.recordForwarded()
+	if err := h.setCallerHeaders(r, repl, who, o.keys); err != nil {
 		dropBody(r)
 		return caddyhttp.Error(http.StatusInternalServerError, err)
 	}
 	if err := next.ServeHTTP(w, r); err != nil {
 		return err // an error route may send the body elsewhere; the collector takes it when nobody does
 	}
-	body.end()
+	body.release()
 	return nil
 }
 
@@ -213,14 +213,14 @@ func (h *Handler) identify(r *http.Request, repl *caddy.Replacer) (caller, error
 	if openid == "" && h.TrustHeaders {
 		openid = r.Header.Get("X-WX-OPENID")
 	}
-	if !usableID(openid) {
+	if !validID(openid) {
 		return caller{}, nil
 	}
 	unionid := repl.ReplaceAll(h.UnionID, "")
 	if unionid == "" && h.TrustHeaders {
 		unionid = r.Header.Get("X-WX-UNIONID")
 	}
-	if !usableID(unionid) {
+	if !validID(unionid) {
 		unionid = ""
 	}
 	if h.account != nil {
@@ -242,11 +242,11 @@ func (h *Handler) replaceCloudIDs(r *http.Request, who caller, o *outcome) (*rep
 	}
 	rewritten, err := h.rewrite(r, who, body.bytes, o)
 	if err != nil {
-		giveBack(body.bytes)
+		putBuffer(body.bytes)
 		return nil, err
 	}
 	o.addedBytes = len(rewritten) - len(body.bytes)
-	return body.handOn(r, rewritten), nil
+	return body.setRequestBody(r, rewritten), nil
 }
 
 // rewrite returns the body with open data in the place of CloudIDs: the body itself where there are none, else borrowed
@@ -254,25 +254,25 @@ func (h *Handler) replaceCloudIDs(r *http.Request, who caller, o *outcome) (*rep
 func (h *Handler) rewrite(r *http.Request, who caller, body []byte, o *outcome) ([]byte, error) {
 	rules := &h.rules
 	if who.openid == "" {
-		rules = &h.anonymous
+		rules = &h.anonymousRules
 	}
-	found, err := rules.Find(body)
+	found, err := rules.Parse(body)
 	if err != nil {
 		return nil, caddyhttp.Error(http.StatusBadRequest, err)
 	}
-	answers, err := h.answer(r, who, found.Declarations, o)
+	answers, err := h.resolve(r, who, found.Declarations, o)
 	if err != nil {
 		return nil, err
 	}
 	var userInfo []byte
 	if h.UserInfo && who.openid != "" {
-		userInfo = userInfoOf(who)
+		userInfo = userInfoJSON(who)
 	}
-	return found.Write(answers, userInfo, borrow), nil
+	return found.Write(answers, userInfo, getBuffer), nil
 }
 
 // answer returns what is to stand in the place of each declaration; nil for one that stays as it is.
-func (h *Handler) answer(r *http.Request, who caller, declarations []event.Declaration, o *outcome) ([][]byte, error) {
+func (h *Handler) resolve(r *http.Request, who caller, declarations []event.Declaration, o *outcome) ([][]byte, error) {
 	if len(declarations) == 0 {
 		return nil, nil
 	}
@@ -291,18 +291,18 @@ func (h *Handler) answer(r *http.Request, who caller, declarations []event.Decla
 	result, err := h.exchange(r.Context(), who, ids)
 	o.duration = time.Since(start)
 	if err != nil {
-		return nil, abandoned(err)
+		return nil, contextError(err)
 	}
 	o.cached, o.err = result.Cached, result.Err
 	if result.Err != nil && h.OnError == Reject {
-		return nil, rejection(result.Err)
+		return nil, upstreamError(result.Err)
 	}
-	return o.place(declarations, result.Answers), nil
+	return o.assign(declarations, result.OpenData), nil
 }
 
-// abandoned answers a client that will not read it (499, as Caddy and nginx call it), or one that a handler in front gave
+// contextError answers a client that will not read it (499, as Caddy and nginx call it), or one that a handler in front gave
 // only so much time.
-func abandoned(err error) error {
+func contextError(err error) error {
 	if errors.Is(err, context.DeadlineExceeded) {
 		return caddyhttp.Error(http.StatusGatewayTimeout, errors.New("the time for this request ended before WeChat answered"))
 	}

@@ -13,7 +13,7 @@ import (
 	"github.com/tidwall/gjson"
 	"github.com/tidwall/sjson"
 
-	"github.com/caddy-cloudid/caddy-cloudid/caddymodule/usertoken"
+	"github.com/caddy-cloudid/caddy-cloudid/caddymodule/internal/usertoken"
 )
 
 // The headers by which a function learns who calls, as WeChat Cloud Run has them, in the form of net/http's keys.
@@ -30,8 +30,8 @@ const (
 // source is what X-WX-SOURCE says of a call by a mini program.
 const source = "wx_client"
 
-// usableID reports whether an id can be one of WeChat's, and so may stand in a header: printable ASCII without space.
-func usableID(id string) bool {
+// validID reports whether an id can be one of WeChat's, and so may stand in a header: printable ASCII without space.
+func validID(id string) bool {
 	for i := range len(id) {
 		if id[i] <= ' ' || id[i] >= 0x7F {
 			return false
@@ -41,14 +41,14 @@ func usableID(id string) bool {
 }
 
 // ours reports whether a header's name is one by which the gateway speaks to functions.
-func ours(name string) bool {
+func isReservedHeader(name string) bool {
 	const context = "x-functions-extended-context"
-	return begins(name, "x-wx-") || begins(name, "x-cloudid-") || len(name) == len(context) && begins(name, context)
+	return hasReservedPrefix(name, "x-wx-") || hasReservedPrefix(name, "x-cloudid-") || len(name) == len(context) && hasReservedPrefix(name, context)
 }
 
-// begins reports whether a header's name begins with prefix, in whatever letter case. CGI and its heirs read any separator
+// hasReservedPrefix reports whether a header's name begins with prefix, in whatever letter case. CGI and its heirs read any separator
 // as a dash.
-func begins(name, prefix string) bool {
+func hasReservedPrefix(name, prefix string) bool {
 	if len(name) < len(prefix) {
 		return false
 	}
@@ -68,18 +68,18 @@ func begins(name, prefix string) bool {
 	return true
 }
 
-// removeOurHeaders removes what a client sent under our names.
-func removeOurHeaders(r *http.Request) {
+// stripReservedHeaders removes what a client sent under our names.
+func stripReservedHeaders(r *http.Request) {
 	for name := range r.Header {
-		if ours(name) {
+		if isReservedHeader(name) {
 			delete(r.Header, name)
 		}
 	}
 }
 
-// keepOurHeaders takes names out of the Connection header, by which a client could have the proxy behind us remove what we
+// pruneConnectionHeader takes names out of the Connection header, by which a client could have the proxy behind us remove what we
 // say, or what says of a body that it is no JSON.
-func keepOurHeaders(r *http.Request) {
+func pruneConnectionHeader(r *http.Request) {
 	connection := r.Header["Connection"]
 	for i, field := range connection {
 		if !strings.ContainsAny(field, "xXcC") {
@@ -87,7 +87,7 @@ func keepOurHeaders(r *http.Request) {
 		}
 		var kept []string
 		for option := range strings.SplitSeq(field, ",") {
-			if name := strings.TrimSpace(option); !ours(name) && !describesBody(name) {
+			if name := strings.TrimSpace(option); !isReservedHeader(name) && !describesBody(name) {
 				kept = append(kept, option)
 			}
 		}
@@ -100,28 +100,28 @@ func describesBody(name string) bool {
 	return len(name) > len(prefix) && strings.EqualFold(name[:len(prefix)], prefix)
 }
 
-// guardTrailers removes our names from the trailers, also from those that arrive only at the end of a body.
-func guardTrailers(r *http.Request) {
+// stripReservedTrailers removes our names from the trailers, also from those that arrive only at the end of a body.
+func stripReservedTrailers(r *http.Request) {
 	for name := range r.Trailer {
-		if ours(name) {
+		if isReservedHeader(name) {
 			delete(r.Trailer, name)
 		}
 	}
 	if r.Body != nil && (r.ContentLength < 0 || r.Trailer != nil) {
-		r.Body = trailerGuard{r.Body, r}
+		r.Body = trailerFilter{r.Body, r}
 	}
 }
 
-type trailerGuard struct {
+type trailerFilter struct {
 	io.ReadCloser
 	request *http.Request
 }
 
-func (g trailerGuard) Read(p []byte) (int, error) {
+func (g trailerFilter) Read(p []byte) (int, error) {
 	n, err := g.ReadCloser.Read(p)
 	if err == io.EOF {
 		for name := range g.request.Trailer {
-			if ours(name) {
+			if isReservedHeader(name) {
 				delete(g.request.Trailer, name)
 			}
 		}
@@ -129,9 +129,9 @@ func (g trailerGuard) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// describe tells the function who calls, and which members hold open data that WeChat really gave.
-func (h *Handler) describe(r *http.Request, repl *caddy.Replacer, who caller, keys []string) error {
-	keepOurHeaders(r)
+// setCallerHeaders tells the function who calls, and which members hold open data that WeChat really gave.
+func (h *Handler) setCallerHeaders(r *http.Request, repl *caddy.Replacer, who caller, keys []string) error {
+	pruneConnectionHeader(r)
 	r.Header[headerOpenDataInfo] = []string{openDataInfo(keys)}
 	if who.openid == "" {
 		return nil
@@ -199,8 +199,8 @@ func writeASCII(text *strings.Builder, quoted []byte) {
 	}
 }
 
-// userInfoOf is event.userInfo, as classic cloud functions find it.
-func userInfoOf(who caller) []byte {
+// userInfoJSON is event.userInfo, as classic cloud functions find it.
+func userInfoJSON(who caller) []byte {
 	object, _ := sjson.SetBytes([]byte(`{}`), "appId", who.account.AppID())
 	object, _ = sjson.SetBytes(object, "openId", who.openid)
 	return object

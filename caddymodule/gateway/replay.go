@@ -18,36 +18,36 @@ import (
 // Its bytes are borrowed until the request was answered; a transport that still reads then gets an error, never what the
 // memory holds next.
 type replayableBody struct {
-	mu    sync.Mutex
-	bytes []byte
-	at    int
-	ended bool // somebody met the end
-	torn  bool
-	known bool // somebody was told that it is torn
-	over  bool // the request is, and the bytes are gone
+	mu              sync.Mutex
+	bytes           []byte
+	off             int
+	sawEOF          bool // somebody met the end
+	partial         bool
+	partialReported bool // somebody was told that it is torn
+	released        bool // the request is, and the bytes are gone
 }
 
 var (
-	errTorn = errors.New("an attempt before this one sent only a part of the body")
-	errOver = errors.New("the request that the body belongs to is over")
+	errPartialBody  = errors.New("an attempt before this one sent only a part of the body")
+	errBodyReleased = errors.New("the request that the body belongs to is over")
 )
 
 func (b *replayableBody) Read(p []byte) (int, error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if b.over {
-		return 0, errOver
+	if b.released {
+		return 0, errBodyReleased
 	}
-	if b.torn {
-		b.known = true
-		return 0, errTorn
+	if b.partial {
+		b.partialReported = true
+		return 0, errPartialBody
 	}
-	if b.at == len(b.bytes) {
-		b.ended = true
+	if b.off == len(b.bytes) {
+		b.sawEOF = true
 		return 0, io.EOF
 	}
-	n := copy(p, b.bytes[b.at:])
-	b.at += n
+	n := copy(p, b.bytes[b.off:])
+	b.off += n
 	return n, nil
 }
 
@@ -55,10 +55,10 @@ func (b *replayableBody) Close() error {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	switch {
-	case b.ended || b.known:
-		b.at, b.ended, b.torn, b.known = 0, false, false, false
-	case b.at > 0:
-		b.torn = true
+	case b.sawEOF || b.partialReported:
+		b.off, b.sawEOF, b.partial, b.partialReported = 0, false, false, false
+	case b.off > 0:
+		b.partial = true
 	}
 	return nil
 }
@@ -71,12 +71,12 @@ func (b *replayableBody) text() []byte {
 }
 
 // end gives the bytes back. A nil body has none.
-func (b *replayableBody) end() {
+func (b *replayableBody) release() {
 	if b == nil {
 		return
 	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	giveBack(b.bytes)
-	b.bytes, b.over = nil, true
+	putBuffer(b.bytes)
+	b.bytes, b.released = nil, true
 }

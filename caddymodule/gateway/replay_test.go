@@ -25,16 +25,16 @@ func TestAReplayableBodyIsNeverMixed(t *testing.T) {
 		"closed unread, it starts anew":   {closing, read(9, "body"), fails(io.EOF), closing, closing, read(9, "body")},
 		"an end is an end each time":      {read(9, "body"), fails(io.EOF), fails(io.EOF), closing, read(9, "body")},
 		"closed in the middle, it fails once": {
-			read(2, "bo"), closing, fails(errTorn), closing, read(9, "body"), fails(io.EOF),
+			read(2, "bo"), closing, fails(errPartialBody), closing, read(9, "body"), fails(io.EOF),
 		},
 		"a late read of the old attempt does not hide that from the new one": {
-			read(2, "bo"), closing, fails(errTorn) /* late */, fails(errTorn), closing, read(9, "body"),
+			read(2, "bo"), closing, fails(errPartialBody) /* late */, fails(errPartialBody), closing, read(9, "body"),
 		},
 		"a late read and a late close do not restart the new attempt in its middle": {
-			closing /* old */, read(2, "bo") /* new */, read(2, "dy") /* old */, closing /* old */, fails(errTorn) /* new, not "bo" */, closing, read(9, "body"),
+			closing /* old */, read(2, "bo") /* new */, read(2, "dy") /* old */, closing /* old */, fails(errPartialBody) /* new, not "bo" */, closing, read(9, "body"),
 		},
 		"a late close does not restart the new attempt before its end": {
-			closing /* old */, read(9, "body") /* new */, closing /* old */, fails(errTorn), /* new */
+			closing /* old */, read(9, "body") /* new */, closing /* old */, fails(errPartialBody), /* new */
 		},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -8,15 +8,15 @@ import (
 	"strings"
 )
 
-// sniffed is how many bytes of a body without a Content-Type are looked at.
-const sniffed = 512
+// sniffLen is how many bytes of a body without a Content-Type are looked at.
+const sniffLen = 512
 
 // sniffJSON looks at the beginning of a body without a Content-Type: some frameworks parse it all the same. Space, NULs,
 // byte order marks or gzip before the brace do not hide it, since they do not from all of those.
 func sniffJSON(r *http.Request) (bool, error) {
-	start := make([]byte, sniffed)
+	start := make([]byte, sniffLen)
 	n, err := 0, error(nil)
-	for err == nil && len(textIn(r.Header, start[:n])) == 0 && n < len(start) {
+	for err == nil && len(skipJSONPadding(r.Header, start[:n])) == 0 && n < len(start) {
 		var more int
 		more, err = r.Body.Read(start[n:])
 		n += more
@@ -25,7 +25,7 @@ func sniffJSON(r *http.Request) (bool, error) {
 		return false, readError(r, err)
 	}
 	r.Body = prefixedBody{io.MultiReader(bytes.NewReader(start[:n]), r.Body), r.Body}
-	text := textIn(r.Header, start[:n])
+	text := skipJSONPadding(r.Header, start[:n])
 	if len(text) == 0 {
 		// More space than anybody would look at can only be there to hide something. Zeros alone begin many a file.
 		return n == len(start) && bytes.ContainsAny(start, " \t\r\n"), nil
@@ -33,8 +33,8 @@ func sniffJSON(r *http.Request) (bool, error) {
 	return text[0] == '{', nil
 }
 
-// textIn returns what of a body's beginning is text, without what may stand before a JSON text.
-func textIn(header http.Header, start []byte) []byte {
+// skipJSONPadding returns what of a body's beginning is text, without what may stand before a JSON text.
+func skipJSONPadding(header http.Header, start []byte) []byte {
 	if gzipped(header) {
 		start = unzipStart(start)
 	}
@@ -53,7 +53,7 @@ func unzipStart(start []byte) []byte {
 	if err != nil {
 		return nil
 	}
-	plain := make([]byte, sniffed)
+	plain := make([]byte, sniffLen)
 	n, _ := io.ReadFull(unzipped, plain) // it breaks off, of course
 	return plain[:n]
 }

@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/caddy-cloudid/caddy-cloudid/caddymodule/internal/metrics/metricstest"
 	"github.com/caddy-cloudid/caddy-cloudid/caddymodule/opendata"
 	"github.com/caddy-cloudid/caddy-cloudid/tests/probe"
 )
@@ -51,12 +52,12 @@ func TestWhatIsKept(t *testing.T) {
 	} {
 		t.Run(test.sentence, func(t *testing.T) {
 			r := newRig(t, &fakeWeChat{answer: test.answer})
-			hits := probe.Metric(t, "cache_hits_total")
+			hits := metricstest.Value(t, "cache_hits_total")
 			first := r.resolve(t, "27_a")
 			calls := len(r.wechat.arrived())
 			second := r.resolve(t, "27_a")
 			again := len(r.wechat.arrived()) > calls
-			if again == test.want || (second.Cached == 1) != test.want || probe.Metric(t, "cache_hits_total")-hits != float64(second.Cached) {
+			if again == test.want || (second.Cached == 1) != test.want || metricstest.Value(t, "cache_hits_total")-hits != float64(second.Cached) {
 				t.Errorf("%d calls, then %d; %d cached", calls, len(r.wechat.arrived()), second.Cached)
 			}
 			wantAnswers(t, second, texts(first)...)
@@ -120,8 +121,8 @@ func TestWhatIsHugeIsNotKept(t *testing.T) {
 		return `{"errcode":0,"data_list":[` + item("27_a", `{"cloudID":"27_a","data":"`+strings.Repeat("x", 100<<10)+`"}`) + `]}`
 	}})
 	first := r.resolve(t, "27_a")
-	if again := r.resolve(t, "27_a"); again.Cached != 0 || len(again.Answers[0].JSON) != len(first.Answers[0].JSON) || again.Answers[0].Code != 0 {
-		t.Errorf("%d cached, %d bytes", again.Cached, len(again.Answers[0].JSON))
+	if again := r.resolve(t, "27_a"); again.Cached != 0 || len(again.OpenData[0].JSON) != len(first.OpenData[0].JSON) || again.OpenData[0].Code != 0 {
+		t.Errorf("%d cached, %d bytes", again.Cached, len(again.OpenData[0].JSON))
 	}
 }
 
@@ -176,7 +177,7 @@ func TestCloseMayMeetRequests(t *testing.T) {
 			wg.Go(func() {
 				for j := range 20 {
 					result := r.resolve(t, fmt.Sprint("27_", i, "_", j))
-					if code := result.Answers[0].Code; code != 0 && code != -601001 {
+					if code := result.OpenData[0].Code; code != 0 && code != -601001 {
 						t.Errorf("code %d", code)
 					}
 				}

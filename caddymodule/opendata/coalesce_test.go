@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/caddy-cloudid/caddy-cloudid/caddymodule/internal/metrics/metricstest"
 	"github.com/caddy-cloudid/caddy-cloudid/caddymodule/opendata"
 	"github.com/caddy-cloudid/caddy-cloudid/caddymodule/wechat"
 	"github.com/caddy-cloudid/caddy-cloudid/tests/probe"
@@ -33,7 +34,7 @@ func TestAHundredParallelRequestsForOneIDAreOneCall(t *testing.T) {
 	for _, change := range [][]func(*opendata.Config){nil, {noCache}} {
 		fake, open := gate()
 		r := newRig(t, fake, change...)
-		before := probe.Metric(t, "coalesced_ids_total")
+		before := metricstest.Value(t, "coalesced_ids_total")
 		var reports atomic.Int32
 		var wg sync.WaitGroup
 		for range 100 {
@@ -46,7 +47,7 @@ func TestAHundredParallelRequestsForOneIDAreOneCall(t *testing.T) {
 				}
 			})
 		}
-		probe.Eventually(t, "99 requests wait for the call of one", func() bool { return probe.Metric(t, "coalesced_ids_total")-before == 99 })
+		probe.Eventually(t, "99 requests wait for the call of one", func() bool { return metricstest.Value(t, "coalesced_ids_total")-before == 99 })
 		open()
 		wg.Wait()
 		r.wantCalls(t, []string{"27_a"})
@@ -63,7 +64,7 @@ func TestOverlappingRequestsAskForEachIDOnce(t *testing.T) {
 	r := newRig(t, fake)
 	const n = 40
 	id := func(i int) string { return fmt.Sprint("27_", i%n) }
-	before := probe.Metric(t, "coalesced_ids_total")
+	before := metricstest.Value(t, "coalesced_ids_total")
 	var wg sync.WaitGroup
 	for i := range n {
 		wg.Go(func() {
@@ -78,7 +79,7 @@ func TestOverlappingRequestsAskForEachIDOnce(t *testing.T) {
 			}
 		})
 	}
-	probe.Eventually(t, "all requests are under way", func() bool { return probe.Metric(t, "coalesced_ids_total")-before == 4*n })
+	probe.Eventually(t, "all requests are under way", func() bool { return metricstest.Value(t, "coalesced_ids_total")-before == 4*n })
 	open()
 	wg.Wait()
 	asked := r.wechat.asked()
@@ -110,19 +111,19 @@ func TestAFailureIsSharedToo(t *testing.T) {
 		}
 		return errcode(45009)
 	}})
-	before := probe.Metric(t, "coalesced_ids_total")
+	before := metricstest.Value(t, "coalesced_ids_total")
 	var wg sync.WaitGroup
 	for i := range 10 {
 		wg.Go(func() {
 			ids := []string{"27_a", "27_b"}
 			result, err := r.Resolve(t.Context(), opendata.Request{OpenID: "o1", IDs: ids[i%2:]})
-			if err != nil || wechat.Code(result.Err) != 45009 || result.Answers[0].Code != -601001 {
+			if err != nil || wechat.Code(result.Err) != 45009 || result.OpenData[0].Code != -601001 {
 				t.Errorf("%v, %v", result, err)
 			}
 		})
 	}
 	probe.Eventually(t, "all wait", func() bool {
-		calls, waiting := len(r.wechat.arrived()), probe.Metric(t, "coalesced_ids_total")-before
+		calls, waiting := len(r.wechat.arrived()), metricstest.Value(t, "coalesced_ids_total")-before
 		return calls >= 1 && waiting >= 13-float64(calls) // 15 ids, of which two at the most were new
 	})
 	close(lifted)
@@ -146,10 +147,10 @@ func TestAnAbandonedRequestDoesNotCancelWhatOthersWaitFor(t *testing.T) {
 		gone <- err
 	}()
 	probe.Eventually(t, "the first request has called", func() bool { return len(r.wechat.arrived()) == 1 })
-	before := probe.Metric(t, "coalesced_ids_total")
+	before := metricstest.Value(t, "coalesced_ids_total")
 	waiting := make(chan opendata.Result)
 	go func() { waiting <- r.resolve(t, "27_b") }()
-	probe.Eventually(t, "the second request waits", func() bool { return probe.Metric(t, "coalesced_ids_total")-before == 1 })
+	probe.Eventually(t, "the second request waits", func() bool { return metricstest.Value(t, "coalesced_ids_total")-before == 1 })
 
 	giveUp()
 	select {
@@ -219,7 +220,7 @@ func TestEachExchangeIsReportedOnce(t *testing.T) {
 			t.Fatal(err)
 		}
 		r.Close()
-		if len(reports) != 1 || reports[0].IDs != len(test.ids) || wechat.Label(reports[0].Err) != test.want || reports[0].Duration <= 0 {
+		if len(reports) != 1 || reports[0].IDs != len(test.ids) || wechat.MetricLabel(reports[0].Err) != test.want || reports[0].Duration <= 0 {
 			t.Errorf("%s: reported %+v", test.sentence, reports)
 		}
 	}

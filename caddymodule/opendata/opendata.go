@@ -7,18 +7,18 @@ import (
 	"context"
 	"errors"
 	"slices"
-	"strconv"
 	"sync"
 	"time"
 
-	"github.com/caddy-cloudid/caddy-cloudid/caddymodule/metrics"
-	"github.com/caddy-cloudid/caddy-cloudid/caddymodule/recent"
+	"github.com/caddy-cloudid/caddy-cloudid/caddymodule/internal/metrics"
+	"github.com/caddy-cloudid/caddy-cloudid/caddymodule/internal/ttlcache"
 	"github.com/caddy-cloudid/caddy-cloudid/caddymodule/wechat"
+	"github.com/caddy-cloudid/caddy-cloudid/caddymodule/wechat/apicall"
 )
 
-// maxCachedAnswer is the size in bytes of the largest answer that is kept, so that the number of entries bounds the
+// maxCachedSize is the size in bytes of the largest answer that is kept, so that the number of entries bounds the
 // cache's memory too.
-const maxCachedAnswer = 64 << 10
+const maxCachedSize = 64 << 10
 
 // Config shapes a Resolver.
 type Config struct {
@@ -34,33 +34,33 @@ type Config struct {
 type Resolver struct {
 	config Config
 	client *wechat.Client
-	caller *Caller
-	cache  *recent.Cache[key, wechat.OpenData] // nil: off
+	caller *apicall.Caller
+	cache  *ttlcache.Cache[key, wechat.OpenData] // nil: off
 	crew   *crew
-	close  context.CancelFunc
-	alive  context.Context //nolint:containedctx // the lifetime of calls that no single request owns
+	cancel context.CancelFunc
+	ctx    context.Context //nolint:containedctx // the lifetime of calls that no single request owns
 
-	mu      sync.Mutex
-	flights map[key]*flight // by each CloudID that is being asked for
+	mu       sync.Mutex
+	inflight map[key]*call // by each CloudID that is being asked for
 }
 
 type key struct{ openid, id string }
 
-// flight is one exchange under way, and what came of it once done is closed.
-type flight struct {
+// call is one exchange under way, and what came of it once done is closed.
+type call struct {
 	done    chan struct{}
 	answers map[string]wechat.OpenData
 	err     error
 }
 
 // New returns a resolver that asks client, with what caller knows of tokens and retries.
-func New(config Config, client *wechat.Client, caller *Caller) *Resolver {
-	r := &Resolver{config: config, client: client, caller: caller, flights: make(map[key]*flight)}
+func New(config Config, client *wechat.Client, caller *apicall.Caller) *Resolver {
+	r := &Resolver{config: config, client: client, caller: caller, inflight: make(map[key]*call)}
 	if config.CacheTTL > 0 && config.CacheEntries > 0 {
-		r.cache = recent.New[key, wechat.OpenData](config.CacheTTL, config.CacheEntries)
+		r.cache = ttlcache.New[key, wechat.OpenData](config.CacheTTL, config.CacheEntries)
 	}
-	r.alive, r.close = context.WithCancel(context.Background())
-	r.crew = newCrew(r.alive)
+	r.ctx, r.cancel = context.WithCancel(context.Background())
+	r.crew = newCrew(r.ctx)
 	return r
 }
 
@@ -70,7 +70,7 @@ var errClosed = errors.New("the resolver was closed")
 // Close ends the calls under way and waits for them. Nothing is asked of WeChat after it.
 func (r *Resolver) Close() {
 	r.mu.Lock()
-	r.close()
+	r.cancel()
 	r.mu.Unlock()
 	r.crew.members.Wait()
 }
@@ -95,7 +95,7 @@ type Request struct {
 // Result answers a Request.
 type Result struct {
 	// One for one with the IDs asked for. An id whose exchange failed has the error object that belongs to the failure.
-	Answers []wechat.OpenData
+	OpenData []wechat.OpenData
 
 	// How many distinct CloudIDs were answered from the cache.
 	Cached int
@@ -108,7 +108,7 @@ type Result struct {
 // those who wait for the same CloudIDs, and for the cache.
 func (r *Resolver) Resolve(ctx context.Context, req Request) (Result, error) {
 	known := make(map[string]wechat.OpenData, len(req.IDs))
-	flights, cached := r.board(req, known)
+	flights, cached := r.join(req, known)
 	result := Result{Cached: cached}
 	for _, f := range flights {
 		select {
@@ -125,15 +125,15 @@ func (r *Resolver) Resolve(ctx context.Context, req Request) (Result, error) {
 			result.Err = f.err
 		}
 	}
-	result.Answers = make([]wechat.OpenData, len(req.IDs))
+	result.OpenData = make([]wechat.OpenData, len(req.IDs))
 	for i, id := range req.IDs {
-		result.Answers[i] = known[id]
+		result.OpenData[i] = known[id]
 	}
 	return result, nil
 }
 
-// board fills known from the cache, joins the flights under way for what is left, and starts one for the rest.
-func (r *Resolver) board(req Request, known map[string]wechat.OpenData) (flights []*flight, cached int) {
+// join fills known from the cache, joins the flights under way for what is left, and starts one for the rest.
+func (r *Resolver) join(req Request, known map[string]wechat.OpenData) (flights []*call, cached int) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	var missing []string
@@ -143,14 +143,14 @@ func (r *Resolver) board(req Request, known map[string]wechat.OpenData) (flights
 		}
 		k := key{req.OpenID, id}
 		// The cache first would be a race: an exchange fills it before it leaves flights.
-		if f := r.flights[k]; f != nil {
+		if f := r.inflight[k]; f != nil {
 			metrics.Coalesced.Inc()
 			if !slices.Contains(flights, f) {
 				flights = append(flights, f)
 			}
 			continue
 		}
-		if answer, ok := r.lookUp(k); ok {
+		if answer, ok := r.cacheGet(k); ok {
 			known[id] = answer
 			cached++
 			continue
@@ -161,41 +161,41 @@ func (r *Resolver) board(req Request, known map[string]wechat.OpenData) (flights
 	if len(missing) == 0 {
 		return flights, cached
 	}
-	f := &flight{done: make(chan struct{})}
-	if r.alive.Err() != nil {
-		f.answers, f.err = allFailed(missing, errClosed), errClosed
+	f := &call{done: make(chan struct{})}
+	if r.ctx.Err() != nil {
+		f.answers, f.err = failAll(missing, errClosed), errClosed
 		close(f.done)
 		return append(flights, f), cached
 	}
 	for _, id := range missing {
-		r.flights[key{req.OpenID, id}] = f
+		r.inflight[key{req.OpenID, id}] = f
 	}
-	r.crew.run(func() { r.fly(f, req, missing) })
+	r.crew.run(func() { r.run(f, req, missing) })
 	return append(flights, f), cached
 }
 
-func (r *Resolver) lookUp(k key) (wechat.OpenData, bool) {
+func (r *Resolver) cacheGet(k key) (wechat.OpenData, bool) {
 	if r.cache == nil {
 		return wechat.OpenData{}, false
 	}
 	return r.cache.Get(k)
 }
 
-// fly makes the exchange that a flight stands for. It belongs to nobody's request: whoever gives up, others may wait.
-func (r *Resolver) fly(f *flight, req Request, ids []string) {
-	ctx, cancel := context.WithTimeout(r.alive, r.config.Timeout)
+// run makes the exchange that a flight stands for. It belongs to nobody's request: whoever gives up, others may wait.
+func (r *Resolver) run(f *call, req Request, ids []string) {
+	ctx, cancel := context.WithTimeout(r.ctx, r.config.Timeout)
 	defer cancel()
 	start := time.Now()
 	f.answers, f.err = r.exchange(ctx, req.OpenID, ids)
 
 	if f.err == nil {
 		for id, answer := range f.answers {
-			r.keep(key{req.OpenID, id}, answer)
+			r.cachePut(key{req.OpenID, id}, answer)
 		}
 	}
 	r.mu.Lock()
 	for _, id := range ids {
-		delete(r.flights, key{req.OpenID, id})
+		delete(r.inflight, key{req.OpenID, id})
 	}
 	r.mu.Unlock()
 	close(f.done)
@@ -204,57 +204,57 @@ func (r *Resolver) fly(f *flight, req Request, ids []string) {
 	}
 }
 
-func (r *Resolver) keep(k key, answer wechat.OpenData) {
-	definite := answer.Code == 0 || wechat.Definite(answer.Code)
-	if r.cache != nil && definite && len(answer.JSON) <= maxCachedAnswer {
+func (r *Resolver) cachePut(k key, answer wechat.OpenData) {
+	definite := answer.Code == 0 || wechat.IsConclusive(answer.Code)
+	if r.cache != nil && definite && len(answer.JSON) <= maxCachedSize {
 		r.cache.Add(k, answer)
 	}
 }
 
 // exchange returns an answer for each id. The error is set when WeChat answered for none of them.
 func (r *Resolver) exchange(ctx context.Context, openid string, ids []string) (map[string]wechat.OpenData, error) {
-	list, err := r.ask(ctx, openid, ids)
-	if len(ids) > 1 && oneMayBeBad(err) {
-		return r.askSingly(ctx, openid, ids)
+	list, err := r.request(ctx, openid, ids)
+	if len(ids) > 1 && maybeSingleBadID(err) {
+		return r.requestEach(ctx, openid, ids)
 	}
 	if err != nil {
-		answers := allFailed(ids, err)
-		if wechat.Definite(wechat.Code(err)) {
+		answers := failAll(ids, err)
+		if wechat.IsConclusive(wechat.Code(err)) {
 			err = nil // said of the whole call, but about the one id in it
 		}
 		return answers, err
 	}
 	answers := make(map[string]wechat.OpenData, len(ids))
 	for i, id := range ids {
-		answers[id] = r.verify(id, list[i])
+		answers[id] = r.checkWatermark(id, list[i])
 	}
 	return answers, nil
 }
 
-// allFailed are the error objects for ids that could not be asked for.
-func allFailed(ids []string, err error) map[string]wechat.OpenData {
+// failAll are the error objects for ids that could not be asked for.
+func failAll(ids []string, err error) map[string]wechat.OpenData {
 	answers := make(map[string]wechat.OpenData, len(ids))
 	for _, id := range ids {
-		answers[id] = wechat.OpenDataError(id, CodeOf(err))
+		answers[id] = wechat.OpenDataError(id, wechat.ErrCode(err))
 	}
 	return answers
 }
 
-func (r *Resolver) ask(ctx context.Context, openid string, ids []string) ([]wechat.OpenData, error) {
-	return Do(ctx, r.caller, func(ctx context.Context, token string) ([]wechat.OpenData, error) {
+func (r *Resolver) request(ctx context.Context, openid string, ids []string) ([]wechat.OpenData, error) {
+	return apicall.Do(ctx, r.caller, func(ctx context.Context, token string) ([]wechat.OpenData, error) {
 		metrics.IDsPerCall.Observe(float64(len(ids)))
 		return r.client.GetOpenData(ctx, token, openid, ids)
 	})
 }
 
-// oneMayBeBad reports whether the whole call failed for what may be the fault of a single id.
-func oneMayBeBad(err error) bool {
+// maybeSingleBadID reports whether the whole call failed for what may be the fault of a single id.
+func maybeSingleBadID(err error) bool {
 	code := wechat.Code(err)
-	return code == 40097 || wechat.Definite(code)
+	return code == 40097 || wechat.IsConclusive(code)
 }
 
-// askSingly asks for each id in a call of its own, all at once, so that one bad id does not cost the others.
-func (r *Resolver) askSingly(ctx context.Context, openid string, ids []string) (map[string]wechat.OpenData, error) {
+// requestEach asks for each id in a call of its own, all at once, so that one bad id does not cost the others.
+func (r *Resolver) requestEach(ctx context.Context, openid string, ids []string) (map[string]wechat.OpenData, error) {
 	var (
 		mu      sync.Mutex
 		wg      sync.WaitGroup
@@ -279,42 +279,11 @@ func (r *Resolver) askSingly(ctx context.Context, openid string, ids []string) (
 	return answers, failed[0]
 }
 
-// verify refuses open data that was made out for another app.
-func (r *Resolver) verify(id string, answer wechat.OpenData) wechat.OpenData {
+// checkWatermark refuses open data that was made out for another app.
+func (r *Resolver) checkWatermark(id string, answer wechat.OpenData) wechat.OpenData {
 	if appid := answer.Watermark(); answer.Code != 0 || appid == "" || appid == r.config.AppID {
 		return answer
 	}
-	metrics.Mismatches.Inc()
+	metrics.WatermarkMismatches.Inc()
 	return wechat.OpenDataError(id, wechat.CodeUserMismatch)
-}
-
-// CodeOf translates a failed exchange into the errCode that functions know.
-func CodeOf(err error) int {
-	code := wechat.Code(err)
-	switch {
-	case wechat.Definite(code):
-		return code
-	case code == 40003:
-		return wechat.CodeUserMismatch
-	case code == 48001:
-		return wechat.CodeDenied
-	case wechat.Timeout(err):
-		return wechat.CodeTimeout
-	case wechat.Network(err) && !errors.Is(err, context.Canceled):
-		return wechat.CodeNetworkError
-	default:
-		return wechat.CodeSystemError
-	}
-}
-
-// ResultLabel names the result of one CloudID in a metric: "ok", a -6010xx code, or "other".
-func ResultLabel(answer wechat.OpenData) string {
-	switch {
-	case answer.Code == 0:
-		return "ok"
-	case wechat.OpenDataMessage(answer.Code) != "":
-		return strconv.Itoa(answer.Code)
-	default:
-		return "other"
-	}
 }

@@ -2,26 +2,28 @@ package opendata_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/caddy-cloudid/caddy-cloudid/caddymodule/internal/metrics/metricstest"
 	"github.com/caddy-cloudid/caddy-cloudid/caddymodule/opendata"
 	"github.com/caddy-cloudid/caddy-cloudid/caddymodule/wechat"
-	"github.com/caddy-cloudid/caddy-cloudid/tests/probe"
+	"github.com/caddy-cloudid/caddy-cloudid/caddymodule/wechat/apicall"
 )
 
 func TestOneCallForAllIDs(t *testing.T) {
 	r := newRig(t, new(fakeWeChat))
-	before := probe.Metric(t, "ids_per_call")
+	before := metricstest.Value(t, "ids_per_call")
 	result := r.resolve(t, "27_a", "27_b", "27_c", "27_d", "27_e")
 	wantAnswers(t, result, goodJSON("27_a"), goodJSON("27_b"), goodJSON("27_c"), goodJSON("27_d"), goodJSON("27_e"))
 	r.wantCalls(t, []string{"27_a", "27_b", "27_c", "27_d", "27_e"})
 	if c := r.wechat.arrived()[0]; c.openid != "o1" || c.token != "t1" {
 		t.Errorf("asked as %s with %s", c.openid, c.token)
 	}
-	if result.Err != nil || result.Cached != 0 || probe.Metric(t, "ids_per_call") != before+1 {
+	if result.Err != nil || result.Cached != 0 || metricstest.Value(t, "ids_per_call") != before+1 {
 		t.Errorf("%v, cached %d", result.Err, result.Cached)
 	}
 }
@@ -73,10 +75,10 @@ func TestAFailedCallIsTranslated(t *testing.T) {
 			r := newRig(t, &fakeWeChat{answer: func(context.Context, call) string { return test.answer }})
 			result := r.resolve(t, "27_a")
 			wantAnswers(t, result, errorJSON("27_a", test.want))
-			if result.Answers[0].Code != test.want {
-				t.Errorf("code %d", result.Answers[0].Code)
+			if result.OpenData[0].Code != test.want {
+				t.Errorf("code %d", result.OpenData[0].Code)
 			}
-			if (result.Err == nil) != (test.label == "") || result.Err != nil && wechat.Label(result.Err) != test.label {
+			if (result.Err == nil) != (test.label == "") || result.Err != nil && wechat.MetricLabel(result.Err) != test.label {
 				t.Errorf("the error is %v", result.Err)
 			}
 		})
@@ -98,7 +100,7 @@ func TestATimeoutIsOneForAllThatAnInvocationAsks(t *testing.T) {
 	if took := time.Since(start); took < 150*time.Millisecond || took > 5*time.Second {
 		t.Errorf("it took %s", took)
 	}
-	if !wechat.Timeout(result.Err) {
+	if !wechat.IsTimeout(result.Err) {
 		t.Error(result.Err)
 	}
 	r.wantCalls(t, []string{"27_a", "27_b"}, []string{"27_a", "27_b"})
@@ -158,7 +160,7 @@ func TestIDsAreNotAskedSinglyForWhatIsNotTheirFault(t *testing.T) {
 	for _, code := range []int{40003, 40013, 40125, 40164, 45009, 45011, 48001, 44002, 47001, 99999} {
 		r := newRig(t, &fakeWeChat{answer: func(context.Context, call) string { return errcode(code) }})
 		result := r.resolve(t, "27_a", "27_b")
-		if result.Err == nil || result.Answers[0].Code >= 0 {
+		if result.Err == nil || result.OpenData[0].Code >= 0 {
 			t.Errorf("%d: %v", code, result)
 		}
 		if n := len(r.wechat.arrived()); n != 1 {
@@ -192,10 +194,10 @@ func TestOpenDataForAnotherAppIsRefused(t *testing.T) {
 		items := []string{item("27_a", data("27_a", mine)), item("27_b", data("27_b", theirs)), item("27_c", data("27_c", ""))}
 		return `{"errcode":0,"data_list":[` + strings.Join(items, ",") + `]}`
 	}})
-	before := probe.Metric(t, "watermark_mismatches_total")
+	before := metricstest.Value(t, "watermark_mismatches_total")
 	result := r.resolve(t, "27_a", "27_b", "27_c")
 	wantAnswers(t, result, data("27_a", mine), errorJSON("27_b", -601007), data("27_c", ""))
-	if got := probe.Metric(t, "watermark_mismatches_total") - before; got != 1 {
+	if got := metricstest.Value(t, "watermark_mismatches_total") - before; got != 1 {
 		t.Errorf("counted %g", got)
 	}
 	if result.Err != nil {
@@ -210,14 +212,15 @@ func TestABreakerThatIsOpenAnswersAtOnce(t *testing.T) {
 	}
 	result := r.resolve(t, "27_x", "27_y")
 	wantAnswers(t, result, errorJSON("27_x", -601001), errorJSON("27_y", -601001))
-	if !isOpen(result.Err) || len(r.wechat.arrived()) != 5 {
+	_, open := errors.AsType[*apicall.BreakerOpenError](result.Err)
+	if !open || len(r.wechat.arrived()) != 5 {
 		t.Errorf("%v, after %d calls", result.Err, len(r.wechat.arrived()))
 	}
 }
 
 func TestResultsInAMetricAreABoundedSet(t *testing.T) {
 	for code, want := range map[int]string{0: "ok", -601006: "-601006", -601001: "-601001", -604100: "other", 7: "other"} {
-		if got := opendata.ResultLabel(wechat.OpenData{Code: code}); got != want {
+		if got := (wechat.OpenData{Code: code}).MetricLabel(); got != want {
 			t.Errorf("%d: %q", code, got)
 		}
 	}

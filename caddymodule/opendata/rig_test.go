@@ -16,6 +16,7 @@ import (
 
 	"github.com/caddy-cloudid/caddy-cloudid/caddymodule/opendata"
 	"github.com/caddy-cloudid/caddy-cloudid/caddymodule/wechat"
+	"github.com/caddy-cloudid/caddy-cloudid/caddymodule/wechat/apicall"
 )
 
 const appid = "wx3d289323f5900f8e"
@@ -108,7 +109,7 @@ func (f *fakeTokens) Token(context.Context) (string, error) {
 	return "t" + strconv.Itoa(f.n+1), f.err
 }
 
-func (f *fakeTokens) Refused(token string) {
+func (f *fakeTokens) Rejected(token string) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.refused = append(f.refused, token)
@@ -141,7 +142,7 @@ func newRig(t *testing.T, fake *fakeWeChat, change ...func(*opendata.Config)) *r
 		c(&config)
 	}
 	tokens := new(fakeTokens)
-	resolver := opendata.New(config, client, opendata.NewCaller(wechat.GetOpenData, appid, tokens, 2))
+	resolver := opendata.New(config, client, apicall.NewCaller(wechat.APIGetOpenData, appid, tokens, 2))
 	t.Cleanup(resolver.Close)
 	return &rig{resolver, fake, tokens, client}
 }
@@ -155,16 +156,16 @@ func (r *rig) resolve(t *testing.T, ids ...string) opendata.Result {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if len(result.Answers) != len(ids) {
-		t.Fatalf("%d answers for %d ids", len(result.Answers), len(ids))
+	if len(result.OpenData) != len(ids) {
+		t.Fatalf("%d answers for %d ids", len(result.OpenData), len(ids))
 	}
 	return result
 }
 
 // texts are a result's answers.
 func texts(result opendata.Result) []string {
-	list := make([]string, 0, len(result.Answers))
-	for _, answer := range result.Answers {
+	list := make([]string, 0, len(result.OpenData))
+	for _, answer := range result.OpenData {
 		list = append(list, string(answer.JSON))
 	}
 	return list

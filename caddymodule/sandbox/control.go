@@ -44,7 +44,7 @@ var controls = map[string]control{
 }
 
 // done is the answer of a control path that has nothing to tell.
-type done struct{}
+type emptyReply struct{}
 
 func (s *Server) serveControl(w http.ResponseWriter, r *http.Request, c control, body []byte) {
 	w.Header().Set("Content-Type", "application/json")
@@ -123,9 +123,9 @@ func changeToken(s *Server, body []byte) (any, error) {
 		return nil, err
 	}
 	if left == 0 {
-		return done{}, s.KillToken(q.AppID)
+		return emptyReply{}, s.KillToken(q.AppID)
 	}
-	return done{}, s.EndTokenIn(q.AppID, left)
+	return emptyReply{}, s.EndTokenIn(q.AppID, left)
 }
 
 func reset(s *Server, body []byte) (any, error) {
@@ -135,7 +135,7 @@ func reset(s *Server, body []byte) (any, error) {
 		}
 	}
 	s.Reset()
-	return done{}, nil
+	return emptyReply{}, nil
 }
 
 func countCalls(s *Server, _ []byte) (any, error) {
@@ -157,7 +157,7 @@ func addFault(s *Server, body []byte) (any, error) {
 		return nil, fmt.Errorf("no kind of fault is named; name one of %s, %s",
 			strings.Join(faultKinds, ", "), strings.Join(listKinds, ", "))
 	}
-	return done{}, s.Fault(f)
+	return emptyReply{}, s.Fault(f)
 }
 
 // set takes over one member of a fault's JSON.

@@ -107,8 +107,8 @@ func (s *Server) nextFault(name string) Fault {
 	return f
 }
 
-// preempts plays what happens before or in the place of the real answer, and reports whether the call is over.
-func (f Fault) preempts(w http.ResponseWriter, r *http.Request) bool {
+// replaceResponse plays what happens before or in the place of the real answer, and reports whether the call is over.
+func (f Fault) replaceResponse(w http.ResponseWriter, r *http.Request) bool {
 	switch f.Kind {
 	case "errcode":
 		_, _ = w.Write(fail(f.Code))
@@ -161,8 +161,8 @@ func (f Fault) send(w http.ResponseWriter, answer []byte) {
 	}
 }
 
-// reshape spoils the items of a getopendata answer. There is at least one.
-func reshape(items []item, kind string) []item {
+// distortItems spoils the items of a getopendata answer. There is at least one.
+func distortItems(items []item, kind string) []item {
 	switch kind {
 	case "wrong_ids":
 		for i := range items {

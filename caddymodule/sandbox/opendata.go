@@ -112,7 +112,7 @@ func (s *Server) getOpenData(c call) []byte {
 	for _, id := range ids {
 		items = append(items, item{cloudID: id, json: s.openData(id, appid, openid)})
 	}
-	return dataList(reshape(items, c.fault))
+	return dataList(distortItems(items, c.fault))
 }
 
 // caller returns the AppID and openid that a call's query names, or the errcode for a query that names none.

@@ -150,7 +150,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 func (s *Server) serveAPI(w http.ResponseWriter, r *http.Request, a api, body []byte) {
 	f := s.arrive(a.name, body)
 	w.Header().Set("Content-Type", a.contentType)
-	if f.preempts(w, r) {
+	if f.replaceResponse(w, r) {
 		return
 	}
 	f.send(w, s.ask(a, r.Method, call{query: r.URL.Query(), body: body, fault: f.Kind}))

@@ -43,8 +43,8 @@ func newAccountRef(ctx caddy.Context, name string, check func(*account.Account) 
 	return accountRef{fixed: fixed}, check(fixed)
 }
 
-// of returns the account that a request is about, or false.
-func (a accountRef) of(r *http.Request) (*account.Account, bool) {
+// Resolve returns the account that a request is about, or false.
+func (a accountRef) Resolve(r *http.Request) (*account.Account, bool) {
 	if a.fixed != nil {
 		return a.fixed, true
 	}

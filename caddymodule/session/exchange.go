@@ -8,7 +8,7 @@ import (
 	"golang.org/x/sync/singleflight"
 
 	"github.com/caddy-cloudid/caddy-cloudid/caddymodule/account"
-	"github.com/caddy-cloudid/caddy-cloudid/caddymodule/usertoken"
+	"github.com/caddy-cloudid/caddy-cloudid/caddymodule/internal/usertoken"
 	"github.com/caddy-cloudid/caddy-cloudid/caddymodule/wechat"
 )
 
@@ -17,12 +17,12 @@ var exchanges exchanger
 
 // exchanger exchanges login codes for users. Its zero value is ready.
 type exchanger struct {
-	flights singleflight.Group
-	lost    memory // the codes that got no answer
+	flights    singleflight.Group
+	unanswered unansweredCodes // the codes that got no answer
 }
 
-// errLost is for a code that was sent before, and got no answer.
-var errLost = errors.New("the code got no answer before, and may be used up")
+// errCodeMayBeUsed is for a code that was sent before, and got no answer.
+var errCodeMayBeUsed = errors.New("the code got no answer before, and may be used up")
 
 // codeHash stands for a code of an account.
 type codeHash [sha256.Size]byte
@@ -35,13 +35,13 @@ func (e *exchanger) login(ctx context.Context, a *account.Account, code string, 
 	detached := context.WithoutCancel(ctx)
 	answer := e.flights.DoChan(string(hash[:]), func() (any, error) {
 		// In here, so that no other call for this code can be between the look and the note.
-		if e.lost.has(hash) {
-			return nil, errLost
+		if e.unanswered.has(hash) {
+			return nil, errCodeMayBeUsed
 		}
 		session, err := a.Login(detached, code)
 		if err != nil {
-			if !answered(err) {
-				e.lost.add(hash)
+			if !isWeChatError(err) {
+				e.unanswered.add(hash)
 			}
 			report(a, err)
 			return nil, err
@@ -59,7 +59,7 @@ func (e *exchanger) login(ctx context.Context, a *account.Account, code string, 
 
 // answered reports whether a failure is WeChat's word. If it is anything else, a broken answer included, nobody knows what
 // became of the code.
-func answered(err error) bool {
+func isWeChatError(err error) bool {
 	_, ok := errors.AsType[*wechat.Error](err)
 	return ok
 }

@@ -15,7 +15,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/caddy-cloudid/caddy-cloudid/caddymodule/account"
-	"github.com/caddy-cloudid/caddy-cloudid/caddymodule/usertoken"
+	"github.com/caddy-cloudid/caddy-cloudid/caddymodule/internal/usertoken"
 	"github.com/caddy-cloudid/caddy-cloudid/caddymodule/wechat"
 )
 
@@ -82,7 +82,7 @@ func (l *Login) ServeHTTP(w http.ResponseWriter, r *http.Request, _ caddyhttp.Ha
 	if err != nil {
 		return err
 	}
-	mini, ok := l.account.of(r)
+	mini, ok := l.account.Resolve(r)
 	if !ok {
 		return caddyhttp.Error(http.StatusForbidden, errors.New("there is no mini program to log in to at this address"))
 	}
@@ -94,7 +94,7 @@ func (l *Login) ServeHTTP(w http.ResponseWriter, r *http.Request, _ caddyhttp.Ha
 	}
 	user, err := exchanges.login(r.Context(), mini, code, l.report)
 	if err != nil {
-		return refuse(w, err)
+		return reject(w, err)
 	}
 	token, err := keys.Sign(usertoken.Session, user, time.Duration(l.TTL))
 	if err != nil {
@@ -127,12 +127,12 @@ func loginKeys(a *account.Account) (*usertoken.Keys, error) {
 
 // report logs a login that failed, unless its client is to blame.
 func (l *Login) report(a *account.Account, err error) {
-	if clientsFault(err) {
+	if isClientError(err) {
 		return
 	}
 	l.logger.Error("login failed",
 		zap.String("appid", a.AppID()),
-		zap.String("errcode", wechat.Label(err)),
+		zap.String("errcode", wechat.MetricLabel(err)),
 		zap.Error(err),
 		zap.String("advice", wechat.Advice(err)))
 }

@@ -9,8 +9,8 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/caddy-cloudid/caddy-cloudid/caddymodule/internal/usertoken"
 	"github.com/caddy-cloudid/caddy-cloudid/caddymodule/sandbox"
-	"github.com/caddy-cloudid/caddy-cloudid/caddymodule/usertoken"
 )
 
 func TestLogin(t *testing.T) {

@@ -15,25 +15,25 @@ const (
 )
 
 // memory remembers codes for as long as they might still be good. Its zero value is empty.
-type memory struct {
+type unansweredCodes struct {
 	mu    sync.Mutex
 	known map[codeHash]bool
-	queue []memo // the oldest first
+	queue []unansweredCode // the oldest first
 }
 
-type memo struct {
+type unansweredCode struct {
 	hash codeHash
 	ends time.Time
 }
 
-func (m *memory) has(hash codeHash) bool {
+func (m *unansweredCodes) has(hash codeHash) bool {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.forget()
 	return m.known[hash]
 }
 
-func (m *memory) add(hash codeHash) {
+func (m *unansweredCodes) add(hash codeHash) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.forget()
@@ -44,18 +44,18 @@ func (m *memory) add(hash codeHash) {
 		m.dropOldest()
 	}
 	m.known[hash] = true
-	m.queue = append(m.queue, memo{hash, time.Now().Add(codeLife)})
+	m.queue = append(m.queue, unansweredCode{hash, time.Now().Add(codeLife)})
 }
 
 // forget drops what has ended. m.mu is held.
-func (m *memory) forget() {
+func (m *unansweredCodes) forget() {
 	now := time.Now()
 	for len(m.queue) > 0 && !now.Before(m.queue[0].ends) {
 		m.dropOldest()
 	}
 }
 
-func (m *memory) dropOldest() {
+func (m *unansweredCodes) dropOldest() {
 	delete(m.known, m.queue[0].hash)
 	m.queue = m.queue[1:]
 }

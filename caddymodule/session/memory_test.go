@@ -14,7 +14,7 @@ func hashOf(n int) (hash codeHash) {
 
 func TestMemoryForgetsWhatHasEnded(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		var m memory
+		var m unansweredCodes
 		m.add(hashOf(1))
 		time.Sleep(codeLife - time.Second)
 		m.add(hashOf(2))
@@ -34,7 +34,7 @@ func TestMemoryForgetsWhatHasEnded(t *testing.T) {
 }
 
 func TestMemoryIsBounded(t *testing.T) {
-	var m memory
+	var m unansweredCodes
 	for i := range maxLost + 10 {
 		m.add(hashOf(i))
 	}

@@ -12,7 +12,7 @@ import (
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 	"github.com/tidwall/gjson"
 
-	"github.com/caddy-cloudid/caddy-cloudid/caddymodule/jsontext"
+	"github.com/caddy-cloudid/caddy-cloudid/caddymodule/internal/jsonscan"
 )
 
 const (
@@ -73,7 +73,7 @@ func readBody(r *http.Request) ([]byte, error) {
 }
 
 func codeIn(body []byte) (string, error) {
-	if err := jsontext.Check(body); err != nil {
+	if err := jsonscan.Check(body); err != nil {
 		return "", fmt.Errorf(`%w; send {"code":"<code>"}, with the code that wx.login gave`, err)
 	}
 	code := gjson.GetBytes(body, "code")

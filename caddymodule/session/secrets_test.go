@@ -4,7 +4,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/caddy-cloudid/caddy-cloudid/caddymodule/usertoken"
+	"github.com/caddy-cloudid/caddy-cloudid/caddymodule/internal/usertoken"
 )
 
 func count(text, part string) int { return strings.Count(text, part) }

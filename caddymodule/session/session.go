@@ -8,7 +8,7 @@ import (
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp/caddyauth"
 
 	"github.com/caddy-cloudid/caddy-cloudid/caddymodule/account"
-	"github.com/caddy-cloudid/caddy-cloudid/caddymodule/usertoken"
+	"github.com/caddy-cloudid/caddy-cloudid/caddymodule/internal/usertoken"
 )
 
 func init() {
@@ -67,7 +67,7 @@ func (s *Session) Authenticate(w http.ResponseWriter, r *http.Request) (caddyaut
 }
 
 func (s *Session) verify(r *http.Request, token string) (caddyauth.User, bool, error) {
-	mini, ok := s.account.of(r)
+	mini, ok := s.account.Resolve(r)
 	if !ok {
 		return caddyauth.User{}, false, nil
 	}

@@ -41,7 +41,7 @@ func (v *vector) check(t *testing.T) {
 		if code := wechat.Code(err); code != 0 && strconv.Itoa(code) == v.fails {
 			return
 		}
-		if label := wechat.Label(err); label != v.fails {
+		if label := wechat.MetricLabel(err); label != v.fails {
 			t.Errorf("got %v (%s), want the error %s", err, label, v.fails)
 		}
 		return

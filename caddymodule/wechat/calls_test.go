@@ -33,7 +33,7 @@ func TestRequests(t *testing.T) {
 		want         any
 	}{
 		{
-			api: wechat.GetOpenData,
+			api: wechat.APIGetOpenData,
 			call: func(ctx context.Context, c *wechat.Client) (any, error) {
 				got, err := c.GetOpenData(ctx, awkward, awkward, []string{"27_a", `"]}`})
 				return len(got), err
@@ -44,7 +44,7 @@ func TestRequests(t *testing.T) {
 			answer: `{"errcode":0,"data_list":[]}`, want: 2,
 		},
 		{
-			api: wechat.GetOpenData + ", without a token",
+			api: wechat.APIGetOpenData + ", without a token",
 			call: func(ctx context.Context, c *wechat.Client) (any, error) {
 				got, err := c.GetOpenData(ctx, "", "o1", []string{"27_a"})
 				return len(got), err
@@ -55,7 +55,7 @@ func TestRequests(t *testing.T) {
 			answer: `{"errcode":0,"data_list":[]}`, want: 1,
 		},
 		{
-			api: wechat.GetVoIPSign,
+			api: wechat.APIGetVoIPSign,
 			call: func(ctx context.Context, c *wechat.Client) (any, error) {
 				return c.GetVoIPSign(ctx, "t", "o1", wechat.VoIPSignRequest{GroupID: awkward, Nonce: "n", Timestamp: 1557056066})
 			},
@@ -65,7 +65,7 @@ func TestRequests(t *testing.T) {
 			answer: `{"errcode":0,"errmsg":"ok","signature":"SIG"}`, want: "SIG",
 		},
 		{
-			api: wechat.StableToken,
+			api: wechat.APIStableToken,
 			call: func(ctx context.Context, c *wechat.Client) (any, error) {
 				return c.StableToken(ctx, appid, awkward)
 			},
@@ -75,7 +75,7 @@ func TestRequests(t *testing.T) {
 			answer: `{"access_token":"T","expires_in":7200}`, want: wechat.Token{Value: "T", Expires: 2 * time.Hour},
 		},
 		{
-			api: wechat.JSCode2Session,
+			api: wechat.APIJSCode2Session,
 			call: func(ctx context.Context, c *wechat.Client) (any, error) {
 				return c.JSCode2Session(ctx, appid, awkward, awkward)
 			},
@@ -85,7 +85,7 @@ func TestRequests(t *testing.T) {
 			want:   wechat.Session{OpenID: "o1", UnionID: "u1", SessionKey: "k=="},
 		},
 		{
-			api: wechat.JSCode2Session + ", of a user without a unionid",
+			api: wechat.APIJSCode2Session + ", of a user without a unionid",
 			call: func(ctx context.Context, c *wechat.Client) (any, error) {
 				return c.JSCode2Session(ctx, "a", "s", "c")
 			},
@@ -188,7 +188,7 @@ func TestAnswersWithoutWhatWasAskedForAreNotWeChats(t *testing.T) {
 	ctx := within(t)
 	_, signErr := client.GetVoIPSign(ctx, "t", "o", wechat.VoIPSignRequest{})
 	_, loginErr := client.JSCode2Session(ctx, "a", "s", "c")
-	for api, err := range map[string]error{wechat.GetVoIPSign: signErr, wechat.JSCode2Session: loginErr} {
+	for api, err := range map[string]error{wechat.APIGetVoIPSign: signErr, wechat.APIJSCode2Session: loginErr} {
 		if kind(err) != "answer" || !strings.Contains(err.Error(), api) {
 			t.Errorf("%s: got %v", api, err)
 		}

@@ -22,7 +22,7 @@ import (
 
 	"github.com/tidwall/gjson"
 
-	"github.com/caddy-cloudid/caddy-cloudid/caddymodule/jsontext"
+	"github.com/caddy-cloudid/caddy-cloudid/caddymodule/internal/jsonscan"
 )
 
 // DefaultEndpoint is where WeChat's API is.
@@ -31,17 +31,17 @@ const DefaultEndpoint = "https://api.weixin.qq.com"
 // userAgent is what the gateway calls itself.
 const userAgent = "caddy-cloudid"
 
-// maxAnswer bounds what is read of an answer, in bytes. Five answers with 31 days of steps are below 20 KB.
-const maxAnswer = 2 << 20
+// maxResponse bounds what is read of an answer, in bytes. Five answers with 31 days of steps are below 20 KB.
+const maxResponse = 2 << 20
 
 // The APIs, as they are named in errors and metrics.
 const (
-	GetOpenData    = "getopendata"
-	GetVoIPSign    = "getvoipsign"
-	StableToken    = "stable_token"
-	ServiceToken   = "token_service"
-	JSCode2Session = "jscode2session"
-	Relay          = "relay"
+	APIGetOpenData    = "getopendata"
+	APIGetVoIPSign    = "getvoipsign"
+	APIStableToken    = "stable_token"
+	APIServiceToken   = "token_service"
+	APIJSCode2Session = "jscode2session"
+	APIRelay          = "relay"
 )
 
 // Call is what an observer learns of one call.
@@ -53,10 +53,10 @@ type Call struct {
 
 // Client calls one endpoint. It may be used by many goroutines at once.
 type Client struct {
-	endpoint string
-	http     *http.Client
-	posts    poster // the way of calls that may be made twice
-	observe  func(Call)
+	endpoint  string
+	http      *http.Client
+	transport transport // the way of calls that may be made twice
+	observe   func(Call)
 }
 
 // New returns a client of the API at endpoint, an http or https URL without a query. After each call, observe is told of
@@ -84,16 +84,16 @@ func New(endpoint string, observe func(Call)) (*Client, error) {
 			CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 		},
 	}
-	c.posts = byNetHTTP{c.http, c.endpoint}
-	if u, err := url.Parse(c.endpoint); err == nil && plain(u) {
-		c.posts = newConnections(u)
+	c.transport = netHTTPTransport{c.http, c.endpoint}
+	if u, err := url.Parse(c.endpoint); err == nil && canUseDirectTransport(u) {
+		c.transport = newConnPool(u)
 	}
 	return c, nil
 }
 
-// plain reports whether posts to u ask for nothing of what net/http knows: a proxy in between, a password, a host whose name
+// canUseDirectTransport reports whether posts to u ask for nothing of what net/http knows: a proxy in between, a password, a host whose name
 // is written in another way on the wire.
-func plain(u *url.URL) bool {
+func canUseDirectTransport(u *url.URL) bool {
 	proxy, err := http.ProxyFromEnvironment(&http.Request{URL: u})
 	unusual := func(c rune) bool { return c >= utf8.RuneSelf || c == '%' }
 	return proxy == nil && err == nil && u.User == nil && !strings.ContainsFunc(u.Host, unusual)
@@ -112,18 +112,18 @@ func CheckURL(text string) error {
 // Close closes idle connections.
 func (c *Client) Close() {
 	c.http.CloseIdleConnections()
-	c.posts.close()
+	c.transport.close()
 }
 
-// poster posts JSON to a path and query of the endpoint. A post may be made twice: a request that met a connection WeChat
+// transport posts JSON to a path and query of the endpoint. A post may be made twice: a request that met a connection WeChat
 // had just closed is sent again on another.
-type poster interface {
+type transport interface {
 	post(ctx context.Context, target string, body []byte) (*http.Response, error)
 	close()
 }
 
-// byNetHTTP posts as net/http does, through proxies too.
-type byNetHTTP struct {
+// netHTTPTransport posts as net/http does, through proxies too.
+type netHTTPTransport struct {
 	client   *http.Client
 	endpoint string
 }
@@ -131,7 +131,7 @@ type byNetHTTP struct {
 // postHeader tells net/http, by an entry without a value, which is not sent, that the request may be made twice.
 var postHeader = http.Header{"Content-Type": {"application/json"}, "User-Agent": {userAgent}, "Idempotency-Key": nil}
 
-func (p byNetHTTP) post(ctx context.Context, target string, body []byte) (*http.Response, error) {
+func (p netHTTPTransport) post(ctx context.Context, target string, body []byte) (*http.Response, error) {
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, p.endpoint+target, bytes.NewReader(body))
 	if err != nil {
 		return nil, err
@@ -140,11 +140,11 @@ func (p byNetHTTP) post(ctx context.Context, target string, body []byte) (*http.
 	return p.client.Do(req)
 }
 
-func (byNetHTTP) close() {} // the client is not its own
+func (netHTTPTransport) close() {} // the client is not its own
 
 // post calls a JSON API and returns its answer, which is valid JSON and has no errcode other than 0.
 func (c *Client) post(ctx context.Context, api, target string, body []byte) (gjson.Result, error) {
-	return c.do(ctx, api, func() (*http.Response, error) { return c.posts.post(ctx, target, body) })
+	return c.do(ctx, api, func() (*http.Response, error) { return c.transport.post(ctx, target, body) })
 }
 
 // send makes a call that is no post.
@@ -163,21 +163,21 @@ func (c *Client) do(ctx context.Context, api string, send func() (*http.Response
 		return gjson.Result{}, networkError(ctx, api, err)
 	}
 	defer res.Body.Close()
-	body, err := readAll(res)
+	body, err := readBody(res)
 	if err != nil {
 		return gjson.Result{}, networkError(ctx, api, err)
 	}
 	switch {
 	case res.StatusCode != http.StatusOK:
-		return gjson.Result{}, &AnswerError{api, fmt.Sprintf("HTTP status %d instead of 200", res.StatusCode)}
-	case len(body) > maxAnswer:
-		return gjson.Result{}, &AnswerError{api, fmt.Sprintf("more than %d bytes", maxAnswer)}
-	case jsontext.Check(body) != nil:
-		return gjson.Result{}, &AnswerError{api, "no valid JSON"}
+		return gjson.Result{}, &ResponseError{api, fmt.Sprintf("HTTP status %d instead of 200", res.StatusCode)}
+	case len(body) > maxResponse:
+		return gjson.Result{}, &ResponseError{api, fmt.Sprintf("more than %d bytes", maxResponse)}
+	case jsonscan.Check(body) != nil:
+		return gjson.Result{}, &ResponseError{api, "no valid JSON"}
 	}
 	answer = gjson.Parse(unsafe.String(unsafe.SliceData(body), len(body))) // nobody changes it from here on
 	if !answer.IsObject() {
-		return gjson.Result{}, &AnswerError{api, "no JSON object"}
+		return gjson.Result{}, &ResponseError{api, "no JSON object"}
 	}
 	if code := answer.Get("errcode").Int(); code != 0 {
 		return gjson.Result{}, newError(api, int(code), answer.Get("errmsg").String())
@@ -185,15 +185,15 @@ func (c *Client) do(ctx context.Context, api string, send func() (*http.Response
 	return answer, nil
 }
 
-// readAll reads an answer's body, of one that has no end only a byte more than maxAnswer. Memory for what is announced is
+// readBody reads an answer's body, of one that has no end only a byte more than maxAnswer. Memory for what is announced is
 // set aside at once only where that is little.
-func readAll(res *http.Response) ([]byte, error) {
+func readBody(res *http.Response) ([]byte, error) {
 	if announced := res.ContentLength; announced >= 0 && announced <= 64<<10 {
 		body := make([]byte, announced)
 		_, err := io.ReadFull(res.Body, body)
 		return body, err
 	}
-	return io.ReadAll(io.LimitReader(res.Body, maxAnswer+1))
+	return io.ReadAll(io.LimitReader(res.Body, maxResponse+1))
 }
 
 func networkError(ctx context.Context, api string, err error) error {
@@ -201,7 +201,7 @@ func networkError(ctx context.Context, api string, err error) error {
 	if t, ok := errors.AsType[net.Error](err); ok && t.Timeout() {
 		timeout = true
 	}
-	return &NetworkError{API: api, Timeout: timeout, fault: faultOf(err), ended: ctx.Err()}
+	return &NetworkError{API: api, Timeout: timeout, fault: describeNetworkError(err), ctxErr: ctx.Err()}
 }
 
 // isRecordHeader reports whether a server's first words were not those of TLS.
@@ -210,9 +210,9 @@ func isRecordHeader(err error) bool {
 	return ok
 }
 
-// faultOf says what went wrong on the network. Of net/http's own errors nothing is passed on: *url.Error shows the whole
+// describeNetworkError says what went wrong on the network. Of net/http's own errors nothing is passed on: *url.Error shows the whole
 // URL, with the token or secret in its query, and others quote the status line or the header that they could not read.
-func faultOf(err error) string {
+func describeNetworkError(err error) string {
 	if fault, ok := errors.AsType[*net.OpError](err); ok {
 		return fault.Error()
 	}

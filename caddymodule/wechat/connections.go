@@ -29,29 +29,29 @@ const (
 
 var dialer = &net.Dialer{Timeout: dialTimeout, KeepAlive: 30 * time.Second}
 
-// connections carry calls to one server. Each speaks HTTP/1.1 on the goroutine that makes the call; net/http's own transport
+// connPool carry calls to one server. Each speaks HTTP/1.1 on the goroutine that makes the call; net/http's own transport
 // hands every call over to two other goroutines and back, which takes about as much CPU time as the rest of an exchange.
-type connections struct {
+type connPool struct {
 	dial func(ctx context.Context) (net.Conn, error)
 	path string // of the endpoint, before that of an API
 	head string // of a request, from behind its path and query to its length
 
 	mu     sync.Mutex
-	idle   []*connection // the latest used last
-	expiry *time.Timer   // of the first; nil while there is none
-	closed bool          // no more are kept
+	idle   []*persistConn // the latest used last
+	expiry *time.Timer    // of the first; nil while there is none
+	closed bool           // no more are kept
 }
 
-// connection carries one call at a time.
-type connection struct {
+// persistConn carries one call at a time.
+type persistConn struct {
 	net.Conn
 	answer io.LimitedReader // what may still be read of one
 	reader *bufio.Reader    // of answer
 	used   time.Time        // when it was last given back
 }
 
-// newConnections returns the connections to endpoint. None is opened before it is needed.
-func newConnections(endpoint *url.URL) *connections {
+// newConnPool returns the connections to endpoint. None is opened before it is needed.
+func newConnPool(endpoint *url.URL) *connPool {
 	dial := dialer.DialContext
 	if endpoint.Scheme == "https" {
 		dial = (&tls.Dialer{NetDialer: dialer}).DialContext
@@ -60,7 +60,7 @@ func newConnections(endpoint *url.URL) *connections {
 	if endpoint.Port() == "" {
 		address = net.JoinHostPort(endpoint.Hostname(), endpoint.Scheme)
 	}
-	return &connections{
+	return &connPool{
 		dial: func(ctx context.Context) (net.Conn, error) {
 			ctx, cancel := context.WithTimeout(ctx, dialTimeout)
 			defer cancel()
@@ -78,11 +78,11 @@ func requestHead(host string) string {
 // post makes a call that may be made twice: a server closes connections when it likes, and only using one shows it. Some say
 // 408 as they do so, which is no answer to what they had not read. The connection is kept if the answer's body is read to
 // its end.
-func (p *connections) post(ctx context.Context, target string, body []byte) (*http.Response, error) {
+func (p *connPool) post(ctx context.Context, target string, body []byte) (*http.Response, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
-	if c := p.take(); c != nil {
+	if c := p.get(); c != nil {
 		res, err := p.call(ctx, c, target, body)
 		if err == nil && res.StatusCode != http.StatusRequestTimeout || ctx.Err() != nil {
 			return res, err
@@ -95,15 +95,15 @@ func (p *connections) post(ctx context.Context, target string, body []byte) (*ht
 	if err != nil {
 		return nil, err
 	}
-	c := &connection{Conn: conn, answer: io.LimitedReader{R: conn}}
+	c := &persistConn{Conn: conn, answer: io.LimitedReader{R: conn}}
 	c.reader = bufio.NewReaderSize(&c.answer, usualHead)
 	return p.call(ctx, c, target, body)
 }
 
 // call makes a call on a connection, which is given back or closed with the answer's body.
-func (p *connections) call(ctx context.Context, c *connection, target string, body []byte) (*http.Response, error) {
+func (p *connPool) call(ctx context.Context, c *persistConn, target string, body []byte) (*http.Response, error) {
 	giveUp := context.AfterFunc(ctx, func() { _ = c.Close() })
-	res, err := p.exchange(c, target, body)
+	res, err := p.roundTrip(c, target, body)
 	if err != nil {
 		giveUp()
 		_ = c.Close()
@@ -112,20 +112,20 @@ func (p *connections) call(ctx context.Context, c *connection, target string, bo
 		}
 		return nil, err
 	}
-	res.Body = &answerBody{body: res.Body, ctx: ctx, done: func(complete bool) {
-		if !giveUp() || !complete || res.Close || !p.keep(c) {
+	res.Body = &responseBody{body: res.Body, ctx: ctx, done: func(complete bool) {
+		if !giveUp() || !complete || res.Close || !p.put(c) {
 			_ = c.Close()
 		}
 	}}
 	return res, nil
 }
 
-func (p *connections) exchange(c *connection, target string, body []byte) (*http.Response, error) {
+func (p *connPool) roundTrip(c *persistConn, target string, body []byte) (*http.Response, error) {
 	head := "POST " + p.path + target + p.head + strconv.Itoa(len(body)) + "\r\n\r\n"
 	if _, err := c.Write(append([]byte(head), body...)); err != nil { // in one piece
 		return nil, err
 	}
-	c.answer.N = maxAnswer + 64<<10 // head and all
+	c.answer.N = maxResponse + 64<<10 // head and all
 	for {
 		res, err := http.ReadResponse(c.reader, nil)
 		if err != nil || res.StatusCode/100 != 1 || res.StatusCode == http.StatusSwitchingProtocols {
@@ -134,9 +134,9 @@ func (p *connections) exchange(c *connection, target string, body []byte) (*http
 	}
 }
 
-// quiet reports whether nothing has come since the last answer. What a server says unasked, most often that it hangs up,
+// isIdle reports whether nothing has come since the last answer. What a server says unasked, most often that it hangs up,
 // must not be taken for the answer to the next call.
-func (c *connection) quiet() bool {
+func (c *persistConn) isIdle() bool {
 	secure, ok := c.Conn.(*tls.Conn)
 	if !ok {
 		return c.reader.Buffered() == 0 && silent(c.Conn)
@@ -152,18 +152,18 @@ func (c *connection) quiet() bool {
 	return n == 0 && errors.Is(err, os.ErrDeadlineExceeded) && secure.SetReadDeadline(time.Time{}) == nil
 }
 
-// take returns the connection that was used last, or nil.
-func (p *connections) take() *connection {
+// get returns the connection that was used last, or nil.
+func (p *connPool) get() *persistConn {
 	for {
-		c := p.pop()
-		if c == nil || c.quiet() {
+		c := p.popIdle()
+		if c == nil || c.isIdle() {
 			return c
 		}
 		_ = c.Close()
 	}
 }
 
-func (p *connections) pop() *connection {
+func (p *connPool) popIdle() *persistConn {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	last := len(p.idle) - 1
@@ -176,7 +176,7 @@ func (p *connections) pop() *connection {
 }
 
 // keep keeps a connection for the next call, unless there are enough.
-func (p *connections) keep(c *connection) bool {
+func (p *connPool) put(c *persistConn) bool {
 	c.used = time.Now()
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -191,7 +191,7 @@ func (p *connections) keep(c *connection) bool {
 }
 
 // expire closes the connections that were not used for maxIdleTime.
-func (p *connections) expire() {
+func (p *connPool) expire() {
 	p.mu.Lock()
 	p.expiry = nil
 	now, old := time.Now(), 0
@@ -210,7 +210,7 @@ func (p *connections) expire() {
 }
 
 // close closes the connections that no call uses, and lets none be kept from then on.
-func (p *connections) close() {
+func (p *connPool) close() {
 	p.mu.Lock()
 	ended := p.idle
 	p.idle, p.closed = nil, true
@@ -223,15 +223,15 @@ func (p *connections) close() {
 	}
 }
 
-// answerBody is an answer's body. When it is closed, its connection is free again.
-type answerBody struct {
+// responseBody is an answer's body. When it is closed, its connection is free again.
+type responseBody struct {
 	body     io.Reader
 	ctx      context.Context //nolint:containedctx // of the call that the body is a part of
 	complete bool
 	done     func(complete bool)
 }
 
-func (b *answerBody) Read(p []byte) (int, error) {
+func (b *responseBody) Read(p []byte) (int, error) {
 	n, err := b.body.Read(p)
 	switch {
 	case err == io.EOF:
@@ -242,7 +242,7 @@ func (b *answerBody) Read(p []byte) (int, error) {
 	return n, err
 }
 
-func (b *answerBody) Close() error {
+func (b *responseBody) Close() error {
 	if b.done != nil {
 		b.done(b.complete)
 		b.done = nil // the connection may be another call's by now

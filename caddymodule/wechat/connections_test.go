@@ -20,7 +20,7 @@ import (
 
 // pipes are connections to a server in the same process. Each is served by a goroutine of its own until it is closed.
 type pipes struct {
-	*connections
+	*connPool
 	serve func(conn net.Conn, number int)
 
 	mu     sync.Mutex
@@ -31,7 +31,7 @@ type pipes struct {
 func newPipes(t *testing.T, serve func(conn net.Conn, number int)) *pipes {
 	t.Helper()
 	p := &pipes{serve: serve}
-	p.connections = &connections{head: requestHead("wechat"), dial: func(context.Context) (net.Conn, error) {
+	p.connPool = &connPool{head: requestHead("wechat"), dial: func(context.Context) (net.Conn, error) {
 		client, server := net.Pipe()
 		p.mu.Lock()
 		defer p.mu.Unlock()
@@ -227,7 +227,7 @@ func TestWhatIsNotPlainGoesByNetHTTP(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if _, ours := client.posts.(*connections); ours != direct {
+		if _, ours := client.transport.(*connPool); ours != direct {
 			t.Errorf("%s: direct is %v", endpoint, ours)
 		}
 	}
@@ -283,7 +283,7 @@ func TestWhatComesUnaskedIsNoAnswer(t *testing.T) {
 						}()
 					}
 				}()
-				p := newConnections(&url.URL{Scheme: "http", Host: tcp.Addr().String()})
+				p := newConnPool(&url.URL{Scheme: "http", Host: tcp.Addr().String()})
 				if kind == "over TLS" {
 					p.dial = func(ctx context.Context) (net.Conn, error) {
 						return (&tls.Dialer{Config: &tls.Config{InsecureSkipVerify: true}}).DialContext(ctx, "tcp", tcp.Addr().String())
@@ -293,7 +293,7 @@ func TestWhatComesUnaskedIsNoAnswer(t *testing.T) {
 				ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
 				defer cancel()
 				for _, want := range []string{"1", "2", "3"} {
-					if got, err := (&pipes{connections: p}).ask(ctx); got != want || err != nil {
+					if got, err := (&pipes{connPool: p}).ask(ctx); got != want || err != nil {
 						t.Errorf("got %q, %v; want %q", got, err, want)
 					}
 					select {

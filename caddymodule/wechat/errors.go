@@ -42,7 +42,7 @@ type NetworkError struct {
 	API     string
 	Timeout bool
 	fault   string
-	ended   error // what ended the caller's context; nil if nothing did
+	ctxErr  error // what ended the caller's context; nil if nothing did
 }
 
 func (e *NetworkError) Error() string {
@@ -53,7 +53,7 @@ func (e *NetworkError) Error() string {
 }
 
 // Unwrap makes a call that its caller gave up recognizable as context.Canceled.
-func (e *NetworkError) Unwrap() error { return e.ended }
+func (e *NetworkError) Unwrap() error { return e.ctxErr }
 
 // Advice says what the operator should do.
 func (e *NetworkError) Advice() string {
@@ -63,18 +63,18 @@ func (e *NetworkError) Advice() string {
 	return "check the network between this gateway and the endpoint, DNS, proxies and TLS included"
 }
 
-// AnswerError is an answer that is not WeChat's: another status than 200, no JSON, or JSON of another shape.
-type AnswerError struct {
+// ResponseError is an answer that is not WeChat's: another status than 200, no JSON, or JSON of another shape.
+type ResponseError struct {
 	API    string
 	reason string
 }
 
-func (e *AnswerError) Error() string {
+func (e *ResponseError) Error() string {
 	return fmt.Sprintf("%s: the answer is not WeChat's: %s", e.API, e.reason)
 }
 
 // Advice says what the operator should do.
-func (e *AnswerError) Advice() string {
+func (e *ResponseError) Advice() string {
 	return "check that the account's endpoint is WeChat's and that nothing between answers in its stead"
 }
 
@@ -86,7 +86,7 @@ func Advice(err error) string {
 	}](err); ok {
 		return adviser.Advice()
 	}
-	if Timeout(err) {
+	if IsTimeout(err) {
 		return (&NetworkError{Timeout: true}).Advice()
 	}
 	return ""
@@ -100,43 +100,43 @@ func Code(err error) int {
 	return 0
 }
 
-// Busy reports whether the same call may succeed in a moment.
-func Busy(err error) bool { return Code(err) == -1 }
+// IsBusy reports whether the same call may succeed in a moment.
+func IsBusy(err error) bool { return Code(err) == -1 }
 
-// TokenRefused reports whether a call failed because of its access token.
-func TokenRefused(err error) bool {
+// IsTokenRejected reports whether a call failed because of its access token.
+func IsTokenRejected(err error) bool {
 	code := Code(err)
 	return code == 40001 || code == 40014 || code == 42001
 }
 
-// Timeout reports whether no answer came in time.
-func Timeout(err error) bool {
+// IsTimeout reports whether no answer came in time.
+func IsTimeout(err error) bool {
 	e, ok := errors.AsType[*NetworkError](err)
 	return ok && e.Timeout || errors.Is(err, context.DeadlineExceeded)
 }
 
-// Network reports whether the network failed.
-func Network(err error) bool {
+// IsNetwork reports whether the network failed.
+func IsNetwork(err error) bool {
 	_, ok := errors.AsType[*NetworkError](err)
 	return ok
 }
 
-// Label names what became of a call, for a metric: "0", an errcode of WeChat's documents, "timeout", "network", "answer",
+// MetricLabel names what became of a call, for a metric: "0", an errcode of WeChat's documents, "timeout", "network", "answer",
 // or "other".
-func Label(err error) string {
+func MetricLabel(err error) string {
 	switch {
 	case err == nil:
 		return "0"
-	case Timeout(err):
+	case IsTimeout(err):
 		return "timeout"
-	case Network(err):
+	case IsNetwork(err):
 		return "network"
 	}
 	if e, ok := errors.AsType[*Error](err); ok {
 		if _, known := codes[e.Code]; known {
 			return strconv.Itoa(e.Code)
 		}
-		if Definite(e.Code) {
+		if IsConclusive(e.Code) {
 			return strconv.Itoa(e.Code)
 		}
 		return "other"

@@ -55,21 +55,21 @@ func TestErrcodes(t *testing.T) {
 				t.Fatal(err)
 			}
 			err := ask(within(t), serve(t, fake.ServeHTTP))
-			if kind(err) != "errcode" || wechat.Code(err) != test.code || wechat.Label(err) != strconv.Itoa(test.code) {
-				t.Errorf("got %v: %s %d, labelled %s", err, kind(err), wechat.Code(err), wechat.Label(err))
+			if kind(err) != "errcode" || wechat.Code(err) != test.code || wechat.MetricLabel(err) != strconv.Itoa(test.code) {
+				t.Errorf("got %v: %s %d, labelled %s", err, kind(err), wechat.Code(err), wechat.MetricLabel(err))
 			}
 			remedy := giveUp
-			if wechat.Busy(err) {
+			if wechat.IsBusy(err) {
 				remedy = askAgain
 			}
-			if wechat.TokenRefused(err) {
+			if wechat.IsTokenRejected(err) {
 				remedy = newToken
 			}
 			if remedy != test.remedy {
 				t.Errorf("the remedy is %q, want %q", remedy, test.remedy)
 			}
 			contains(t, "the advice", wechat.Advice(err), test.advice)
-			contains(t, "the error", err.Error(), wechat.GetOpenData, strconv.Itoa(test.code), "rid ")
+			contains(t, "the error", err.Error(), wechat.APIGetOpenData, strconv.Itoa(test.code), "rid ")
 			if calls := fake.Calls().GetOpenData; calls != 1 {
 				t.Errorf("%d calls; when to ask again is for the caller to know", calls)
 			}
@@ -83,7 +83,7 @@ func TestTheWordOnACloudIDIsDefinite(t *testing.T) {
 		-601005: true, -601006: true, -601007: true, -601009: true,
 		0: false, -1: false, 40003: false, 40097: false,
 	} {
-		if got := wechat.Definite(code); got != want {
+		if got := wechat.IsConclusive(code); got != want {
 			t.Errorf("%d: %t, want %t", code, got, want)
 		}
 		if message := wechat.OpenDataMessage(code); (message != "") != (code < -601000) {
@@ -106,10 +106,10 @@ func TestLabelsAreABoundedSet(t *testing.T) {
 		{"no answer in time", &wechat.NetworkError{Timeout: true}, "timeout"},
 		{"a deadline that was met before any call", context.DeadlineExceeded, "timeout"},
 		{"a network fault", &wechat.NetworkError{}, "network"},
-		{"an answer that is not WeChat's", &wechat.AnswerError{}, "answer"},
+		{"an answer that is not WeChat's", &wechat.ResponseError{}, "answer"},
 		{"anything else", errors.New("27_Ih-9vx"), "answer"},
 	} {
-		if got := wechat.Label(test.err); got != test.want {
+		if got := wechat.MetricLabel(test.err); got != test.want {
 			t.Errorf("%s: %q, want %q", test.sentence, got, test.want)
 		}
 	}
@@ -117,7 +117,7 @@ func TestLabelsAreABoundedSet(t *testing.T) {
 
 func TestEveryErrorComesWithAdvice(t *testing.T) {
 	for _, err := range []error{
-		&wechat.NetworkError{}, &wechat.NetworkError{Timeout: true}, &wechat.AnswerError{},
+		&wechat.NetworkError{}, &wechat.NetworkError{Timeout: true}, &wechat.ResponseError{},
 		fmt.Errorf("no access token yet: %w", context.DeadlineExceeded),
 		fmt.Errorf("outer: %w", &wechat.Error{Code: 40125}),
 	} {
@@ -198,11 +198,11 @@ func TestWhatIsNotWeChatsAnswer(t *testing.T) {
 		{"a valid answer that is too long", status(200, `{"padding":"`+strings.Repeat("x", 5<<20)+`",`+good[1:]), []string{"more than 2097152 bytes"}},
 	} {
 		err := ask(within(t), serve(t, test.handler))
-		if kind(err) != "answer" || wechat.Label(err) != "answer" || wechat.Code(err) != 0 || wechat.Network(err) || wechat.Timeout(err) {
+		if kind(err) != "answer" || wechat.MetricLabel(err) != "answer" || wechat.Code(err) != 0 || wechat.IsNetwork(err) || wechat.IsTimeout(err) {
 			t.Errorf("%s: got %v", test.sentence, err)
 			continue
 		}
-		contains(t, test.sentence, err.Error(), append(test.parts, wechat.GetOpenData)...)
+		contains(t, test.sentence, err.Error(), append(test.parts, wechat.APIGetOpenData)...)
 		contains(t, "the advice", wechat.Advice(err), "endpoint")
 	}
 }

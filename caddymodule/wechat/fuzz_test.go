@@ -42,11 +42,11 @@ func FuzzGetOpenData(f *testing.F) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		client.posts, client.http.Transport = byNetHTTP{client.http, client.endpoint}, answerOf(body)
+		client.transport, client.http.Transport = netHTTPTransport{client.http, client.endpoint}, answerOf(body)
 		answers, err := client.GetOpenData(context.Background(), "token", "openid", ids)
 		if err != nil {
-			if len(answers) != 0 || Label(err) == "" {
-				t.Fatalf("%d answers with the error %v, labelled %q", len(answers), err, Label(err))
+			if len(answers) != 0 || MetricLabel(err) == "" {
+				t.Fatalf("%d answers with the error %v, labelled %q", len(answers), err, MetricLabel(err))
 			}
 			return
 		}

@@ -55,13 +55,13 @@ func TestFaultsOfTheNetwork(t *testing.T) {
 	} {
 		t.Run(test.sentence, func(t *testing.T) {
 			err := ask(within(t), test.client(t))
-			if kind(err) != test.want || wechat.Network(err) != (test.want == "network") || wechat.Timeout(err) {
+			if kind(err) != test.want || wechat.IsNetwork(err) != (test.want == "network") || wechat.IsTimeout(err) {
 				t.Errorf("got %v (%s), want %s", err, kind(err), test.want)
 			}
-			if wechat.Label(err) != test.want {
-				t.Errorf("labelled %s", wechat.Label(err))
+			if wechat.MetricLabel(err) != test.want {
+				t.Errorf("labelled %s", wechat.MetricLabel(err))
 			}
-			contains(t, "the error", err.Error(), wechat.GetOpenData, test.part)
+			contains(t, "the error", err.Error(), wechat.APIGetOpenData, test.part)
 			if wechat.Advice(err) == "" {
 				t.Error("no advice")
 			}
@@ -113,7 +113,7 @@ func TestDeadlines(t *testing.T) {
 			defer cancel()
 			start := time.Now()
 			err := ask(ctx, client)
-			if kind(err) != "timeout" || !wechat.Timeout(err) || wechat.Label(err) != "timeout" {
+			if kind(err) != "timeout" || !wechat.IsTimeout(err) || wechat.MetricLabel(err) != "timeout" {
 				t.Errorf("got %v (%s)", err, kind(err))
 			}
 			if !errors.Is(err, context.DeadlineExceeded) {
@@ -136,7 +136,7 @@ func TestACallThatIsGivenUpIsNoTimeout(t *testing.T) {
 		<-r.Context().Done()
 	})
 	err := ask(ctx, client)
-	if !errors.Is(err, context.Canceled) || wechat.Timeout(err) || kind(err) != "network" {
+	if !errors.Is(err, context.Canceled) || wechat.IsTimeout(err) || kind(err) != "network" {
 		t.Errorf("got %v (%s)", err, kind(err))
 	}
 	contains(t, "the error", err.Error(), "given up")
@@ -291,7 +291,7 @@ func TestTheObserverIsToldOfEachCallOnce(t *testing.T) {
 		_, _ = client.ServiceToken(ctx, endpoint)
 		_, _ = client.JSCode2Session(ctx, "a", "s", "c")
 	}
-	apis := []string{wechat.GetOpenData, wechat.GetVoIPSign, wechat.StableToken, wechat.ServiceToken, wechat.JSCode2Session}
+	apis := []string{wechat.APIGetOpenData, wechat.APIGetVoIPSign, wechat.APIStableToken, wechat.APIServiceToken, wechat.APIJSCode2Session}
 	told := seen.all()
 	if len(told) != 2*len(apis) {
 		t.Fatalf("told of %d calls, want %d", len(told), 2*len(apis))

@@ -4,12 +4,13 @@ import (
 	"context"
 	"errors"
 	"net/url"
+	"strconv"
 	"strings"
 
 	"github.com/tidwall/gjson"
 	"github.com/tidwall/sjson"
 
-	"github.com/caddy-cloudid/caddy-cloudid/caddymodule/jsontext"
+	"github.com/caddy-cloudid/caddy-cloudid/caddymodule/internal/jsonscan"
 )
 
 // The codes of a CloudID that could not be exchanged, as functions know them from wx-server-sdk.
@@ -40,8 +41,8 @@ var openDataMessages = map[int]string{
 // OpenDataMessage returns the errMsg that belongs to a -6010xx code, "" for other codes.
 func OpenDataMessage(code int) string { return openDataMessages[code] }
 
-// Definite reports whether a code is WeChat's word on a CloudID itself, which asking again does not change.
-func Definite(code int) bool {
+// IsConclusive reports whether a code is WeChat's word on a CloudID itself, which asking again does not change.
+func IsConclusive(code int) bool {
 	switch code {
 	case CodeInvalidCloudID, CodeExpiredCloudID, CodeUserMismatch, CodeNoPhoneOfMember:
 		return true
@@ -66,7 +67,7 @@ func OpenDataError(cloudID string, code int) OpenData {
 	return OpenData{Code: code, JSON: object}
 }
 
-// GetOpenData asks for the open data behind CloudIDs of one user, and returns one OpenData for each of them, in their
+// APIGetOpenData asks for the open data behind CloudIDs of one user, and returns one OpenData for each of them, in their
 // order. An id on which the answer says nothing, or nothing that can be used, has CodeSystemError.
 //
 // Source: WeChat's document of getopendata (POST /wxa/getopendata).
@@ -79,15 +80,15 @@ func (c *Client) GetOpenData(ctx context.Context, token, openid string, ids []st
 		body = gjson.AppendJSONString(body, id)
 	}
 	body = append(body, `]}`...)
-	answer, err := c.post(ctx, GetOpenData, "/wxa/getopendata"+credentials(token, openid), body)
+	answer, err := c.post(ctx, APIGetOpenData, "/wxa/getopendata"+credentials(token, openid), body)
 	if err != nil {
 		return nil, err
 	}
 	list := answer.Get("data_list")
 	if !list.IsArray() {
-		return nil, &AnswerError{GetOpenData, "it has no data_list"}
+		return nil, &ResponseError{APIGetOpenData, "it has no data_list"}
 	}
-	return match(list, ids), nil
+	return matchItems(list, ids), nil
 }
 
 // credentials are the query of a call in a user's name. Without a token, none is named: WeChat Cloud Run adds it.
@@ -100,7 +101,7 @@ func credentials(token, openid string) string {
 }
 
 // match finds each id's item: the first that names it, else the one in its position if that names nothing.
-func match(items gjson.Result, ids []string) []OpenData {
+func matchItems(items gjson.Result, ids []string) []OpenData {
 	named, nameless := make([]gjson.Result, len(ids)), make([]gjson.Result, len(ids))
 	position := 0
 	items.ForEach(func(_, item gjson.Result) bool {
@@ -136,7 +137,7 @@ var errUnusable = errors.New("missing, empty, or not about this id")
 // readItem reads one item's json: on the wire a string that holds an object, in WeChat's document the object itself.
 func readItem(item gjson.Result, id string) (OpenData, error) {
 	text := item.Get("json").String() // an object's String is its text
-	if jsontext.CheckString(text) != nil {
+	if jsonscan.CheckString(text) != nil {
 		return OpenData{}, errUnusable
 	}
 	object := gjson.Parse(text)
@@ -163,4 +164,35 @@ func readItem(item gjson.Result, id string) (OpenData, error) {
 // Watermark returns the AppID that open data was made out for, or "" where it does not say.
 func (d OpenData) Watermark() string {
 	return gjson.GetBytes(d.JSON, "data.watermark.appid").String()
+}
+
+// ErrCode translates the error of a whole call into the errCode that functions know.
+func ErrCode(err error) int {
+	code := Code(err)
+	switch {
+	case IsConclusive(code):
+		return code
+	case code == 40003:
+		return CodeUserMismatch
+	case code == 48001:
+		return CodeDenied
+	case IsTimeout(err):
+		return CodeTimeout
+	case IsNetwork(err) && !errors.Is(err, context.Canceled):
+		return CodeNetworkError
+	default:
+		return CodeSystemError
+	}
+}
+
+// MetricLabel names the result of one CloudID in a metric: "ok", a -6010xx code, or "other".
+func (d OpenData) MetricLabel() string {
+	switch {
+	case d.Code == 0:
+		return "ok"
+	case OpenDataMessage(d.Code) != "":
+		return strconv.Itoa(d.Code)
+	default:
+		return "other"
+	}
 }

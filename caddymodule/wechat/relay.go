@@ -32,35 +32,35 @@ type RelayRequest struct {
 	Body        []byte
 }
 
-// RelayAnswer is WeChat's answer to it.
-type RelayAnswer struct {
+// RelayResponse is WeChat's answer to it.
+type RelayResponse struct {
 	Status      int
 	ContentType string // may be empty
 	Body        []byte
 }
 
-// Relay makes a call with the token added to its query. Whatever WeChat answers is an answer, with one exception: when it
+// APIRelay makes a call with the token added to its query. Whatever WeChat answers is an answer, with one exception: when it
 // refuses the token, the answer comes with an error for which TokenRefused is true.
 //
 // The answer is read whole before any of it is handed on, so that one which breaks off or is too large never looks
 // complete, and so that a token which it repeats can be made unreadable.
-func (c *Client) Relay(ctx context.Context, token string, r RelayRequest) (RelayAnswer, error) {
+func (c *Client) Relay(ctx context.Context, token string, r RelayRequest) (RelayResponse, error) {
 	start := time.Now()
 	answer, err := c.relay(ctx, token, r)
 	if err == nil {
 		err = errorIn(answer.Body)
 	}
-	c.observe(Call{API: Relay, Duration: time.Since(start), Err: err})
-	if answer.Status != 0 && !TokenRefused(err) {
+	c.observe(Call{API: APIRelay, Duration: time.Since(start), Err: err})
+	if answer.Status != 0 && !IsTokenRejected(err) {
 		return answer, nil
 	}
 	return answer, err
 }
 
-func (c *Client) relay(ctx context.Context, token string, r RelayRequest) (RelayAnswer, error) {
+func (c *Client) relay(ctx context.Context, token string, r RelayRequest) (RelayResponse, error) {
 	req, err := http.NewRequestWithContext(ctx, r.Method, c.endpoint+r.Path, bytes.NewReader(r.Body))
 	if err != nil {
-		return RelayAnswer{}, &AnswerError{Relay, "the request could not be made"}
+		return RelayResponse{}, &ResponseError{APIRelay, "the request could not be made"}
 	}
 	req.URL.RawQuery = r.Query
 	if token != "" {
@@ -75,24 +75,24 @@ func (c *Client) relay(ctx context.Context, token string, r RelayRequest) (Relay
 	}
 	res, err := c.http.Do(req)
 	if err != nil {
-		return RelayAnswer{}, networkError(ctx, Relay, err)
+		return RelayResponse{}, networkError(ctx, APIRelay, err)
 	}
 	defer res.Body.Close()
 	body, err := io.ReadAll(io.LimitReader(res.Body, maxRelayed+1))
 	switch {
 	case err != nil:
-		return RelayAnswer{}, networkError(ctx, Relay, err)
+		return RelayResponse{}, networkError(ctx, APIRelay, err)
 	case len(body) > maxRelayed:
-		return RelayAnswer{}, &AnswerError{Relay, fmt.Sprintf("more than %d bytes", maxRelayed)}
+		return RelayResponse{}, &ResponseError{APIRelay, fmt.Sprintf("more than %d bytes", maxRelayed)}
 	case res.Header.Get("Content-Encoding") != "":
-		return RelayAnswer{}, &AnswerError{Relay, "it is compressed, although that was not asked for"}
+		return RelayResponse{}, &ResponseError{APIRelay, "it is compressed, although that was not asked for"}
 	}
 	for _, written := range []string{token, url.QueryEscape(token)} {
 		if len(written) >= minTokenEcho {
 			body = bytes.ReplaceAll(body, []byte(written), bytes.Repeat([]byte("*"), len(written)))
 		}
 	}
-	return RelayAnswer{Status: res.StatusCode, ContentType: res.Header.Get("Content-Type"), Body: body}, nil
+	return RelayResponse{Status: res.StatusCode, ContentType: res.Header.Get("Content-Type"), Body: body}, nil
 }
 
 // errorIn returns the error that a relayed answer is, or nil.
@@ -105,5 +105,5 @@ func errorIn(body []byte) error {
 	if code.Type != gjson.Number || code.Int() == 0 {
 		return nil
 	}
-	return newError(Relay, int(code.Int()), answer.Get("errmsg").String())
+	return newError(APIRelay, int(code.Int()), answer.Get("errmsg").String())
 }

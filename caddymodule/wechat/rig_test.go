@@ -144,7 +144,7 @@ func kind(err error) string {
 	var (
 		code    *wechat.Error
 		network *wechat.NetworkError
-		answer  *wechat.AnswerError
+		answer  *wechat.ResponseError
 	)
 	switch {
 	case err == nil:

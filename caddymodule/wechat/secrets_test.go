@@ -27,28 +27,28 @@ var needles = []string{secretValue, tokenValue, openidValue, cloudIDValue, codeV
 
 // hostileCalls are all calls that hold something to keep.
 var hostileCalls = map[string]func(context.Context, *wechat.Client, string) error{
-	wechat.GetOpenData: func(ctx context.Context, c *wechat.Client, _ string) error {
+	wechat.APIGetOpenData: func(ctx context.Context, c *wechat.Client, _ string) error {
 		_, err := c.GetOpenData(ctx, tokenValue, openidValue, []string{cloudIDValue})
 		return err
 	},
-	wechat.GetVoIPSign: func(ctx context.Context, c *wechat.Client, _ string) error {
+	wechat.APIGetVoIPSign: func(ctx context.Context, c *wechat.Client, _ string) error {
 		_, err := c.GetVoIPSign(ctx, tokenValue, openidValue, wechat.VoIPSignRequest{GroupID: "g", Nonce: "n", Timestamp: 1})
 		return err
 	},
-	wechat.StableToken: func(ctx context.Context, c *wechat.Client, _ string) error {
+	wechat.APIStableToken: func(ctx context.Context, c *wechat.Client, _ string) error {
 		_, err := c.StableToken(ctx, "wx1", secretValue)
 		return err
 	},
-	wechat.ServiceToken: func(ctx context.Context, c *wechat.Client, endpoint string) error {
+	wechat.APIServiceToken: func(ctx context.Context, c *wechat.Client, endpoint string) error {
 		withUser := strings.Replace(endpoint, "http://", "http://me:"+codeValue+"@", 1)
 		_, err := c.ServiceToken(ctx, withUser+"/"+tokenValue+"?secret="+secretValue)
 		return err
 	},
-	wechat.JSCode2Session: func(ctx context.Context, c *wechat.Client, _ string) error {
+	wechat.APIJSCode2Session: func(ctx context.Context, c *wechat.Client, _ string) error {
 		_, err := c.JSCode2Session(ctx, "wx1", secretValue, codeValue)
 		return err
 	},
-	wechat.Relay: func(ctx context.Context, c *wechat.Client, _ string) error {
+	wechat.APIRelay: func(ctx context.Context, c *wechat.Client, _ string) error {
 		_, err := c.Relay(ctx, tokenValue, wechat.RelayRequest{
 			Method: "POST", Path: "/wxa/msg_sec_check", Query: "openid=" + openidValue, Body: []byte(dataValue),
 		})
@@ -99,7 +99,7 @@ func TestNoErrorSaysWhatMustBeKept(t *testing.T) {
 				})
 				client, seen := newClient(t, endpoint)
 				err := call(within(t), client, endpoint)
-				if err == nil && api != wechat.Relay { // to which most answers are answers
+				if err == nil && api != wechat.APIRelay { // to which most answers are answers
 					t.Fatal("this should fail")
 				}
 				if !saysAny(heard) {
@@ -156,7 +156,7 @@ func keepsQuiet(t *testing.T, err error) {
 	if err == nil {
 		return
 	}
-	said := []string{wechat.Advice(err), wechat.Label(err)}
+	said := []string{wechat.Advice(err), wechat.MetricLabel(err)}
 	for e := err; e != nil; e = errors.Unwrap(e) {
 		said = append(said, e.Error(), fmt.Sprintf("%v", e), fmt.Sprintf("%+v", e), fmt.Sprintf("%#v", e), fmt.Sprintf("%q", e))
 	}

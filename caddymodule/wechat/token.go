@@ -16,7 +16,7 @@ type Token struct {
 	Expires time.Duration // from when it was given
 }
 
-// StableToken asks for the account's token in normal mode, in which every caller is given the same one until five minutes
+// APIStableToken asks for the account's token in normal mode, in which every caller is given the same one until five minutes
 // before its end. It never forces a new one: that would kill the token that others use.
 //
 // Source: WeChat's document of stable_token (POST /cgi-bin/stable_token).
@@ -25,24 +25,24 @@ func (c *Client) StableToken(ctx context.Context, appid, secret string) (Token, 
 	body, _ = sjson.SetBytes(body, "appid", appid)
 	body, _ = sjson.SetBytes(body, "secret", secret)
 	body, _ = sjson.SetBytes(body, "force_refresh", false)
-	answer, err := c.post(ctx, StableToken, "/cgi-bin/stable_token", body)
+	answer, err := c.post(ctx, APIStableToken, "/cgi-bin/stable_token", body)
 	if err != nil {
 		return Token{}, err
 	}
-	return readToken(StableToken, answer)
+	return readToken(APIStableToken, answer)
 }
 
-// ServiceToken asks a token service at url, which answers GET with {"access_token","expires_in"}.
+// APIServiceToken asks a token service at url, which answers GET with {"access_token","expires_in"}.
 func (c *Client) ServiceToken(ctx context.Context, url string) (Token, error) {
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, url, http.NoBody)
 	if err != nil {
-		return Token{}, &AnswerError{ServiceToken, "the request could not be made"}
+		return Token{}, &ResponseError{APIServiceToken, "the request could not be made"}
 	}
-	answer, err := c.send(ServiceToken, req)
+	answer, err := c.send(APIServiceToken, req)
 	if err != nil {
 		return Token{}, err
 	}
-	return readToken(ServiceToken, answer)
+	return readToken(APIServiceToken, answer)
 }
 
 func readToken(api string, answer gjson.Result) (Token, error) {
@@ -51,7 +51,7 @@ func readToken(api string, answer gjson.Result) (Token, error) {
 		Expires: time.Duration(max(0, min(answer.Get("expires_in").Int(), 1<<31))) * time.Second,
 	}
 	if token.Value == "" || token.Expires <= 0 {
-		return Token{}, &AnswerError{api, "it has no access_token or no expires_in"}
+		return Token{}, &ResponseError{api, "it has no access_token or no expires_in"}
 	}
 	return token, nil
 }
@@ -63,20 +63,20 @@ type VoIPSignRequest struct {
 	Timestamp int64  // in seconds
 }
 
-// GetVoIPSign asks for the signature with which a user joins a voice room.
+// APIGetVoIPSign asks for the signature with which a user joins a voice room.
 //
 // Source: WeChat's document of getvoipsign (POST /wxa/getvoipsign).
 func (c *Client) GetVoIPSign(ctx context.Context, token, openid string, sign VoIPSignRequest) (string, error) {
 	body, _ := sjson.SetBytes(nil, "group_id", sign.GroupID)
 	body, _ = sjson.SetBytes(body, "nonce", sign.Nonce)
 	body, _ = sjson.SetBytes(body, "timestamp", sign.Timestamp)
-	answer, err := c.post(ctx, GetVoIPSign, "/wxa/getvoipsign"+credentials(token, openid), body)
+	answer, err := c.post(ctx, APIGetVoIPSign, "/wxa/getvoipsign"+credentials(token, openid), body)
 	if err != nil {
 		return "", err
 	}
 	signature := answer.Get("signature").String()
 	if signature == "" {
-		return "", &AnswerError{GetVoIPSign, "it has no signature"}
+		return "", &ResponseError{APIGetVoIPSign, "it has no signature"}
 	}
 	return signature, nil
 }
@@ -88,7 +88,7 @@ type Session struct {
 	SessionKey string
 }
 
-// JSCode2Session exchanges a code of wx.login. A code is good once: a call that failed without an answer may have used it
+// APIJSCode2Session exchanges a code of wx.login. A code is good once: a call that failed without an answer may have used it
 // up, so it is not repeated, not even by net/http on a connection that WeChat had closed.
 //
 // Source: WeChat's document of code2Session (GET /sns/jscode2session).
@@ -97,7 +97,7 @@ func (c *Client) JSCode2Session(ctx context.Context, appid, secret, code string)
 	// is empty, none is sent.
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, c.endpoint+"/sns/jscode2session", struct{ *bytes.Reader }{bytes.NewReader(nil)})
 	if err != nil {
-		return Session{}, &AnswerError{JSCode2Session, "the request could not be made"}
+		return Session{}, &ResponseError{APIJSCode2Session, "the request could not be made"}
 	}
 	query := req.URL.Query()
 	query.Set("appid", appid)
@@ -105,7 +105,7 @@ func (c *Client) JSCode2Session(ctx context.Context, appid, secret, code string)
 	query.Set("js_code", code)
 	query.Set("grant_type", "authorization_code")
 	req.URL.RawQuery = query.Encode()
-	answer, err := c.send(JSCode2Session, req)
+	answer, err := c.send(APIJSCode2Session, req)
 	if err != nil {
 		return Session{}, err
 	}
@@ -115,7 +115,7 @@ func (c *Client) JSCode2Session(ctx context.Context, appid, secret, code string)
 		SessionKey: answer.Get("session_key").String(),
 	}
 	if session.OpenID == "" {
-		return Session{}, &AnswerError{JSCode2Session, "it has no openid"}
+		return Session{}, &ResponseError{APIJSCode2Session, "it has no openid"}
 	}
 	return session, nil
 }

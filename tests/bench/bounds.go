@@ -95,7 +95,7 @@ func errorText(err error) string {
 
 // printFind runs the benchmark of the pure part.
 func (b *bench) printFind() error {
-	cmd := exec.Command("go", "test", "-run", "^$", "-bench", "^BenchmarkFind$/^no_CloudID$/^100KB$", "-benchmem", "./caddymodule/event")
+	cmd := exec.Command("go", "test", "-run", "^$", "-bench", "^BenchmarkFind$/^no_CloudID$/^100KB$", "-benchmem", "./caddymodule/internal/event")
 	cmd.Dir = b.root
 	output, err := cmd.CombinedOutput()
 	if err != nil {

@@ -1,4 +1,4 @@
-// Package probe is how tests look at what happens beside the answers: at metrics, and in the background.
+// Package probe is how tests look at what happens beside the responses: at metrics, and in the background.
 package probe
 
 import (
@@ -6,20 +6,22 @@ import (
 	"testing"
 	"time"
 
+	"github.com/caddyserver/caddy/v2"
 	"github.com/prometheus/client_golang/prometheus"
-
-	"github.com/caddy-cloudid/caddy-cloudid/caddymodule/metrics"
 )
 
-// Metric returns what caddy_cloudid_name has come to, summed over those whose label values are all among these: of a
-// counter or gauge its value, of a histogram how often it was observed.
+// Metric returns the value of caddy_cloudid_name in the Caddy that runs in this process, as Sum does.
 func Metric(t testing.TB, name string, labels ...string) float64 {
 	t.Helper()
-	registry := prometheus.NewRegistry()
-	if err := metrics.Register(registry); err != nil {
-		t.Fatal(err)
-	}
-	families, err := registry.Gather()
+	ctx := caddy.ActiveContext()
+	return Sum(t, ctx.GetMetricsRegistry(), name, labels...)
+}
+
+// Sum returns the value of caddy_cloudid_name, summed over the series whose label values are all among labels: of a counter
+// or gauge its value, of a histogram the number of observations.
+func Sum(t testing.TB, metrics prometheus.Gatherer, name string, labels ...string) float64 {
+	t.Helper()
+	families, err := metrics.Gather()
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -340,7 +340,7 @@ func TestTheBreaker(t *testing.T) {
 	}
 	hole := fault{toxics: toxics("timeout", "", `"timeout":0`)}
 	line.breakDown(t, hole)
-	state := func() float64 { return probe.Metric(t, "breaker_state", appid, wechat.GetOpenData) }
+	state := func() float64 { return probe.Metric(t, "breaker_state", appid, wechat.APIGetOpenData) }
 	for range 5 {
 		if got := g.post(event(t, fake)); got.took < timeout {
 			t.Errorf("answered after %s", got.took)

@@ -15,6 +15,7 @@ import (
 	"github.com/caddy-cloudid/caddy-cloudid/caddymodule/opendata"
 	"github.com/caddy-cloudid/caddy-cloudid/caddymodule/sandbox"
 	"github.com/caddy-cloudid/caddy-cloudid/caddymodule/wechat"
+	"github.com/caddy-cloudid/caddy-cloudid/caddymodule/wechat/apicall"
 	"github.com/caddy-cloudid/caddy-cloudid/tests/freeport"
 	"github.com/caddy-cloudid/caddy-cloudid/tests/probe"
 )
@@ -23,7 +24,7 @@ import (
 type oneToken string
 
 func (o oneToken) Token(context.Context) (string, error) { return string(o), nil }
-func (oneToken) Refused(string)                          {}
+func (oneToken) Rejected(string)                         {}
 
 func TestOpenDataLeavesNothing(t *testing.T) {
 	fake, url := startSandbox(t)
@@ -42,7 +43,7 @@ func TestOpenDataLeavesNothing(t *testing.T) {
 		if i%2 == 0 {
 			config.CacheTTL, config.CacheEntries = time.Minute, 100
 		}
-		resolver := opendata.New(config, client, opendata.NewCaller(wechat.GetOpenData, appid, oneToken(token.Value), 2))
+		resolver := opendata.New(config, client, apicall.NewCaller(wechat.APIGetOpenData, appid, oneToken(token.Value), 2))
 		if err := fake.Fault(sandbox.Fault{API: "getopendata", Kind: "latency", Latency: time.Hour}); err != nil {
 			t.Fatal(err)
 		}

@@ -1,0 +1,103 @@
+package event
+
+import (
+	"errors"
+	"fmt"
+	"strconv"
+	"strings"
+
+	"github.com/tidwall/gjson"
+)
+
+// Pointer is a JSON Pointer (RFC 6901) to the place of the event in a body. The zero Pointer is the whole body.
+type Pointer struct{ steps []string }
+
+// ParsePointer reads the text of a JSON Pointer: nothing, or steps that each begin with a slash, in which ~1 stands for a
+// slash and ~0 for a tilde.
+func ParsePointer(text string) (Pointer, error) {
+	if text == "" {
+		return Pointer{}, nil
+	}
+	if text[0] != '/' {
+		return Pointer{}, fmt.Errorf("%q is no JSON pointer: it must begin with a slash, as in /data", text)
+	}
+	var p Pointer
+	for step := range strings.SplitSeq(text[1:], "/") {
+		name, err := unescapeStep(step)
+		if err != nil {
+			return Pointer{}, fmt.Errorf("%q is no JSON pointer: %w", text, err)
+		}
+		p.steps = append(p.steps, name)
+	}
+	return p, nil
+}
+
+func unescapeStep(step string) (string, error) {
+	for i := range len(step) {
+		if step[i] == '~' && (i+1 == len(step) || step[i+1] != '0' && step[i+1] != '1') {
+			return "", errors.New("a tilde is written ~0, a slash ~1")
+		}
+	}
+	return strings.NewReplacer("~1", "/", "~0", "~").Replace(step), nil
+}
+
+// IsRoot reports whether the pointer names the whole body.
+func (p Pointer) IsRoot() bool { return len(p.steps) == 0 }
+
+// locate returns the value at the pointer, with its Index in body; one that does not exist for a place that is not
+// there. A step that more than one member could be taken for is refused, since functions would differ in what the event is.
+func (p Pointer) locate(body []byte) (gjson.Result, error) {
+	place := gjson.Parse(unsafeString(body))
+	place.Index = len(body) - len(strings.TrimLeft(unsafeString(body), " \t\r\n"))
+	place.Raw = strings.TrimSpace(place.Raw)
+	for _, step := range p.steps {
+		next, err := child(place, step)
+		if err != nil || !next.Exists() {
+			return gjson.Result{}, err
+		}
+		next.Index += place.Index
+		place = next
+	}
+	return place, nil
+}
+
+// child returns the value at one step below parent, with its Index in parent.Raw.
+func child(parent gjson.Result, step string) (found gjson.Result, err error) {
+	// Indexes count from the start of the text that was parsed.
+	parent = gjson.Parse(parent.Raw)
+	if parent.IsArray() {
+		return element(parent, step), nil
+	}
+	if !parent.IsObject() {
+		return gjson.Result{}, nil
+	}
+	matches, exact := 0, false
+	parent.ForEach(func(key, value gjson.Result) bool {
+		if sameName(key.Raw, step) {
+			matches++
+			exact = isName(key.Raw, step)
+			found = value
+		}
+		return true
+	})
+	if matches > 1 || matches == 1 && !exact {
+		return gjson.Result{}, duplicate(step)
+	}
+	return found, nil
+}
+
+func element(parent gjson.Result, step string) (found gjson.Result) {
+	index, err := strconv.ParseUint(step, 10, 31)
+	if err != nil || strconv.FormatUint(index, 10) != step {
+		return gjson.Result{} // RFC 6901 allows no leading zeros and no sign
+	}
+	parent.ForEach(func(_, value gjson.Result) bool {
+		if index == 0 {
+			found = value
+			return false
+		}
+		index--
+		return true
+	})
+	return found
+}

@@ -1,0 +1,186 @@
+package jsonscan
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"strings"
+	"testing"
+	"unicode/utf8"
+)
+
+func TestCheck(t *testing.T) {
+	syntax := errors.New("any *SyntaxError")
+	for _, test := range []struct {
+		name string
+		text string
+		want error // nil, a sentinel, or syntax
+	}{
+		{"an empty object is JSON", `{}`, nil},
+		{"space may stand around and between everything", " { \"a\" : [ 1 , 2 ] }\r\n", nil},
+		{"a scalar is a JSON text too", `"x"`, nil},
+		{"every escape", `"\"\\\/\b\f\n\r\t\u0041\ud83d\ude00"`, nil},
+		{"a lone surrogate is grammatical", `"\ud800"`, nil},
+		{"numbers in every form", `[0,-0,1.10,12345678901234567890,1e5,1E+5,1.5e-5]`, nil},
+		{"512 levels", strings.Repeat("[", 512) + strings.Repeat("]", 512), nil},
+		{"513 levels", strings.Repeat("[", 513) + strings.Repeat("]", 513), ErrTooDeep},
+		{"nothing", ``, syntax},
+		{"only space", ` `, syntax},
+		{"a byte order mark", "\xEF\xBB\xBF{}", ErrByteOrderMark},
+		{"an overlong encoding", "{\"\xc1\xa1\":1}", ErrNotUTF8},
+		{"an encoded surrogate", "\"\xed\xa0\x80\"", ErrNotUTF8},
+		{"UTF-16", "{\x00}\x00", syntax},
+		{"a text behind the value", `{}}`, syntax},
+		{"a comma behind the last member", `{"a":1,}`, syntax},
+		{"a comma behind the last element", `[1,]`, syntax},
+		{"no comma between", `[1 2]`, syntax},
+		{"no colon", `{"a" 1}`, syntax},
+		{"a name without quotes", `{a:1}`, syntax},
+		{"single quotes", `{'a':1}`, syntax},
+		{"a comment", `{/**/}`, syntax},
+		{"NaN", `[NaN]`, syntax},
+		{"a leading zero", `[01]`, syntax},
+		{"a leading plus", `[+1]`, syntax},
+		{"a bare point", `[1.]`, syntax},
+		{"a bare exponent", `[1e]`, syntax},
+		{"a bare minus", `[-]`, syntax},
+		{"hexadecimal", `[0x1]`, syntax},
+		{"a control character in a string", "\"\x1f\"", syntax},
+		{"an unknown escape", `"\x41"`, syntax},
+		{"a short unicode escape", `"\u00G0"`, syntax},
+		{"an unclosed string", `"abc`, syntax},
+		{"an unclosed object", `{"a":1`, syntax},
+		{"brackets that do not match", `[}`, syntax},
+		{"an object closed as an array", `{"a":1]`, syntax},
+		{"half a literal", `tru`, syntax},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			err := Check([]byte(test.text))
+			if test.want == syntax {
+				if _, ok := errors.AsType[*SyntaxError](err); !ok {
+					t.Fatalf("got %v, want a syntax error", err)
+				}
+				return
+			}
+			if !errors.Is(err, test.want) {
+				t.Fatalf("got %v, want %v", err, test.want)
+			}
+		})
+	}
+}
+
+func TestWalkShowsTheMembersOfTheOutermostObject(t *testing.T) {
+	text := []byte(` { "a" : {"b":[1,{"c":2}]} , "a":[], "\u0061" : "x" ,"d":1.10}`)
+	var got []string
+	if err := Walk(text, func(m Member) {
+		got = append(got, string(text[m.NameStart:m.NameEnd])+"="+string(text[m.ValueStart:m.ValueEnd]))
+	}); err != nil {
+		t.Fatal(err)
+	}
+	want := []string{`"a"={"b":[1,{"c":2}]}`, `"a"=[]`, `"\u0061"="x"`, `"d"=1.10`}
+	if strings.Join(got, "\n") != strings.Join(want, "\n") {
+		t.Errorf("got\n%s\nwant\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))
+	}
+	for _, noObject := range []string{`[{"a":1}]`, `"a"`, `1`} {
+		if err := Walk([]byte(noObject), func(Member) { t.Errorf("%s has no members", noObject) }); err != nil {
+			t.Error(err)
+		}
+	}
+}
+
+func TestDeepAndLongTextsCostNoStack(t *testing.T) {
+	deep := []byte(strings.Repeat("[", 6<<20))
+	if err := Check(deep); !errors.Is(err, ErrTooDeep) {
+		t.Errorf("got %v", err)
+	}
+	if n := testing.AllocsPerRun(10, func() { _ = Check(deep) }); n != 0 {
+		t.Errorf("%v allocations", n)
+	}
+}
+
+// asNameAndValue are texts in which a string's inside stands as a member's name and as a value.
+func asNameAndValue(inside string) []string {
+	return []string{`{"` + inside + `":1}`, `["` + inside + `"]`}
+}
+
+// Strings are passed eight bytes at a step, long ones more: no byte may hide at any place of a step, neither plain nor escaped.
+func TestEveryByteAtEveryPlaceOfAString(t *testing.T) {
+	for length := range 20 {
+		for place := range length + 1 {
+			for c := range 256 {
+				for _, part := range []string{string([]byte{byte(c)}), string([]byte{'\\', byte(c)}), string([]byte{'\\', 'u', '0', '0', 'e', byte(c)})} {
+					for _, text := range asNameAndValue(strings.Repeat("x", place) + part + strings.Repeat("y", length-place)) {
+						sameVerdict(t, []byte(text))
+					}
+				}
+			}
+		}
+	}
+	for place := range 200 {
+		for c := range 256 {
+			sameVerdict(t, []byte(`["`+strings.Repeat("x", place)+string([]byte{byte(c)})+strings.Repeat("y", 200-place)+`"]`))
+		}
+	}
+}
+
+// What is not plain is passed by another way than what is, so every kind must be able to follow every other.
+func TestEveryKindOfCharacterBehindEveryOther(t *testing.T) {
+	pieces := []string{"", "x", "plain", strings.Repeat("long ", 30), "走", "é", "😀", `\n`, `\"`, `\u6b65`, "\xE8", "\x80", `"`, "\t", `\`, " "}
+	random := rand.New(rand.NewPCG(1, 2))
+	for range 50_000 {
+		var inside strings.Builder
+		for range 1 + random.IntN(7) {
+			inside.WriteString(pieces[random.IntN(len(pieces))])
+		}
+		for _, text := range asNameAndValue(inside.String()) {
+			sameVerdict(t, []byte(text))
+		}
+	}
+}
+
+// sameVerdict compares with encoding/json, which reads the same grammar by other means, and utf8.
+func sameVerdict(t *testing.T, text []byte) {
+	t.Helper()
+	if err, want := Check(text), json.Valid(text) && utf8.Valid(text); (err == nil) != want {
+		t.Fatalf("Check(%q) = %v, encoding/json and utf8 say %v", text, err, want)
+	}
+}
+
+func FuzzCheck(f *testing.F) {
+	for _, seed := range []string{`{"a":[1,2.5e3,"x\u00e9\\"],"b":{}}`, `[`, "\"\x7f\x80\"", `{"a":1}{`, `"\ud83d"`, " \n[true,false,null]\t", "\xEF\xBB\xBF1"} {
+		f.Add([]byte(seed))
+	}
+	f.Fuzz(func(t *testing.T, text []byte) {
+		if errors.Is(Check(text), ErrTooDeep) {
+			return // encoding/json allows more
+		}
+		sameVerdict(t, text)
+	})
+}
+
+// Rows as applications send them, and one long string, as a picture in base64.
+func benchmarkTexts(size int) map[string]string {
+	row := `{"id":12345,"name":"a name of usual length","note":"走了一万步，再走一万步","tags":["a","b"],"price":1.10,"ok":true},`
+	return map[string]string{
+		"rows":    `{"rows":[` + strings.TrimSuffix(strings.Repeat(row, size/len(row)), ",") + `],"n":1}`,
+		"picture": `{"picture":"` + strings.Repeat("iVBORw0KGgoAAAANSUhEUgAAAAUA", size/28) + `","n":1}`,
+	}
+}
+
+func BenchmarkCheck(b *testing.B) {
+	for _, kind := range []string{"rows", "picture"} {
+		for _, kilobytes := range []int{2, 100, 1000} {
+			b.Run(fmt.Sprintf("%s/%dKB", kind, kilobytes), func(b *testing.B) {
+				text := []byte(benchmarkTexts(kilobytes << 10)[kind])
+				b.SetBytes(int64(len(text)))
+				b.ReportAllocs()
+				for b.Loop() {
+					if err := Check(text); err != nil {
+						b.Fatal(err)
+					}
+				}
+			})
+		}
+	}
+}

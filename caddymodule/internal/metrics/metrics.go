@@ -1,0 +1,68 @@
+// Package metrics holds the gateway's Prometheus collectors, all named caddy_cloudid_*. There is one set a process: the
+// counts go on over config reloads, although Caddy gives every config a registry of its own.
+package metrics
+
+import (
+	"errors"
+
+	"github.com/prometheus/client_golang/prometheus"
+)
+
+const (
+	namespace = "caddy"
+	subsystem = "cloudid"
+)
+
+// The collectors. No label ever holds what a client, a function or WeChat may choose freely.
+var (
+	Invocations         = newCounterVec("invocations_total", "Requests through the cloudid directive, by what became of their event.", "outcome")
+	IDs                 = newCounterVec("ids_total", "CloudIDs answered, to events and to functions, by the result: ok, a -6010xx code, or other.", "code")
+	WeChatCalls         = newCounterVec("wechat_calls_total", "Calls of WeChat's API, by API and errcode (0: success; timeout, network, answer: none came or it could not be read).", "api", "errcode")
+	CallDuration        = newHistogramVec("wechat_call_duration_seconds", "How long WeChat took to answer.", prometheus.ExponentialBuckets(0.005, 2, 11), "api")
+	IDsPerCall          = newHistogram("ids_per_call", "CloudIDs asked for in one call of getopendata.", []float64{1, 2, 3, 4, 5, 10, 20})
+	CacheHits           = newCounter("cache_hits_total", "CloudIDs answered from the cache.")
+	Coalesced           = newCounter("coalesced_ids_total", "CloudIDs that waited for a call under way instead of making one.")
+	WatermarkMismatches = newCounter("watermark_mismatches_total", "Answers refused because their watermark names another AppID.")
+	TokenFetches        = newCounterVec("token_fetches_total", "Access tokens fetched, by account and result: ok or failed.", "appid", "result")
+	Breaker             = newGaugeVec("breaker_state", "Whether WeChat is called: 0 yes, 1 on trial, 2 no, after a run of failures.", "appid", "api")
+	AddedBytes          = newCounter("added_bytes_total", "Bytes that rewritten bodies are longer than those received.")
+)
+
+var all []prometheus.Collector
+
+// Register adds the collectors to a config's registry. Modules of one config may all call it.
+func Register(registry *prometheus.Registry) error {
+	for _, collector := range all {
+		if err := registry.Register(collector); err != nil {
+			if _, known := errors.AsType[prometheus.AlreadyRegisteredError](err); !known {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+func register[C prometheus.Collector](collector C) C {
+	all = append(all, collector)
+	return collector
+}
+
+func newCounter(name, help string) prometheus.Counter {
+	return register(prometheus.NewCounter(prometheus.CounterOpts{Namespace: namespace, Subsystem: subsystem, Name: name, Help: help}))
+}
+
+func newCounterVec(name, help string, labels ...string) *prometheus.CounterVec {
+	return register(prometheus.NewCounterVec(prometheus.CounterOpts{Namespace: namespace, Subsystem: subsystem, Name: name, Help: help}, labels))
+}
+
+func newGaugeVec(name, help string, labels ...string) *prometheus.GaugeVec {
+	return register(prometheus.NewGaugeVec(prometheus.GaugeOpts{Namespace: namespace, Subsystem: subsystem, Name: name, Help: help}, labels))
+}
+
+func newHistogram(name, help string, buckets []float64) prometheus.Histogram {
+	return register(prometheus.NewHistogram(prometheus.HistogramOpts{Namespace: namespace, Subsystem: subsystem, Name: name, Help: help, Buckets: buckets}))
+}
+
+func newHistogramVec(name, help string, buckets []float64, labels ...string) *prometheus.HistogramVec {
+	return register(prometheus.NewHistogramVec(prometheus.HistogramOpts{Namespace: namespace, Subsystem: subsystem, Name: name, Help: help, Buckets: buckets}, labels))
+}

@@ -1,0 +1,30 @@
+package apicall_test
+
+import (
+	"context"
+	"strconv"
+	"sync"
+)
+
+const appid = "wx3d289323f5900f8e"
+
+// fakeTokens hands out t1, and the next one after each refusal.
+type fakeTokens struct {
+	mu      sync.Mutex
+	n       int
+	refused []string
+	err     error
+}
+
+func (f *fakeTokens) Token(context.Context) (string, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return "t" + strconv.Itoa(f.n+1), f.err
+}
+
+func (f *fakeTokens) Rejected(token string) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.refused = append(f.refused, token)
+	f.n++
+}
