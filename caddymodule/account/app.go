@@ -11,6 +11,7 @@ import (
 
 	"github.com/caddyserver/caddy/v2"
 
+	"github.com/caddy-cloudid/caddy-cloudid/caddymodule/internal/invocation"
 	"github.com/caddy-cloudid/caddy-cloudid/caddymodule/internal/metrics"
 )
 
@@ -22,7 +23,12 @@ func init() {
 type App struct {
 	// The accounts, by AppID.
 	Accounts map[string]*Account `json:"accounts,omitempty"`
+
+	invocations *invocation.Feed
 }
+
+// Invocations shows the calls through the `cloudid` handlers of this config.
+func (a *App) Invocations() *invocation.Feed { return a.invocations }
 
 // CaddyModule returns the Caddy module information.
 func (*App) CaddyModule() caddy.ModuleInfo {
@@ -31,6 +37,7 @@ func (*App) CaddyModule() caddy.ModuleInfo {
 
 // Provision sets up the accounts. It calls nobody.
 func (a *App) Provision(ctx caddy.Context) error {
+	a.invocations = new(invocation.Feed)
 	if err := metrics.Register(ctx.GetMetricsRegistry()); err != nil {
 		return err
 	}

@@ -1,0 +1,95 @@
+package invocation
+
+import (
+	"slices"
+	"sync"
+	"sync/atomic"
+)
+
+// Observer is shown the calls of a Feed. Observe is called on the goroutine of the request: it must return at once, keep nothing of
+// the request waiting, and must not change the record, which others are shown too. It may keep the record.
+type Observer interface {
+	Observe(*Record)
+}
+
+// Feed shows calls to those who subscribed. Its zero value is ready; it is used by many goroutines at once. Where nobody
+// listens it costs a call one atomic load.
+type Feed struct {
+	mu          sync.Mutex
+	subscribers atomic.Pointer[[]*subscriber] // replaced as a whole, under mu; nil: none
+}
+
+type subscriber struct {
+	Observer
+	capture int
+}
+
+// sequence numbers the calls of the process.
+var sequence atomic.Uint64
+
+// Subscribe has o shown every call from now on, until cancel is called, with up to capture bytes of each body; 0 for no bodies.
+// After cancel has returned, a call that was being shown at that moment may still arrive.
+func (f *Feed) Subscribe(o Observer, capture int) (cancel func()) {
+	added := &subscriber{o, capture}
+	f.replace(func(all []*subscriber) []*subscriber { return append(all, added) })
+	return func() {
+		f.replace(func(all []*subscriber) []*subscriber {
+			return slices.DeleteFunc(all, func(s *subscriber) bool { return s == added })
+		})
+	}
+}
+
+func (f *Feed) replace(change func([]*subscriber) []*subscriber) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	changed := change(slices.Clone(f.all()))
+	if len(changed) == 0 {
+		f.subscribers.Store(nil)
+		return
+	}
+	f.subscribers.Store(&changed)
+}
+
+func (f *Feed) all() []*subscriber {
+	if all := f.subscribers.Load(); all != nil {
+		return *all
+	}
+	return nil
+}
+
+// Listening reports whether anybody listens, and up to how many bytes of each body somebody wants to see.
+func (f *Feed) Listening() (listening bool, capture int) {
+	all := f.subscribers.Load()
+	if all == nil {
+		return false, 0
+	}
+	for _, s := range *all {
+		capture = max(capture, s.capture)
+	}
+	return true, capture
+}
+
+// Publish shows a record to all who listen. The record must not be changed any more;
+// what is to be shown later is a copy of it. Somebody who asked for no bodies is not shown those that another asked for.
+func (f *Feed) Publish(r *Record) {
+	all := f.all()
+	if len(all) == 0 {
+		return
+	}
+	plain := r
+	if r.Capture != nil {
+		withoutBodies := *r
+		withoutBodies.Capture = nil
+		plain = &withoutBodies
+	}
+	for _, s := range all {
+		if s.capture > 0 {
+			s.Observe(r)
+		} else {
+			s.Observe(plain)
+		}
+	}
+}
+
+// NextSeq returns a number for a record that is going to be published.
+func NextSeq() uint64 { return sequence.Add(1) }

@@ -1,0 +1,198 @@
+// Package invocation is the record of one call through the `cloudid` handler: what the client sent, which members were looked
+// at, what became of each and why, and how long each part took. The handler fills one Record per request; its log line, its
+// placeholders and its metrics are made from it, and a Feed shows it to those who subscribed, such as the inspector.
+//
+// A Record holds names, sizes, codes and durations. It holds no secret, token, openid, CloudID or open data: the caller is a
+// short hash, and bodies are in it only where a subscriber asked for them (Capture).
+package invocation
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"time"
+)
+
+// Record is one call.
+type Record struct {
+	// A number of the process that no other call has, in the order in which calls came in. Zero unless somebody listens. A call
+	// that is shown twice, first when it was forwarded and then when it ended, has the same number both times.
+	Seq uint64 `json:"seq"`
+
+	// Whether the call has ended. A record that was shown when the request was forwarded has neither a status nor the times
+	// that come after it.
+	Done bool `json:"done"`
+
+	// Caddy's {http.request.uuid}, which the client gets as X-Request-Id.
+	RequestID string `json:"request_id"`
+
+	// When the handler got the request.
+	Time time.Time `json:"time"`
+
+	Method string `json:"method"`
+	Host   string `json:"host"`
+
+	// The path as the client sent it, without the query, which may hold anything.
+	Path string `json:"path"`
+
+	// The version of HTTP, such as HTTP/2.0.
+	Proto string `json:"proto"`
+
+	// The AppID of the account, or "" where it is not known.
+	AppID string `json:"appid"`
+
+	// A short hash of the caller's openid (see Caller), or "" where nobody is logged in.
+	Caller string `json:"caller"`
+
+	// The media type of the body, as the client named it, without parameters; "" where there was none.
+	ContentType string `json:"content_type"`
+
+	// What was looked at in the event, in the order of the body. Only members that declare something, unless Explained.
+	Members []Member `json:"members"`
+
+	// Whether Members also has what was not declared: other members of the event, and strings in nested places that look like
+	// CloudIDs. That costs another look at the event, and is done only for a subscriber or a DEBUG log.
+	Explained bool `json:"explained"`
+
+	// Why the body was not read as an event; "" if it was.
+	Skipped Skipped `json:"skipped,omitempty"`
+
+	// Why the request was not forwarded; nil if it was.
+	Rejection *Rejection `json:"rejection,omitempty"`
+
+	Outcome Outcome `json:"outcome"`
+
+	// Why the exchange with WeChat failed as a whole, without secrets; "" if it did not.
+	Error string `json:"error,omitempty"`
+
+	// The status that the client was sent. 0: none yet, or the handlers in front send it, as for an error.
+	Status int `json:"status"`
+
+	Sizes  Sizes  `json:"sizes"`
+	Timing Timing `json:"timing"`
+
+	// The headers by which the function was told who calls, values masked where they are somebody's.
+	Forwarded []Header `json:"forwarded,omitempty"`
+
+	// The bodies and what else is needed to send the call again. Nil unless a subscriber asked for it.
+	Capture *Capture `json:"-"`
+}
+
+// Member is one member of the event, or a string somewhere in it.
+type Member struct {
+	// The member's name, unescaped; for a nested one the path to it, as in obj.shareInfo or list[0].
+	Name string `json:"name"`
+
+	// How it declares a CloudID; "" for a member that declares none.
+	Declared Declared `json:"declared,omitempty"`
+
+	// What became of it.
+	Result Result `json:"result"`
+
+	// The errCode that stands in its place, of a Failed one.
+	Code int `json:"code,omitempty"`
+
+	// Why it was kept as it was, of a Kept one, or why it failed without WeChat having been asked.
+	Reason Reason `json:"reason,omitempty"`
+
+	// Whether the result came from the cache, and whether it came from a call to WeChat that another invocation had started.
+	Cached bool `json:"cached,omitempty"`
+	Shared bool `json:"shared,omitempty"`
+}
+
+// Declared is how a member declares a CloudID.
+type Declared string
+
+// The ways to declare one.
+const (
+	List      Declared = "list"      // an entry of cloudid_list
+	Object    Declared = "object"    // an object with a cloudID
+	Field     Declared = "field"     // a member that `fields` lists
+	Guess     Declared = "guess"     // a string that looks like a CloudID
+	Encrypted Declared = "encrypted" // an object with encryptedData and iv
+)
+
+// Result is what became of a member.
+type Result string
+
+// The results.
+const (
+	OpenData Result = "open_data" // replaced by open data
+	Failed   Result = "failed"    // replaced by an error object
+	Kept     Result = "kept"      // left as the client sent it
+	Rejected Result = "rejected"  // the request was rejected because of it, or before WeChat was asked
+)
+
+// Outcome is what became of the whole call. It is a label of a metric.
+type Outcome string
+
+// The outcomes.
+const (
+	Untouched     Outcome = "untouched"      // forwarded, with nothing declared or nothing after all
+	Resolved      Outcome = "resolved"       // every declared member became open data
+	Partial       Outcome = "partial"        // some did; error objects stand in the places of the others
+	AllFailed     Outcome = "failed"         // none did
+	ClientError   Outcome = "rejected"       // 4xx: not forwarded, the client's fault
+	UpstreamError Outcome = "upstream_error" // 5xx: not forwarded, WeChat's or the gateway's fault
+	Canceled      Outcome = "canceled"       // 499: the client went away before it was forwarded
+)
+
+// Outcomes are all of them, in the order in which documents name them.
+func Outcomes() []Outcome {
+	return []Outcome{Untouched, Resolved, Partial, AllFailed, ClientError, UpstreamError, Canceled}
+}
+
+// Rejection is why a request was not forwarded.
+type Rejection struct {
+	Status int    `json:"status"`
+	Reason string `json:"reason"` // the message that the client may see as {err.message}
+}
+
+// Sizes are in bytes.
+type Sizes struct {
+	Received  int64 `json:"received"`  // the body that was read, decoded; -1 where it was not read and its length not announced
+	Forwarded int64 `json:"forwarded"` // the body that the function was sent; -1 where unknown
+	Response  int64 `json:"response"`  // the body of the response
+}
+
+// Timing says how long each part took. The parts follow each other; those of WeChat are one after the other inside of
+// Exchange.
+type Timing struct {
+	Before   time.Duration `json:"before"`   // in handlers in front: sessions, limits
+	Read     time.Duration `json:"read"`     // until the body was there
+	Find     time.Duration `json:"find"`     // checking the event and finding declarations
+	Exchange time.Duration `json:"exchange"` // until every CloudID was resolved: Wait and WeChat, and little else
+	Wait     time.Duration `json:"wait"`     // for a turn, where max_calls were in flight
+	WeChat   time.Duration `json:"wechat"`   // for WeChat's response, retries and a token included
+	Write    time.Duration `json:"write"`    // making the new body
+	Function time.Duration `json:"function"` // from forwarding to the first byte of the response
+	Respond  time.Duration `json:"respond"`  // from there to the last
+	Total    time.Duration `json:"total"`    // since Caddy got the request
+}
+
+// Header is one header that the function was sent.
+type Header struct {
+	Name  string `json:"name"`
+	Value string `json:"value"` // masked where Masked says so
+	// Whether the value is somebody's: what is shown is a short hash of it, or that it is there.
+	Masked bool `json:"masked,omitempty"`
+}
+
+// Capture is what an operator must ask for: bodies hold open data.
+type Capture struct {
+	URI         string // path and query
+	ContentType string // as the client sent it
+	OpenID      string
+	UnionID     string
+	Received    []byte // the body that was read, decoded, at most as much of it as was asked for
+	Forwarded   []byte // the body that the function was sent
+	Truncated   bool   // one of them was longer
+}
+
+// Caller returns a short hash of an openid, by which calls of the same user can be told to be that: the same on every node.
+func Caller(openid string) string {
+	if openid == "" {
+		return ""
+	}
+	sum := sha256.Sum256([]byte(openid))
+	return hex.EncodeToString(sum[:4])
+}

@@ -1,0 +1,76 @@
+package invocation
+
+// Reason says why a member was kept as it was, or failed without WeChat having been asked. The values are stable: logs are
+// searched for them, and the inspector translates them.
+type Reason string
+
+// The reasons.
+const (
+	Nested      Reason = "nested"
+	NotListed   Reason = "not_listed"
+	NotCloudID  Reason = "not_a_cloudid"
+	WrongForm   Reason = "wrong_form"
+	NamedAsID   Reason = "named_as_id"
+	GuessOff    Reason = "guess_off"
+	NoCaller    Reason = "no_caller"
+	OverLimit   Reason = "over_limit"
+	NoKey       Reason = "no_session_key"
+	CannotBe    Reason = "cannot_be_cloudid"
+	OutsideOfIt Reason = "beside_the_event"
+)
+
+var reasonTexts = map[Reason]string{
+	Nested:      "it looks like a CloudID, but only direct members of the event are looked at",
+	NotListed:   "it looks like a CloudID, but `fields` does not list this member",
+	NotCloudID:  "it looked like a CloudID, but WeChat says that it is none",
+	WrongForm:   "it does not look like a CloudID",
+	NamedAsID:   "it looks like a CloudID, but the member's name says that the function wants the id itself",
+	GuessOff:    "it looks like a CloudID, but `guess off` leaves strings alone; send it with cloudid_list or as an object with cloudID",
+	NoCaller:    "it looks like a CloudID, but nobody is logged in",
+	OverLimit:   "it looks like a CloudID, but the user has used up the account's `limit`",
+	NoKey:       "the session holds no session_key to decrypt it with; add `session_key` to wechat_login, and log in again",
+	CannotBe:    "it can be no CloudID, so WeChat was not asked",
+	OutsideOfIt: "it looks like a CloudID, but stands beside the event that the option `event` names",
+}
+
+// Text is the reason as a clause for people.
+func (r Reason) Text() string { return reasonTexts[r] }
+
+// Reasons are all of them.
+func Reasons() []Reason {
+	return []Reason{Nested, NotListed, NotCloudID, WrongForm, NamedAsID, GuessOff, NoCaller, OverLimit, NoKey, CannotBe, OutsideOfIt}
+}
+
+// Skipped says why a body was not read as an event. The values are stable, as those of Reason.
+type Skipped string
+
+// Why bodies are not read.
+const (
+	NoBody     Skipped = "no_body"
+	OtherType  Skipped = "other_type"
+	Passed     Skipped = "pass"
+	NoType     Skipped = "no_type"
+	Method     Skipped = "method"
+	Upgrade    Skipped = "upgrade"
+	NoEvent    Skipped = "no_event"
+	BinaryOnly Skipped = "not_structured"
+)
+
+var skippedTexts = map[Skipped]string{
+	NoBody:     "there is no body",
+	OtherType:  "its Content-Type is not JSON's",
+	Passed:     "`pass` names its media type",
+	NoType:     "it has no Content-Type, and does not begin like a JSON object",
+	Method:     "bodies of GET and HEAD are not read without `fields` or `user_info`",
+	Upgrade:    "the request asks for another protocol (Upgrade)",
+	NoEvent:    "the body is JSON, but there is no object where the event should be",
+	BinaryOnly: "the CloudEvent holds no event in JSON",
+}
+
+// Text is the reason as a clause for people.
+func (s Skipped) Text() string { return skippedTexts[s] }
+
+// AllSkipped are all of them.
+func AllSkipped() []Skipped {
+	return []Skipped{NoBody, OtherType, Passed, NoType, Method, Upgrade, NoEvent, BinaryOnly}
+}
