@@ -17,7 +17,7 @@ func TestREADME(t *testing.T) {
 	bash := program(t, "bash")
 	program(t, "curl")
 	clone := cloneRepository(t)
-	firstScreen, withLogin := section(t, ""), section(t, "With login")
+	firstScreen, withLogin := section(t, ""), section(t, "Moving a client")
 	commands, answers := blocks(firstScreen, "sh"), blocks(firstScreen, "json")
 	if len(commands) != 2 || len(answers) != 1 {
 		t.Fatalf("the README's first screen has %d commands and %d answers; this test knows two and one", len(commands), len(answers))
@@ -49,7 +49,7 @@ func TestREADME(t *testing.T) {
 
 	login, told := blocks(withLogin, "sh"), inlineJSON(withLogin)
 	if len(login) != 1 || len(told) < 2 {
-		t.Fatalf("the section With login has %d commands and tells %d answers; this test knows one and two", len(login), len(told))
+		t.Fatalf("the section Moving a client has %d commands and tells %d answers; this test knows one and two", len(login), len(told))
 	}
 	openData := strings.TrimSuffix(strings.TrimPrefix(answers[0], "{"), `,"n":1.10}`)
 	t.Run("a call with login, and with forged open data", func(t *testing.T) {
