@@ -51,7 +51,7 @@ type Login struct {
 	// shorter is safer and hardly dearer. Default: 2h.
 	TTL caddy.Duration `json:"ttl,omitempty"`
 
-	account accountRef
+	account account.Ref
 	logger  *zap.Logger
 }
 
@@ -69,10 +69,12 @@ func (l *Login) Provision(ctx caddy.Context) (err error) {
 	if time.Duration(l.TTL) < minTTL {
 		return fmt.Errorf("ttl: a session lasts at least %s", minTTL)
 	}
-	l.account, err = newAccountRef(ctx, l.Account, func(a *account.Account) error {
-		_, err := loginKeys(a)
+	if l.account, err = account.NewRef(ctx, l.Account); err != nil {
 		return err
-	})
+	}
+	if fixed := l.account.Fixed(); fixed != nil {
+		_, err = loginKeys(fixed)
+	}
 	return err
 }
 
@@ -82,17 +84,17 @@ func (l *Login) ServeHTTP(w http.ResponseWriter, r *http.Request, _ caddyhttp.Ha
 	if err != nil {
 		return err
 	}
-	mini, ok := l.account.Resolve(r)
+	acct, ok := l.account.Resolve(replacerOf(r))
 	if !ok {
 		return caddyhttp.Error(http.StatusForbidden, errors.New("there is no mini program to log in to at this address"))
 	}
 	// Before the code is used up for nothing.
-	keys, err := loginKeys(mini)
+	keys, err := loginKeys(acct)
 	if err != nil {
-		l.report(mini, err)
+		l.report(acct, err)
 		return caddyhttp.Error(http.StatusInternalServerError, errNotSetUp)
 	}
-	user, err := exchanges.login(r.Context(), mini, code, l.report)
+	user, err := exchanges.login(r.Context(), acct, code, l.report)
 	if err != nil {
 		return reject(w, err)
 	}

@@ -33,7 +33,7 @@ type Session struct {
 	// there is.
 	Account string `json:"account,omitempty"`
 
-	account accountRef
+	account account.Ref
 }
 
 // CaddyModule returns the Caddy module information.
@@ -43,10 +43,12 @@ func (*Session) CaddyModule() caddy.ModuleInfo {
 
 // Provision finds the account, if it is the same for all requests, and checks that it has a key to verify with.
 func (s *Session) Provision(ctx caddy.Context) (err error) {
-	s.account, err = newAccountRef(ctx, s.Account, func(a *account.Account) error {
-		_, err := a.UserTokens()
+	if s.account, err = account.NewRef(ctx, s.Account); err != nil {
 		return err
-	})
+	}
+	if fixed := s.account.Fixed(); fixed != nil {
+		_, err = fixed.UserTokens()
+	}
 	return err
 }
 
@@ -67,11 +69,11 @@ func (s *Session) Authenticate(w http.ResponseWriter, r *http.Request) (caddyaut
 }
 
 func (s *Session) verify(r *http.Request, token string) (caddyauth.User, bool, error) {
-	mini, ok := s.account.Resolve(r)
+	found, ok := s.account.Resolve(replacerOf(r))
 	if !ok {
 		return caddyauth.User{}, false, nil
 	}
-	keys, err := mini.UserTokens()
+	keys, err := found.UserTokens()
 	if err != nil {
 		return caddyauth.User{}, false, err
 	}
@@ -81,8 +83,12 @@ func (s *Session) verify(r *http.Request, token string) (caddyauth.User, bool, e
 	}
 	return caddyauth.User{
 		ID:       user.OpenID,
-		Metadata: map[string]string{"appid": mini.AppID(), "unionid": user.UnionID},
+		Metadata: map[string]string{"appid": found.AppID(), "unionid": user.UnionID},
 	}, true, nil
+}
+
+func replacerOf(r *http.Request) *caddy.Replacer {
+	return r.Context().Value(caddy.ReplacerCtxKey).(*caddy.Replacer)
 }
 
 // bearerToken returns the token of the only Authorization field. Where there are several, those who look at the first and

@@ -1,0 +1,186 @@
+// Package directive reads the blocks of Caddyfile directives and options: it refuses what is unknown, given twice, or has the
+// wrong number of arguments, in the same words everywhere.
+package directive
+
+import (
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/caddyserver/caddy/v2"
+	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
+	"github.com/dustin/go-humanize"
+)
+
+// Options are what a block may hold, by name.
+type Options map[string]Option
+
+// Option reads one option of a block. The dispenser is on the option's name, which must be left with all that belongs to it read.
+// Its errors name the option and the place in the Caddyfile; those of Args do.
+type Option func(d *caddyfile.Dispenser) error
+
+// Parse reads a directive that takes nothing but a matcher, which is gone already, and a block: `<name> { <option>... }`. The
+// dispenser is before the directive's name.
+func Parse(d *caddyfile.Dispenser, options Options) error {
+	d.Next()
+	name := d.Val()
+	if d.NextArg() {
+		return d.Errf("%s takes no arguments behind the matcher, only a block: %s { … }, not %q", name, name, d.Val())
+	}
+	return Block(d, name, options)
+}
+
+// Block reads the block that follows, if there is one. In errors it is called by name.
+func Block(d *caddyfile.Dispenser, name string, options Options) error {
+	given := make(map[string]bool)
+	last := name
+	for nesting := d.Nesting(); d.NextBlock(nesting); {
+		option := d.Val()
+		read, known := options[option]
+		switch {
+		case option == "{":
+			return d.Errf("%s takes no block", last)
+		case !known:
+			return d.Errf("unknown option %q in %s; allowed: %s", option, name, strings.Join(slices.Sorted(maps.Keys(options)), ", "))
+		case given[option]:
+			return d.Errf("%s is given twice in %s; keep one of them", option, name)
+		}
+		given[option], last = true, option
+		if err := read(d); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Args makes an option of a function that takes the option's arguments. Its errors are whole clauses without the option's name
+// and place, which are added.
+func Args(read func(args []string) error) Option {
+	return func(d *caddyfile.Dispenser) error {
+		name := d.Val()
+		if err := read(d.RemainingArgs()); err != nil {
+			return d.WrapErr(fmt.Errorf("%s: %w", name, err))
+		}
+		return nil
+	}
+}
+
+// WrongArguments is the error for a wrong number of arguments. It does not repeat them, since one may be a secret.
+func WrongArguments(syntax string) error {
+	return fmt.Errorf("wrong number of arguments; the syntax is: %s", syntax)
+}
+
+var errEmpty = errors.New("an argument is empty")
+
+// String reads exactly one argument that is not empty. Errors do not repeat it.
+func String(to *string, syntax string) Option {
+	return Args(func(args []string) error {
+		if len(args) != 1 {
+			return WrongArguments(syntax)
+		}
+		if args[0] == "" {
+			return fmt.Errorf("%w; the syntax is: %s", errEmpty, syntax)
+		}
+		*to = args[0]
+		return nil
+	})
+}
+
+// Strings reads one argument or more, none of which is empty. If check is not nil, it is called for each of them. Errors of this
+// function do not repeat arguments.
+func Strings(to *[]string, syntax string, check func(string) error) Option {
+	return Args(func(args []string) error {
+		if len(args) == 0 {
+			return WrongArguments(syntax)
+		}
+		for _, arg := range args {
+			if arg == "" {
+				return fmt.Errorf("%w; the syntax is: %s", errEmpty, syntax)
+			}
+			if check == nil {
+				continue
+			}
+			if err := check(arg); err != nil {
+				return err
+			}
+		}
+		*to = args
+		return nil
+	})
+}
+
+// Flag reads an option without arguments.
+func Flag(to *bool) Option {
+	return Args(func(args []string) error {
+		if len(args) != 0 {
+			return errors.New("it takes no arguments")
+		}
+		*to = true
+		return nil
+	})
+}
+
+// Int reads a number from smallest to largest.
+func Int(to *int, smallest, largest int, syntax string) Option {
+	return one(syntax, func(arg string) error {
+		n, err := ParseInt(arg, smallest, largest)
+		if err == nil {
+			*to = n
+		}
+		return err
+	})
+}
+
+// ParseInt reads a number from smallest to largest, for options that have other arguments too.
+func ParseInt(text string, smallest, largest int) (int, error) {
+	n, err := strconv.Atoi(text)
+	if err != nil || n < smallest || n > largest {
+		return 0, fmt.Errorf("%q is no number from %d to %d", text, smallest, largest)
+	}
+	return n, nil
+}
+
+// Duration reads a duration of at least shortest, such as 3s, 1m or 1d. A number without a unit is an error.
+func Duration(to *caddy.Duration, shortest time.Duration, syntax string) Option {
+	return one(syntax, func(arg string) error {
+		duration, err := ParseDuration(arg, shortest)
+		if err == nil {
+			*to = caddy.Duration(duration)
+		}
+		return err
+	})
+}
+
+// ParseDuration reads a duration of at least shortest, for options that have other arguments too.
+func ParseDuration(text string, shortest time.Duration) (time.Duration, error) {
+	duration, err := caddy.ParseDuration(text)
+	if err != nil || duration < shortest {
+		return 0, fmt.Errorf("%q is no duration of at least %s; write it with a unit, as in 3s or 1m", text, shortest)
+	}
+	return duration, nil
+}
+
+// Size reads a number of bytes from 1 to largest, such as 1MiB or 500KB.
+func Size(to *int64, largest int64, syntax string) Option {
+	return one(syntax, func(arg string) error {
+		size, err := humanize.ParseBytes(arg)
+		if err != nil || size == 0 || size > uint64(largest) {
+			return fmt.Errorf("%q is no size above 0 and up to %s, such as 1MiB or 500KB", arg, humanize.IBytes(uint64(largest)))
+		}
+		*to = int64(size)
+		return nil
+	})
+}
+
+func one(syntax string, read func(arg string) error) Option {
+	return Args(func(args []string) error {
+		if len(args) != 1 {
+			return WrongArguments(syntax)
+		}
+		return read(args[0])
+	})
+}
