@@ -1,0 +1,154 @@
+// The real thing: the built gateway with the sandbox for WeChat, and functions in @cloudbase/functions-framework and in
+// plain node:http. Everything listens on free ports of 127.0.0.1.
+import { spawn, execFileSync } from 'node:child_process'
+import fs from 'node:fs'
+import http from 'node:http'
+import net from 'node:net'
+import os from 'node:os'
+import path from 'node:path'
+import { here } from './program.mjs'
+
+export const appid = 'wx3d289323f5900f8e'
+const root = path.join(here, '../..')
+
+/** Starts all of it; stop() ends it. */
+export async function startRig () {
+  const folder = fs.mkdtempSync(path.join(os.tmpdir(), 'miniprogram-'))
+  const [gateway, wechat, framework] = await Promise.all([freeAddress(), freeAddress(), freeAddress()])
+  const plain = await startPlain()
+  const processes = [
+    startFramework(framework, folder),
+    startCaddy(caddyfile({ gateway, wechat, framework, plain: plain.address }), folder)
+  ]
+  await Promise.all([gateway, wechat, framework].map(answers))
+  const sandbox = `http://${wechat}`
+  return {
+    url: `http://${gateway}`,
+    sandbox,
+    plain,
+    calls: () => fetch(`${sandbox}/sandbox/calls`).then(response => response.json()),
+    async stop () {
+      await Promise.all(processes.map(end))
+      await plain.close()
+      fs.rmSync(folder, { recursive: true, force: true })
+    }
+  }
+}
+
+const caddyfile = ({ gateway, wechat, framework, plain }) => `{
+	admin off
+	cloudid {
+		account ${appid} {
+			secret made-up
+			endpoint http://${wechat}
+		}
+	}
+}
+http://${gateway} {
+	bind 127.0.0.1
+	wechat_login /login
+	handle_path /fn/* {
+		wechat_session
+		cloudid
+		handle /plain {
+			reverse_proxy ${plain}
+		}
+		handle {
+			reverse_proxy ${framework}
+		}
+	}
+	handle_errors {
+		header Content-Type application/json
+		respond \`{"error":{"status":{err.status_code},"message":"{err.message}"}}\`
+	}
+}
+http://${wechat} {
+	bind 127.0.0.1
+	cloudid_sandbox
+}
+`
+
+/** Runs a gateway with this Caddyfile. */
+export function startCaddy (config, folder) {
+  const file = path.join(folder, 'Caddyfile')
+  fs.writeFileSync(file, config)
+  return start(builtCaddy(folder), ['run', '--config', file, '--adapter', 'caddyfile'], folder)
+}
+
+function builtCaddy (folder) {
+  if (process.env.CADDY) return path.resolve(process.env.CADDY)
+  const file = path.join(folder, 'caddy')
+  const flags = ['-tags=nobadger,nomysql,nopgx', '-buildvcs=false']
+  execFileSync('go', ['build', ...flags, '-o', file, './caddymodule/cmd/caddy'], { cwd: root, stdio: 'inherit' })
+  return file
+}
+
+function startFramework (address, folder) {
+  const args = [
+    '--require', path.join(root, 'tests/functions/loopback.cjs'),
+    path.join(here, 'node_modules/@cloudbase/functions-framework/bin/tcb-ff.js'),
+    `--functionsConfigFile=${path.join(here, 'functions/cloudbase-functions.json')}`,
+    `--logDirname=${folder}`, `--port=${address.split(':')[1]}`
+  ]
+  return start(process.execPath, args, folder)
+}
+
+function start (program, args, folder) {
+  const env = { ...process.env, HOME: folder, XDG_DATA_HOME: folder, XDG_CONFIG_HOME: folder }
+  const child = spawn(program, args, { cwd: here, env, stdio: ['ignore', 'ignore', 'pipe'] })
+  let log = ''
+  child.stderr.on('data', text => { log = (log + text).slice(-4000) })
+  child.on('exit', code => { if (code) console.error(`${path.basename(program)} ended with ${code}:\n${log}`) })
+  return child
+}
+
+export function end (child) {
+  if (child.exitCode !== null) return undefined
+  return new Promise(resolve => {
+    child.once('exit', resolve)
+    child.kill()
+  })
+}
+
+/** A function in node:http that responds as its event says, {status, headers, body}, and keeps what it received. */
+async function startPlain () {
+  const received = []
+  const server = http.createServer(async (request, response) => {
+    const chunks = []
+    for await (const chunk of request) chunks.push(chunk)
+    const body = Buffer.concat(chunks).toString()
+    received.push({ headers: request.headers, body, url: request.url })
+    const { status = 200, headers = {}, body: answer = '', until } = JSON.parse(body)
+    const recovered = until !== undefined && received.filter(call => call.body === body).length > until
+    response.writeHead(recovered ? 200 : status, recovered ? { 'content-type': 'text/plain' } : headers)
+    response.end(recovered ? 'recovered' : answer)
+  })
+  await new Promise(resolve => server.listen(0, '127.0.0.1', resolve))
+  return {
+    received,
+    address: `127.0.0.1:${server.address().port}`,
+    close: () => new Promise(resolve => { server.close(resolve); server.closeAllConnections() })
+  }
+}
+
+export async function freeAddress () {
+  const server = net.createServer()
+  await new Promise(resolve => server.listen(0, '127.0.0.1', resolve))
+  const { port } = server.address()
+  await new Promise(resolve => server.close(resolve))
+  return `127.0.0.1:${port}`
+}
+
+/** Resolves when something accepts connections there. */
+export async function answers (address) {
+  const [host, port] = address.split(':')
+  for (const end = Date.now() + 20000; Date.now() < end;) {
+    const connected = await new Promise(resolve => {
+      const socket = net.connect(port, host, () => { socket.destroy(); resolve(true) })
+      socket.on('error', () => resolve(false))
+    })
+    if (connected) return
+    await new Promise(resolve => setTimeout(resolve, 50))
+  }
+  throw new Error(`nothing listens on ${address}`)
+}
