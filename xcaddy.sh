@@ -31,17 +31,40 @@ find_xcaddy() {
 	GOBIN=$work GOFLAGS=-mod=mod go install "github.com/caddyserver/xcaddy/cmd/xcaddy@$xcaddy_version" 2>/dev/null && echo "$work/xcaddy"
 }
 
-# The plugin alone, in the versions that go.sum pins.
+# The version that the build shows in `list-modules --versions` and `build-info`: the tag of this commit, else date and hash
+# as Go writes them; v0.0.0 where this is no clone, or git is not there or refuses. A changed tree is not its tag.
+plugin_version() {
+	if [ -e .git ] && git diff --quiet HEAD 2>/dev/null && git describe --tags --exact-match --match 'v[0-9]*' 2>/dev/null; then return; fi
+	[ -e .git ] && TZ=UTC git log -1 --abbrev=12 --date=format-local:%Y%m%d%H%M%S --format=v0.0.0-%cd-%h 2>/dev/null || echo v0.0.0
+}
+
+# The plugin alone, in the versions that go.sum pins. Go tells nobody the version of a main module, so caddymodule/cmd/caddy
+# is built as part of another one that requires the plugin.
 build_plain() {
 	echo "xcaddy.sh: building $output with go build, in the versions of go.sum; the first time takes some minutes" >&2
-	go build "${flags[@]}" -o "$output" ./caddymodule/cmd/caddy
+	cp go.mod go.sum "$work"
+	go mod edit -module caddy -require "$plugin@$version" -replace "$plugin=$PWD" "$work/go.mod"
+	go build -modfile="$work/go.mod" "${flags[@]}" -o "$output" ./caddymodule/cmd/caddy
+}
+
+# Gives a module that is on disk a version. Without one, xcaddy asks the module proxy for a list of versions, which a proxy
+# does not have, or does not give.
+with_version() {
+	local name=${1%%=*} major=v0
+	if [ "$name" = "$1" ] || [[ $name == *@* ]]; then
+		echo "$1"
+		return
+	fi
+	[[ ! $name =~ /(v[0-9]+)$ ]] || major=${BASH_REMATCH[1]}
+	echo "$name@$major.0.0=${1#*=}"
 }
 
 build_with_xcaddy() {
 	echo "xcaddy.sh: building $output with xcaddy ($1)" >&2
-	local arguments=(--with "$plugin=$PWD" --output "$output") module
-	for module in "${modules[@]}"; do arguments+=(--with "$module"); done
-	XCADDY_GO_BUILD_FLAGS="-tags=$tags -buildvcs=false -ldflags='-s -w'" "$1" build "$caddy_version" "${arguments[@]}"
+	local arguments=(--with "$plugin@$version=$PWD" --output "$output") module
+	for module in "${modules[@]}"; do arguments+=(--with "$(with_version "$module")"); done
+	XCADDY_GO_BUILD_FLAGS="-tags=$tags -buildvcs=false -ldflags='-s -w'" "$1" build "$caddy_version" "${arguments[@]}" ||
+		fail "xcaddy failed; where a module proxy refuses to list versions, name one: --with MODULE@VERSION"
 }
 
 # What xcaddy does, for where it cannot be had: a main package that imports all of it, in a module of its own.
@@ -52,7 +75,7 @@ build_like_xcaddy() {
 	(
 		cd "$work"
 		go mod init caddy
-		go mod edit -replace "$plugin=$root" -require "$plugin@v0.0.0" -require "github.com/caddyserver/caddy/v2@$caddy_version"
+		go mod edit -replace "$plugin=$root" -require "$plugin@$version" -require "github.com/caddyserver/caddy/v2@$caddy_version"
 		for module in "${modules[@]}"; do
 			name=${module%%[@=]*}
 			printf 'package main\n\nimport _ "%s"\n' "$name" >"import_${name//[^A-Za-z0-9]/_}.go"
@@ -81,12 +104,13 @@ build() {
 		shift 2
 	done
 
+	work=$(mktemp -d)
+	trap 'rm -rf "$work"' EXIT
+	version=$(plugin_version)
 	if [ ${#modules[@]} -eq 0 ]; then
 		build_plain
 		return
 	fi
-	work=$(mktemp -d)
-	trap 'rm -rf "$work"' EXIT
 	caddy_version=$(go list -m -f '{{.Version}}' github.com/caddyserver/caddy/v2)
 	local xcaddy
 	if xcaddy=$(find_xcaddy); then
@@ -101,6 +125,7 @@ case ${1-} in
 run)
 	[ $# -eq 1 ] || fail "run takes no arguments; see ./xcaddy.sh help"
 	build
+	rm -rf "$work" # exec leaves no EXIT behind
 	exec ./caddy run --config Caddyfile.example --adapter caddyfile
 	;;
 build) build "${@:2}" ;;
