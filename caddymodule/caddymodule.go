@@ -7,4 +7,5 @@ import (
 	_ "github.com/caddy-cloudid/caddy-cloudid/caddymodule/gateway"
 	_ "github.com/caddy-cloudid/caddy-cloudid/caddymodule/sandbox"
 	_ "github.com/caddy-cloudid/caddy-cloudid/caddymodule/session"
+	_ "github.com/caddy-cloudid/caddy-cloudid/caddymodule/transport"
 )

@@ -1,0 +1,67 @@
+package http1
+
+import (
+	"bufio"
+	"crypto/tls"
+	"errors"
+	"io"
+	"net"
+	"os"
+	"sync"
+	"time"
+)
+
+// endpoint is where connections lead, in the words of net.Dial.
+type endpoint struct{ network, address string }
+
+// conn carries one exchange at a time.
+type conn struct {
+	net.Conn
+	to     endpoint
+	reader *bufio.Reader
+	limit  int64 // how many bytes may still be read of a head
+	ended  bool  // the server will send no more
+	reused bool  // it carried a request before
+	idleAt time.Time
+	once   sync.Once // it is discarded once
+}
+
+func newConn(raw net.Conn, to endpoint, bufferSize int) *conn {
+	c := &conn{Conn: raw, to: to}
+	c.reader = bufio.NewReaderSize((*source)(c), bufferSize)
+	return c
+}
+
+// source is what a connection's buffer reads from.
+type source conn
+
+func (s *source) Read(p []byte) (int, error) {
+	if s.limit <= 0 {
+		return 0, errors.New("the response's head is too large")
+	}
+	n, err := s.Conn.Read(p[:min(int64(len(p)), s.limit)])
+	s.limit -= int64(n)
+	s.ended = s.ended || err == io.EOF
+	return n, err
+}
+
+// quiet reports whether the connection is open and nothing has come on it since the last response. What a server says unasked,
+// most often that it hangs up, must not be taken for the response to the next request.
+func (c *conn) quiet() bool {
+	if c.ended || c.reader.Buffered() > 0 {
+		return false
+	}
+	secure, ok := c.Conn.(*tls.Conn)
+	if !ok {
+		return silent(c.Conn)
+	}
+	if !silent(secure.NetConn()) {
+		return false
+	}
+	// Nothing is on the wire; with its deadline past, a read can only return what TLS has read already.
+	if secure.SetReadDeadline(time.Unix(1, 0)) != nil {
+		return false
+	}
+	n, err := secure.Read(make([]byte, 1))
+	return n == 0 && errors.Is(err, os.ErrDeadlineExceeded) && secure.SetReadDeadline(time.Time{}) == nil
+}

@@ -1,0 +1,229 @@
+package http1
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math"
+	"net/http"
+	"net/http/httptrace"
+	"net/textproto"
+	"os"
+	"strings"
+	"sync"
+	"time"
+)
+
+// lastWords is how long a response is waited for on a connection that could not be written to.
+const lastWords = 50 * time.Millisecond
+
+// exchange is a request and its response on one connection. It owns the connection from get to finish.
+type exchange struct {
+	client *Client
+	conn   *conn
+	req    *http.Request
+	out    *outgoing
+	stop   func() bool // no longer wait for the context's end
+
+	anyWritten bool
+
+	mu       sync.Mutex
+	cause    error // why the connection was closed while it was in use
+	headRead bool
+	finished bool
+	timer    *time.Timer // of ResponseHeaderTimeout
+}
+
+func newExchange(c *Client, conn *conn, req *http.Request, out *outgoing) *exchange {
+	x := &exchange{client: c, conn: conn, req: req, out: out}
+	if ctx := req.Context(); ctx.Done() != nil {
+		x.stop = context.AfterFunc(ctx, func() { x.abort(context.Cause(ctx)) })
+	}
+	return x
+}
+
+// run sends the request and reads the response's head.
+func (x *exchange) run() (*http.Response, error) {
+	writeErr := x.out.send(x)
+	if _, ok := errors.AsType[*bodyError](writeErr); ok {
+		x.out.wait()
+		return nil, x.unused(writeErr)
+	}
+	if writeErr != nil {
+		if !x.anyWritten {
+			return nil, x.fail(&staleError{writeErr, true})
+		}
+		if errors.Is(writeErr, os.ErrDeadlineExceeded) {
+			return nil, x.fail(writeErr)
+		}
+		// Many a server says why it does not read on.
+		_ = x.conn.SetReadDeadline(time.Now().Add(lastWords))
+	}
+	res, err := x.readHead()
+	if err != nil {
+		if writeErr != nil {
+			err = &staleError{writeErr, false}
+		}
+		return nil, x.fail(err)
+	}
+	x.begin(res, writeErr == nil)
+	return res, nil
+}
+
+// readHead reads the head of the final response.
+func (x *exchange) readHead() (*http.Response, error) {
+	c := x.conn
+	c.limit = x.client.options.MaxResponseHeader
+	if _, err := c.reader.Peek(1); err != nil {
+		return nil, &staleError{err, false}
+	}
+	for {
+		res, err := http.ReadResponse(c.reader, x.req)
+		switch {
+		case err != nil && c.limit <= 0:
+			return nil, fmt.Errorf("the response's head is larger than %d bytes", x.client.options.MaxResponseHeader)
+		case err != nil:
+			return nil, fmt.Errorf("reading the response's head: %w", err)
+		case res.StatusCode < 100:
+			return nil, fmt.Errorf("the response has the status %03d", res.StatusCode)
+		case res.StatusCode == http.StatusSwitchingProtocols:
+			return nil, errors.New("the response switches protocols, which was not asked for")
+		case res.StatusCode >= 200:
+			return res, nil
+		}
+		trace := httptrace.ContextClientTrace(x.req.Context())
+		if trace == nil || trace.Got1xxResponse == nil {
+			continue
+		}
+		if err := trace.Got1xxResponse(res.StatusCode, textproto.MIMEHeader(res.Header)); err != nil {
+			return nil, err
+		}
+		c.limit = x.client.options.MaxResponseHeader // whoever takes them counts them
+	}
+}
+
+// begin prepares the response's body, whose end frees the connection. If there is none, it is free at once.
+func (x *exchange) begin(res *http.Response, written bool) {
+	x.mu.Lock()
+	x.headRead = true
+	if x.timer != nil {
+		x.timer.Stop()
+	}
+	x.mu.Unlock()
+	x.conn.limit = math.MaxInt64
+	if !written {
+		_ = x.conn.SetReadDeadline(time.Time{})
+	}
+	keep := written && !res.Close && res.ProtoMajor == 1
+	if res.Body == http.NoBody {
+		x.finish(keep)
+		return
+	}
+	b := &body{src: res.Body, exchange: x, keep: keep}
+	res.Body = b
+	if x.out.askedGzip && strings.EqualFold(res.Header.Get("Content-Encoding"), "gzip") {
+		res.Body = &gzipBody{body: b}
+		res.Header.Del("Content-Encoding")
+		res.Header.Del("Content-Length")
+		res.ContentLength = -1
+		res.Uncompressed = true
+	}
+}
+
+// wrote is told how many bytes were written at first.
+func (x *exchange) wrote(n int) { x.anyWritten = x.anyWritten || n > 0 }
+
+// sent is told that the whole request was written. From now on the response may take as long as ResponseHeaderTimeout says.
+func (x *exchange) sent() {
+	limit := x.client.options.ResponseHeaderTimeout
+	if limit <= 0 {
+		return
+	}
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	if x.headRead || x.finished || x.cause != nil {
+		return
+	}
+	x.timer = time.AfterFunc(limit, func() {
+		x.mu.Lock()
+		late := !x.headRead
+		x.mu.Unlock()
+		if late {
+			x.abort(&timeoutError{limit})
+		}
+	})
+}
+
+// abort ends the exchange, whatever it waits for, unless it is over.
+func (x *exchange) abort(cause error) {
+	x.mu.Lock()
+	if x.finished || x.cause != nil {
+		x.mu.Unlock()
+		return
+	}
+	x.cause = cause
+	x.mu.Unlock()
+	x.client.pool.discard(x.conn)
+}
+
+// fail ends an exchange that brought no response, and returns the reason.
+func (x *exchange) fail(err error) error {
+	x.finish(false)
+	x.out.wait()
+	if cause := x.aborted(); cause != nil {
+		return plainError(cause)
+	}
+	if failure := x.out.failure(); failure != nil {
+		return plainError(failure)
+	}
+	return err
+}
+
+// unused ends an exchange before anything was sent: the connection is as good as it was.
+func (x *exchange) unused(err error) error {
+	x.over(func() bool { return true })
+	if cause := x.aborted(); cause != nil {
+		return plainError(cause)
+	}
+	return plainError(err)
+}
+
+func plainError(err error) error {
+	if failed, ok := errors.AsType[*bodyError](err); ok {
+		return failed.error
+	}
+	return err
+}
+
+// finish gives the connection back if the response was read to its end, and the request written to its own.
+func (x *exchange) finish(keep bool) { x.over(func() bool { return keep && x.out.wasWritten() }) }
+
+func (x *exchange) over(keep func() bool) {
+	kept := keep()
+	x.mu.Lock()
+	if x.finished {
+		x.mu.Unlock()
+		return
+	}
+	x.finished = true
+	kept = kept && x.cause == nil
+	if x.timer != nil {
+		x.timer.Stop()
+	}
+	x.mu.Unlock()
+	if x.stop != nil {
+		x.stop()
+	}
+	if kept {
+		x.client.pool.put(x.conn)
+		return
+	}
+	x.client.pool.discard(x.conn)
+}
+
+// aborted returns why the connection was closed while it was in use, or nil.
+func (x *exchange) aborted() error {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	return x.cause
+}

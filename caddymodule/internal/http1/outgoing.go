@@ -1,0 +1,325 @@
+package http1
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"os"
+	"sync"
+	"time"
+)
+
+const (
+	// maxHeld is the size in bytes up to which a body may be kept: to be sent in one write with the head, and sent again.
+	maxHeld = 64 << 10
+
+	// bodyWait is how long such a body is waited for. Then what came of it is sent, and the rest as it comes.
+	bodyWait = time.Millisecond
+
+	// writeWait is how long the end of a response waits for the end of its request, so that the connection can be kept.
+	writeWait = 50 * time.Millisecond
+
+	// maxEmptyReads is how often a body may return neither a byte nor an error.
+	maxEmptyReads = 100
+)
+
+// outgoing is a request as bytes. Its head is made at once. Its body is read when there is a connection: what could not be
+// sent may be sent to another server, by a caller who has only a body that was not read.
+type outgoing struct {
+	body      io.ReadCloser // nil if there is none
+	length    int64
+	inMemory  bool          // reading the body does not wait
+	askedGzip bool          // which the caller did not
+	pumped    chan struct{} // closed at the end of the goroutine that reads the body; nil if there is none
+
+	mu       sync.Mutex
+	buf      []byte // the head, and what was read of the body; later a buffer for what follows
+	read     bool   // the body, to its end
+	stream   bool   // what is read is written at once
+	written  bool   // the whole request
+	err      error  // of reading the body, or of writing what was streamed
+	closed   bool   // the body is
+	ended    bool   // nobody reads the body any more
+	released bool   // buf is given back when nobody does
+}
+
+// bodyError is a failure to read a request's body, which is no fault of the server's.
+type bodyError struct{ error }
+
+func (c *Client) newOutgoing(req *http.Request) (*outgoing, error) {
+	if err := checkRequest(req); err != nil {
+		return nil, err
+	}
+	o := &outgoing{length: outgoingLength(req)}
+	if o.length > 0 {
+		o.body, o.inMemory = req.Body, req.GetBody != nil
+	}
+	o.read = o.body == nil
+	var extra []string
+	if !c.options.DisableCompression && req.Method != http.MethodHead &&
+		req.Header.Get("Accept-Encoding") == "" && req.Header.Get("Range") == "" {
+		o.askedGzip = true
+		extra = append(extra, "Accept-Encoding: gzip")
+	}
+	if c.options.DisableKeepAlives {
+		extra = append(extra, "Connection: close")
+	}
+	head, err := appendHead(takeBuffer(), req, extra...)
+	o.buf = head
+	if err != nil {
+		o.release()
+		return nil, err
+	}
+	return o, nil
+}
+
+// send writes the request to a connection, or begins to: what is large or slow follows from another goroutine, which tells x
+// about its end. A *bodyError says that nothing was sent.
+func (o *outgoing) send(x *exchange) error {
+	switch {
+	case o.read: // there is none, or it is sent again
+	case o.length > maxHeld:
+		return o.sendLarge(x)
+	default:
+		if err := o.hold(x); err != nil {
+			return err
+		}
+	}
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if o.stream {
+		return nil
+	}
+	n, err := x.conn.Write(o.buf)
+	x.wrote(n)
+	o.written = err == nil
+	if o.written {
+		x.sent()
+	}
+	return err
+}
+
+// hold reads a body that is small enough to be kept. Where that takes too long, the request leaves as it comes.
+func (o *outgoing) hold(x *exchange) error {
+	o.buf = growBuffer(o.buf, int(o.length))
+	if o.inMemory {
+		o.pump(x)
+		return o.err
+	}
+	o.pumped = make(chan struct{})
+	go func() {
+		defer close(o.pumped)
+		o.pump(x)
+	}()
+	timer := time.NewTimer(bodyWait)
+	defer timer.Stop()
+	select {
+	case <-o.pumped:
+	case <-timer.C:
+	}
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if o.read || o.err != nil {
+		return o.err
+	}
+	o.stream = true
+	n, err := x.conn.Write(o.buf)
+	x.wrote(n)
+	return err
+}
+
+// sendLarge writes the head, and lets the body follow.
+func (o *outgoing) sendLarge(x *exchange) error {
+	n, err := x.conn.Write(o.buf)
+	x.wrote(n)
+	if err != nil {
+		o.closeBody()
+		return err
+	}
+	o.stream = true
+	o.buf = growBuffer(o.buf[:0], maxHeld)
+	o.pumped = make(chan struct{})
+	go func() {
+		defer close(o.pumped)
+		o.pump(x)
+	}()
+	return nil
+}
+
+// pump reads the body to its end and closes it. It writes what it reads, once the request is streamed.
+func (o *outgoing) pump(x *exchange) {
+	err := o.copy(x)
+	o.closeBody()
+	o.mu.Lock()
+	stream := o.stream
+	if err == nil && !stream {
+		o.read = true
+	}
+	o.err = err
+	o.written = err == nil && stream
+	o.ended = true
+	if o.released {
+		giveBuffer(o.buf)
+	}
+	o.mu.Unlock()
+	if !stream {
+		return
+	}
+	_, unreadable := errors.AsType[*bodyError](err)
+	switch {
+	case err == nil:
+		x.sent()
+	case unreadable, errors.Is(err, os.ErrDeadlineExceeded):
+		x.abort(err)
+	}
+	// After any other error of writing nothing more can be read than what the server said before it hung up.
+}
+
+// copy reads length bytes, and sees that no more come.
+func (o *outgoing) copy(x *exchange) error {
+	left, empty := o.length, 0
+	for {
+		space := o.space(left)
+		n, err := o.body.Read(space)
+		if n > 0 && left == 0 {
+			return &bodyError{fmt.Errorf("the request's body is longer than the %d bytes it is said to have", o.length)}
+		}
+		left -= int64(n)
+		if err := o.add(x, space[:n]); err != nil {
+			return err
+		}
+		switch {
+		case err == io.EOF && left > 0:
+			return &bodyError{fmt.Errorf("the request's body ended %d bytes before the %d it is said to have", left, o.length)}
+		case err == io.EOF:
+			return nil
+		case err != nil:
+			return &bodyError{err}
+		case n == 0:
+			if empty++; empty == maxEmptyReads {
+				return &bodyError{io.ErrNoProgress}
+			}
+		default:
+			empty = 0
+		}
+	}
+}
+
+// space returns where the next bytes of the body go, at least one.
+func (o *outgoing) space(left int64) []byte {
+	if left == 0 {
+		return make([]byte, 1) // for what must not come
+	}
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	free := o.buf[len(o.buf):cap(o.buf)]
+	if o.stream {
+		free = o.buf[:cap(o.buf)]
+	}
+	return free[:min(int64(len(free)), left)]
+}
+
+func (o *outgoing) add(x *exchange, read []byte) error {
+	o.mu.Lock()
+	stream := o.stream
+	if !stream {
+		o.buf = o.buf[:len(o.buf)+len(read)]
+	}
+	o.mu.Unlock()
+	if !stream || len(read) == 0 {
+		return nil
+	}
+	_, err := x.conn.Write(read)
+	return err
+}
+
+// isHeld reports whether the request can be sent once more.
+func (o *outgoing) isHeld() bool {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.read && !o.stream && o.err == nil
+}
+
+// wait waits until nobody reads the body.
+func (o *outgoing) wait() {
+	if o.pumped != nil {
+		<-o.pumped
+	}
+}
+
+// wasWritten reports whether the whole request was written. It waits a little for that.
+func (o *outgoing) wasWritten() bool {
+	if o.pumped != nil {
+		select {
+		case <-o.pumped:
+		default:
+			timer := time.NewTimer(writeWait)
+			defer timer.Stop()
+			select {
+			case <-o.pumped:
+			case <-timer.C:
+			}
+		}
+	}
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.written
+}
+
+// failure returns the error that reading or streaming the body ended with.
+func (o *outgoing) failure() error {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.err
+}
+
+func (o *outgoing) closeBody() {
+	if o.body != nil && !o.closed {
+		o.closed = true
+		_ = o.body.Close()
+	}
+}
+
+// release gives the buffer back, as soon as nobody reads into it.
+func (o *outgoing) release() {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if o.pumped != nil && !o.ended {
+		o.released = true
+		return
+	}
+	giveBuffer(o.buf)
+	o.buf = nil
+}
+
+// buffers hold requests on their way. Large ones are not kept, since most requests are small.
+var buffers = sync.Pool{New: func() any { return new([]byte) }}
+
+const (
+	usualBuffer   = 4 << 10
+	largestPooled = 2*maxHeld + 1
+)
+
+func takeBuffer() []byte {
+	b := *buffers.Get().(*[]byte)
+	if b == nil {
+		return make([]byte, 0, usualBuffer)
+	}
+	return b[:0]
+}
+
+func growBuffer(b []byte, more int) []byte {
+	if cap(b)-len(b) >= more {
+		return b
+	}
+	grown := append(make([]byte, 0, len(b)+more), b...)
+	giveBuffer(b)
+	return grown
+}
+
+func giveBuffer(b []byte) {
+	if cap(b) > 0 && cap(b) <= largestPooled {
+		buffers.Put(&b)
+	}
+}
