@@ -1,0 +1,67 @@
+// Package allow decides by the address of a connection who may reach what is not meant for clients. It never looks at a
+// header: whoever writes one could name any address.
+package allow
+
+import (
+	"fmt"
+	"net/netip"
+	"slices"
+	"strings"
+)
+
+// Ranges are addresses that may connect.
+type Ranges []netip.Prefix
+
+// Loopback are the addresses of this machine.
+func Loopback() []string { return []string{"127.0.0.0/8", "::1/128"} }
+
+// Private are the addresses of this machine and of private networks (RFC 1918, RFC 4193, link-local ones).
+func Private() []string {
+	return append(Loopback(), "10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "169.254.0.0/16", "fc00::/7", "fe80::/10")
+}
+
+// Parse reads ranges such as 192.168.0.0/16, single addresses, and the word private_ranges, as Caddy's remote_ip has it.
+func Parse(texts []string) (Ranges, error) {
+	var ranges Ranges
+	for _, text := range texts {
+		if text == "private_ranges" {
+			private, err := Parse(Private())
+			if err != nil {
+				return nil, err
+			}
+			ranges = append(ranges, private...)
+			continue
+		}
+		prefix, err := parseOne(text)
+		if err != nil {
+			return nil, err
+		}
+		ranges = append(ranges, prefix)
+	}
+	return ranges, nil
+}
+
+func parseOne(text string) (netip.Prefix, error) {
+	if ip, err := netip.ParseAddr(text); err == nil && ip.Zone() == "" {
+		return netip.PrefixFrom(ip.Unmap(), ip.Unmap().BitLen()), nil
+	}
+	prefix, err := netip.ParsePrefix(text)
+	if err != nil {
+		return netip.Prefix{}, fmt.Errorf("%q is no address and no range of addresses; write one as in 192.168.0.0/16", text)
+	}
+	return prefix.Masked(), nil
+}
+
+// Contain reports whether a connection from remote, as http.Request.RemoteAddr has it, may be answered. A Unix socket may
+// always: the permissions of its file say who reaches it.
+func (r Ranges) Contain(remote string) bool {
+	if remote == "" || strings.HasPrefix(remote, "@") || strings.HasPrefix(remote, "/") {
+		return true
+	}
+	address, err := netip.ParseAddrPort(remote)
+	if err != nil {
+		return false
+	}
+	ip := address.Addr().Unmap().WithZone("")
+	return slices.ContainsFunc(r, func(prefix netip.Prefix) bool { return prefix.Contains(ip) })
+}
