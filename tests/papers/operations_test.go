@@ -114,7 +114,7 @@ var (
 // metricsOfGateway returns the metrics that a running gateway registers, with their labels.
 func metricsOfGateway(t *testing.T) map[string][]string {
 	t.Helper()
-	config, err := adapt("{\n\tadmin off\n\tmetrics\n\tcloudid {\n\t\taccount wx0123456789abcdef {\n\t\t\ttoken static made-up\n\t\t}\n\t}\n}\n")
+	config, err := adapt("{\n\tadmin off\n\tpersist_config off\n\tmetrics\n\tcloudid {\n\t\taccount wx0123456789abcdef {\n\t\t\ttoken static made-up\n\t\t}\n\t}\n}\n")
 	if err != nil {
 		t.Fatal(err)
 	}

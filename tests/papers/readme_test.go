@@ -19,6 +19,7 @@ func TestREADMELength(t *testing.T) {
 // translations are the pages that exist in two languages.
 var translations = [][2]string{
 	{"README.md", "README.zh-CN.md"},
+	{"miniprogram/README.md", "miniprogram/README.zh-CN.md"},
 }
 
 // A translation has the code of the original, block for block, but for comments; its links; and its code in running text.
@@ -46,9 +47,14 @@ var comment = regexp.MustCompile(`(?m)(^|[ \t]+)(#|//) .*$`)
 
 func withoutComments(code string) string { return comment.ReplaceAllString(code, "") }
 
-var code = regexp.MustCompile("`[^`\n]+`")
+var (
+	code  = regexp.MustCompile("`[^`\n]+`")
+	blank = regexp.MustCompile(`<[^<>\n]+>`) // what is to be filled in is told in the page's language
+)
 
-func inlineCode(p page) []string { return code.FindAllString(p.prose(), -1) }
+func inlineCode(p page) []string {
+	return code.FindAllString(blank.ReplaceAllString(p.prose(), "<>"), -1)
+}
 
 // links returns where a page leads to. The two languages lead to each other, and where a page of docs/ is translated, each to
 // its own.

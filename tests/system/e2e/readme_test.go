@@ -10,6 +10,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/caddy-cloudid/caddy-cloudid/tests/freeport"
 )
 
 // Who pastes the README's commands, as they are, sees what the README says.
@@ -47,13 +49,21 @@ func TestREADME(t *testing.T) {
 		}
 	})
 
+	t.Run("what a function asks with its invocation token", func(t *testing.T) {
+		commands := blocks(section(t, "Moving a function"), "sh")
+		ask := commands[len(commands)-1]
+		want := `{"list":[` + strings.TrimPrefix(openDataOf(answers[0]), `"weRunData":`) + `],"errCode":0,"errMsg":"getOpenData:ok"}`
+		if got := paste(t, ask); got != want {
+			t.Errorf("the README's commands\n%s\nprint\n\t%s\nnot\n\t%s", ask, got, want)
+		}
+	})
+
 	login, told := blocks(withLogin, "sh"), inlineJSON(withLogin)
 	if len(login) != 1 || len(told) < 2 {
 		t.Fatalf("the section Moving a client has %d commands and tells %d answers; this test knows one and two", len(login), len(told))
 	}
-	openData := strings.TrimSuffix(strings.TrimPrefix(answers[0], "{"), `,"n":1.10}`)
 	t.Run("a call with login, and with forged open data", func(t *testing.T) {
-		want := "{" + openData + `,"phone":` + told[0] + "}"
+		want := "{" + openDataOf(answers[0]) + `,"phone":` + told[0] + "}"
 		if got := paste(t, login[0]); got != want {
 			t.Errorf("the README's commands\n%s\nprint\n\t%s\nnot\n\t%s", login[0], got, want)
 		}
@@ -67,6 +77,40 @@ func TestREADME(t *testing.T) {
 			t.Errorf("prints\n\t%s\nnot\n\t%s", got, told[1])
 		}
 	})
+}
+
+// openDataOf returns the member with open data of the answer on the first screen.
+func openDataOf(answer string) string {
+	return strings.TrimSuffix(strings.TrimPrefix(answer, "{"), `,"n":1.10}`)
+}
+
+// With the example's error page, clients are told nothing of a function that is dead, and the log everything.
+func TestExampleWithDeadFunction(t *testing.T) {
+	text, err := os.ReadFile(filepath.Join(root(), "Caddyfile.example"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	dead := freeport.Addr(t)
+	example := strings.ReplaceAll(string(text), "reverse_proxy 127.0.0.1:8091", "reverse_proxy "+dead)
+	var gateway string
+	for _, site := range regexp.MustCompile(`(?m)^http://(\S+) \{`).FindAllStringSubmatch(example, -1) {
+		addr := freeport.Addr(t)
+		example = strings.ReplaceAll(example, site[1], addr)
+		if gateway == "" {
+			gateway = addr
+		}
+	}
+	p := startCaddy(t, "the example without its function", example, "http://"+gateway+"/")
+	status, body := post(t, "http://"+gateway+"/try/steps", `{}`)
+	if want := `{"error":{"status":502,"message":"Bad Gateway"}}`; status != 502 || body != want {
+		t.Errorf("the client is told %d %s; want 502 %s", status, body, want)
+	}
+	soon(t, "the log says why", func() bool {
+		return regexp.MustCompile(`"level":"error".*"status":502.*` + regexp.QuoteMeta(dead)).MatchString(p.output.String())
+	})
+	if strings.Contains(p.output.String(), "user-of-the-sandbox") {
+		t.Error("the log names the user")
+	}
 }
 
 // Caddyfile.example is valid, and formatted as `caddy fmt` would.
