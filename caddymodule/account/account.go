@@ -17,18 +17,10 @@ import (
 	"github.com/caddy-cloudid/caddy-cloudid/caddymodule/wechat/apicall"
 )
 
-// Defaults of an account.
-const (
-	DefaultTimeout      = 3 * time.Second
-	DefaultRetries      = 2
-	DefaultCacheTTL     = time.Minute
-	DefaultCacheEntries = 10000
-)
-
 // Account is one mini program.
 type Account struct {
 	// The secret of the AppID: fetches access tokens where token names no other source, logs users in, and is what keys are
-	// derived from. Placeholders such as {env.WECHAT_SECRET} and {file./run/secrets/wechat} are replaced when the config is
+	// derived from. White space and a byte order mark around it are ignored. Placeholders such as {env.WECHAT_SECRET} and {file./run/secrets/wechat} are replaced when the config is
 	// loaded.
 	Secret string `json:"secret,omitempty"`
 
@@ -44,12 +36,19 @@ type Account struct {
 	// How often WeChat is asked again where that helps: when it says that it is busy. Default: 2.
 	Retries *int `json:"retries,omitempty"`
 
-	// For how long answers are kept. Default: the latest 10000 for a minute.
+	// For how long open data is kept. Default: the latest 10000 CloudIDs' for a minute.
 	Cache *Cache `json:"cache,omitempty"`
 
-	// What invocation and session tokens are signed with: the first signs, all verify. Default: derived from the secret.
-	// Placeholders are replaced when the config is loaded.
+	// What invocation and session tokens are signed with: the first signs, all verify. Each has at least 16 bytes. Default: derived
+	// from the secret. Placeholders are replaced when the config is loaded.
 	Keys []string `json:"keys,omitempty"`
+
+	// How many CloudIDs one user may have exchanged. Default: 60 a minute.
+	Limit *Limit `json:"limit,omitempty"`
+
+	// How many calls to WeChat, of all kinds, are in flight at most, those for one user at most an eighth of them. Others wait for
+	// their turn, within the timeout. Default: 128.
+	MaxCalls int `json:"max_calls,omitempty"`
 
 	appid       string
 	logger      *zap.Logger
@@ -62,18 +61,6 @@ type Account struct {
 	closers []func()
 	refs    int  // requests that use shared now
 	retired bool // the config is gone
-}
-
-// Cache bounds the answers that an account keeps.
-type Cache struct {
-	// Keep none.
-	Off bool `json:"off,omitempty"`
-
-	// For how long an answer is kept. WeChat's CloudIDs live five minutes. Default: 1m.
-	TTL caddy.Duration `json:"ttl,omitempty"`
-
-	// How many answers are kept at the most. Default: 10000.
-	Entries int `json:"entries,omitempty"`
 }
 
 // AppID returns the mini program's AppID.

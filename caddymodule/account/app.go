@@ -10,9 +10,11 @@ import (
 	"strings"
 
 	"github.com/caddyserver/caddy/v2"
+	"go.uber.org/zap"
 
 	"github.com/caddy-cloudid/caddy-cloudid/caddymodule/internal/invocation"
 	"github.com/caddy-cloudid/caddy-cloudid/caddymodule/internal/metrics"
+	"github.com/caddy-cloudid/caddy-cloudid/caddymodule/internal/placeholder"
 )
 
 func init() {
@@ -21,7 +23,7 @@ func init() {
 
 // App holds the accounts of a gateway. Several are normal: owners of many mini programs serve them all from one.
 type App struct {
-	// The accounts, by AppID.
+	// The accounts, by AppID, which may be a placeholder such as {env.WECHAT_APPID}.
 	Accounts map[string]*Account `json:"accounts,omitempty"`
 
 	invocations *invocation.Feed
@@ -41,17 +43,44 @@ func (a *App) Provision(ctx caddy.Context) error {
 	if err := metrics.Register(ctx.GetMetricsRegistry()); err != nil {
 		return err
 	}
+	if err := a.resolveAppIDs(ctx.Logger()); err != nil {
+		return err
+	}
 	for _, appid := range a.appids() {
-		if appid == "" {
-			return errors.New("an account has no AppID")
-		}
-		if a.Accounts[appid] == nil {
-			return fmt.Errorf("account %s: it has no settings; give it a secret", appid)
-		}
 		if err := a.Accounts[appid].provision(ctx, appid); err != nil {
 			return fmt.Errorf("account %s: %w", appid, err)
 		}
 	}
+	return nil
+}
+
+// resolveAppIDs replaces the placeholders of AppIDs, and refuses what no account may be called.
+func (a *App) resolveAppIDs(logger *zap.Logger) error {
+	resolved := make(map[string]*Account, len(a.Accounts))
+	for _, name := range a.appids() {
+		if looksLikeSecret(name) {
+			return errSwapped
+		}
+		if name == "" {
+			return errors.New("an account has no AppID")
+		}
+		if a.Accounts[name] == nil {
+			return fmt.Errorf("account %s: it has no settings; give it a secret", name)
+		}
+		appid, err := placeholder.Resolve("account "+name, name)
+		switch {
+		case err != nil:
+			return err
+		case looksLikeSecret(appid):
+			return fmt.Errorf("account %s: %w", name, errSwapped)
+		case resolved[appid] != nil:
+			return fmt.Errorf("account %s is given twice", appid)
+		case !looksLikeAppID(appid):
+			logger.Warn("this AppID does not look like one: WeChat's are wx and 16 hexadecimal digits", zap.String("appid", appid))
+		}
+		resolved[appid] = a.Accounts[name]
+	}
+	a.Accounts = resolved
 	return nil
 }
 
@@ -76,6 +105,9 @@ func (a *App) Account(appid string) (*Account, error) {
 	if appid != "" {
 		if account, ok := a.Accounts[appid]; ok {
 			return account, nil
+		}
+		if looksLikeSecret(appid) {
+			return nil, errSwapped
 		}
 		return nil, fmt.Errorf("there is no account %s; %s", appid, a.hint())
 	}

@@ -11,6 +11,9 @@ import (
 	"testing"
 	"time"
 
+	"go.uber.org/zap"
+	"go.uber.org/zap/zaptest/observer"
+
 	"github.com/caddy-cloudid/caddy-cloudid/caddymodule/internal/usertoken"
 	"github.com/caddy-cloudid/caddy-cloudid/caddymodule/sandbox"
 	"github.com/caddy-cloudid/caddy-cloudid/caddymodule/wechat"
@@ -63,7 +66,7 @@ func TestReloads(t *testing.T) {
 	}{
 		{"an equal config finds everything", base, client | source | resolver, sandbox.Calls{}},
 		{"also written in another way", base + `,"timeout":"3s","retries":2,"cache":{"ttl":"1m","entries":10000}`, client | source | resolver, sandbox.Calls{}},
-		{"keys shape none of it", base + `,"keys":["k"]`, client | source | resolver, sandbox.Calls{}},
+		{"keys shape none of it", base + `,"keys":["key-k-of-16-bytes"]`, client | source | resolver, sandbox.Calls{}},
 		{"a changed timeout does not cost a token", base + `,"timeout":"4s"`, client | source, sandbox.Calls{GetOpenData: 1, IDs: 1}},
 		{"nor does a changed number of retries", base + `,"retries":3`, client | source, sandbox.Calls{GetOpenData: 1, IDs: 1}},
 		{"nor a changed cache", base + `,"cache":{"ttl":"2m"}`, client | source, sandbox.Calls{GetOpenData: 1, IDs: 1}},
@@ -208,7 +211,17 @@ func TestConfigsThatAreRefused(t *testing.T) {
 		{"tokens that are null", `"token":null`, "token"},
 		{"a setting that a source does not have", `"token":{"source":"stable","sekret":"KEEP"}`, "sekret"},
 		{"a key that is empty", `"secret":"s","keys":[""]`, "key:"},
-		{"a second key that is missing", `"secret":"s","keys":["KEEP","{env.UNSET_SECRET}"]`, "key:"},
+		{"a second key that is missing", `"secret":"s","keys":["KEEP-KEEP-KEEP-KEEP","{env.UNSET_SECRET}"]`, "key:"},
+		{"a key that could be guessed", `"secret":"s","keys":["KEEP-fifteen-by"]`, "key:"},
+		{"a second key that could be guessed", `"secret":"s","keys":["KEEP-KEEP-KEEP-KEEP","KEEP"]`, "key:"},
+		{"a key that is long only by what stands around it", `"secret":"s","keys":["  KEEP-KEEP          \n"]`, "key:"},
+		{"an AppID in the place of the secret", `"secret":"wx3d289323f5900f8e"`, "secret: it is an AppID"},
+		{"an AppID in the place of a source's secret", `"token":{"source":"stable","secret":"wx3d289323f5900f8e"}`, "token stable: it is an AppID"},
+		{"a timeout that counts nanoseconds", `"secret":"KEEP","timeout":3`, "timeout: 3ns is shorter than 1ms; in JSON"},
+		{"a time of caching that counts nanoseconds", `"secret":"KEEP","cache":{"ttl":60}`, "cache: ttl: 60ns is shorter than 1ms"},
+		{"a limit below 0", `"secret":"KEEP","limit":{"cloudids":-1}`, "limit: cloudids:"},
+		{"a limit whose time counts nanoseconds", `"secret":"KEEP","limit":{"window":60}`, "limit: window: 60ns is shorter than 1s"},
+		{"calls below 0", `"secret":"KEEP","max_calls":-1`, "max_calls:"},
 		{"an endpoint that is none", `"secret":"KEEP","endpoint":"api.weixin.qq.com"`, "endpoint: it must be a URL"},
 		{"an endpoint with a query", `"secret":"KEEP","endpoint":"https://api.weixin.qq.com?x"`, "endpoint: it must have no query"},
 		{"an endpoint that is missing", `"secret":"KEEP","endpoint":"{env.UNSET_SECRET}"`, "endpoint:"},
@@ -233,11 +246,56 @@ func TestConfigsThatAreRefused(t *testing.T) {
 		silent(t, err.Error(), "KEEP")
 		wantNothingPooled(t)
 	}
-	for _, json := range []string{`{"accounts":{"wx1":null}}`, `{"accounts":{"":{"secret":"s"}}}`} {
-		if _, err := tryLoad(t, json); err == nil {
-			t.Errorf("%s: it was loaded", json)
+}
+
+func TestAppIDsThatAreRefused(t *testing.T) {
+	const secret = "0f1e2d3c4b5a69788796A5B4C3D2E1F0"
+	t.Setenv("ACCOUNT_TEST_APPID", "wx1")
+	t.Setenv("ACCOUNT_TEST_SECRET", secret)
+	for _, test := range []struct{ sentence, accounts, part string }{
+		{"an account without settings", `{"wx1":null}`, "account wx1: it has no settings"},
+		{"one without a name", `{"":{"secret":"s"}}`, "no AppID"},
+		{"a secret in the place of the AppID", `{"` + secret + `":{"secret":"wx1"}}`, "looks like a secret"},
+		{"one without settings", `{"` + secret + `":null}`, "looks like a secret"},
+		{"a secret in its variable", `{"{env.ACCOUNT_TEST_SECRET}":{"secret":"wx1"}}`, "account {env.ACCOUNT_TEST_SECRET}: what stands in the place of an AppID looks like a secret"},
+		{"a variable that is not set", `{"{env.ACCOUNT_TEST_NONE}":{"secret":"s"}}`, "account {env.ACCOUNT_TEST_NONE}: {env.ACCOUNT_TEST_NONE} is empty"},
+		{"what each request would have to name", `{"{http.request.host}":{"secret":"s"}}`, "{http.request.host} is not known when the config is loaded"},
+		{"one AppID, written in two ways", `{"{env.ACCOUNT_TEST_APPID}":{"secret":"s"},"wx1":{"secret":"s"}}`, "account wx1 is given twice"},
+	} {
+		c, err := tryLoad(t, `{"accounts":`+test.accounts+`}`)
+		if err == nil {
+			t.Errorf("%s: it was loaded", test.sentence)
+			c.unload()
+			continue
 		}
+		if !strings.Contains(err.Error(), test.part) {
+			t.Errorf("%s: the error is %q, without %q", test.sentence, err, test.part)
+		}
+		silent(t, err.Error(), secret)
 		wantNothingPooled(t)
+	}
+	one := &App{Accounts: map[string]*Account{"wx1": new(Account)}}
+	if _, err := one.Account(secret); err == nil || strings.Contains(err.Error(), secret) {
+		t.Errorf("a handler that names a secret: %v", err)
+	}
+}
+
+func TestAppIDs(t *testing.T) {
+	t.Setenv("ACCOUNT_TEST_APPID", " wx00000000000000aa\n")
+	core, logs := observer.New(zap.DebugLevel)
+	app := &App{Accounts: map[string]*Account{
+		"{env.ACCOUNT_TEST_APPID}": new(Account),
+		"wx3d289323f5900f8e":       new(Account),
+		"gh_1":                     new(Account),
+	}}
+	if err := app.resolveAppIDs(zap.New(core)); err != nil {
+		t.Fatal(err)
+	}
+	if got := strings.Join(app.appids(), " "); got != "gh_1 wx00000000000000aa wx3d289323f5900f8e" {
+		t.Errorf("the accounts are %s", got)
+	}
+	if logs.Len() != 1 || logs.All()[0].Level != zap.WarnLevel || logs.All()[0].ContextMap()["appid"] != "gh_1" {
+		t.Errorf("logged %v; one AppID is none of WeChat's", logs.All())
 	}
 }
 
@@ -249,6 +307,7 @@ func TestSecretsFromElsewhere(t *testing.T) {
 	t.Setenv("WECHAT_SECRET", "from-a-variable")
 	for written, want := range map[string]string{
 		"as-it-is":                      "as-it-is",
+		" \uFEFF with-space-around \n":  "with-space-around",
 		"{env.WECHAT_SECRET}":           "from-a-variable",
 		"{file." + file + "}":           "from-a-file",
 		"a-{env.WECHAT_SECRET}-b":       "a-from-a-variable-b",
@@ -302,10 +361,10 @@ func TestKeys(t *testing.T) {
 		{"nodes with one secret accept each other's tokens", `,"secret":"s"`, `,"secret":"s"`, true},
 		{"wherever the secret stands", `,"secret":"s"`, `,"token":{"source":"stable","secret":"s"}`, true},
 		{"nodes with different secrets do not", `,"secret":"s"`, `,"secret":"t"`, false},
-		{"a key takes the secret's place", `,"secret":"s","keys":["k"]`, `,"token":{"source":"none"},"keys":["k"]`, true},
-		{"and nothing but it counts then", `,"secret":"s"`, `,"secret":"s","keys":["k"]`, false},
-		{"all keys verify", `,"secret":"s","keys":["old"]`, `,"secret":"s","keys":["new","old"]`, true},
-		{"the first signs", `,"secret":"s","keys":["new","old"]`, `,"secret":"s","keys":["old"]`, false},
+		{"a key takes the secret's place", `,"secret":"s","keys":["key-k-of-16-bytes"]`, `,"token":{"source":"none"},"keys":["key-k-of-16-bytes"]`, true},
+		{"and nothing but it counts then", `,"secret":"s"`, `,"secret":"s","keys":["key-k-of-16-bytes"]`, false},
+		{"all keys verify", `,"secret":"s","keys":["old-key-16-bytes"]`, `,"secret":"s","keys":["new-key-16-bytes","old-key-16-bytes"]`, true},
+		{"the first signs", `,"secret":"s","keys":["new-key-16-bytes","old-key-16-bytes"]`, `,"secret":"s","keys":["old-key-16-bytes"]`, false},
 	} {
 		if got := verifies(test.verifies, token(test.signs)); got != test.want {
 			t.Errorf("%s: %t, want %t", test.sentence, got, test.want)
@@ -322,11 +381,11 @@ func TestLogin(t *testing.T) {
 	fake, url := startSandbox(t)
 	fake.SetSecret(appid, "the-secret")
 	for settings, can := range map[string]bool{
-		`,"secret":"the-secret"`:                                true,
-		`,"token":{"source":"stable","secret":"the-secret"}`:    true,
-		`,"token":{"source":"none"},"secret":"the-secret"`:      true,
-		`,"token":{"source":"none"}`:                            false,
-		`,"token":{"source":"static","token":"t"},"keys":["k"]`: false,
+		`,"secret":"the-secret"`:                                                true,
+		`,"token":{"source":"stable","secret":"the-secret"}`:                    true,
+		`,"token":{"source":"none"},"secret":"the-secret"`:                      true,
+		`,"token":{"source":"none"}`:                                            false,
+		`,"token":{"source":"static","token":"t"},"keys":["key-k-of-16-bytes"]`: false,
 	} {
 		c := load1(t, app1(url, settings))
 		code, err := fake.MintCode(sandbox.Login{OpenID: "o1", UnionID: "u1"})

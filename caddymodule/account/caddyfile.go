@@ -3,13 +3,15 @@ package account
 import (
 	"encoding/json"
 	"fmt"
-	"strconv"
 	"strings"
+	"time"
 
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/caddyconfig"
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
 	"github.com/caddyserver/caddy/v2/caddyconfig/httpcaddyfile"
+
+	"github.com/caddy-cloudid/caddy-cloudid/caddymodule/internal/directive"
 )
 
 func init() {
@@ -20,13 +22,15 @@ func init() {
 //
 //	cloudid {
 //		account <appid> {
-//			secret   <secret>
-//			token    stable <secret>|static <token>|service <url>|none
-//			endpoint <url>
-//			timeout  <duration>
-//			retries  <n>
-//			cache    <ttl> [<entries>]|off
-//			key      <secret>...
+//			secret    <secret>
+//			token     stable <secret>|static <token>|service <url>|none
+//			endpoint  <url>
+//			timeout   <duration>
+//			retries   <n>
+//			cache     <ttl> [<entries>]|off
+//			key       <secret>...
+//			limit     <n> [<duration>]|off
+//			max_calls <n>
 //		}
 //	}
 //
@@ -48,67 +52,43 @@ func parseGlobalOption(d *caddyfile.Dispenser, existing any) (any, error) {
 func (a *App) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 	d.Next() // the option's name
 	if d.NextArg() {
-		return d.Errf("cloudid takes no arguments here, only a block with accounts: cloudid { account <appid> { … } }, not %q", d.Val())
+		return d.Errf("cloudid takes no arguments here, only a block with accounts: cloudid { account <appid> { … } }")
 	}
 	for d.NextBlock(0) {
 		if d.Val() != "account" {
-			return d.Errf("unknown option %q in cloudid; allowed is: account", d.Val())
+			return d.Errf("unknown option%s in cloudid; allowed: account", directive.Quote(d.Val()))
 		}
-		var appid string
-		if !d.AllArgs(&appid) || appid == "" {
-			return d.Errf("account takes just an AppID: account <appid> { … }")
-		}
-		if a.Accounts[appid] != nil {
-			return d.Errf("account %s is given twice", appid)
-		}
-		account := new(Account)
-		if err := account.unmarshal(d); err != nil {
-			return err
-		}
-		a.Accounts[appid] = account
-	}
-	return nil
-}
-
-// unmarshal reads the block of one account.
-func (a *Account) unmarshal(d *caddyfile.Dispenser) error {
-	seen := make(map[string]bool)
-	for nesting := d.Nesting(); d.NextBlock(nesting); {
-		option := d.Val()
-		if seen[option] {
-			return d.Errf("%s is given twice in one account", option)
-		}
-		seen[option] = true
-		if err := a.unmarshalOption(d, option); err != nil {
+		if err := a.unmarshalAccount(d); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-func (a *Account) unmarshalOption(d *caddyfile.Dispenser, option string) error {
-	switch option {
-	case "secret":
-		return argument(d, "secret <secret>", &a.Secret)
-	case "endpoint":
-		return argument(d, "endpoint <url>", &a.Endpoint)
-	case "token":
-		return a.unmarshalToken(d)
-	case "timeout":
-		return positiveDuration(d, "timeout <duration>", &a.Timeout)
-	case "retries":
-		a.Retries = new(int)
-		return number(d, "retries <n>", a.Retries)
-	case "cache":
-		return a.unmarshalCache(d)
-	case "key":
-		if a.Keys = d.RemainingArgs(); len(a.Keys) == 0 {
-			return d.Errf("key takes at least one secret: key <secret>...")
-		}
-		return nil
-	default:
-		return d.Errf("unknown option %q in an account; allowed are: secret, token, endpoint, timeout, retries, cache, key", option)
+func (a *App) unmarshalAccount(d *caddyfile.Dispenser) error {
+	var appid string
+	if !d.AllArgs(&appid) || appid == "" {
+		return d.Errf("account takes just an AppID: account <appid> { … }")
 	}
+	if looksLikeSecret(appid) {
+		return d.WrapErr(errSwapped)
+	}
+	if a.Accounts[appid] != nil {
+		return d.Errf("account %s is given twice", appid)
+	}
+	account := new(Account)
+	a.Accounts[appid] = account
+	return directive.Block(d, "account "+appid, directive.Options{
+		"secret":    directive.String(&account.Secret, "secret <secret>"),
+		"token":     account.unmarshalToken,
+		"endpoint":  directive.String(&account.Endpoint, "endpoint <url>"),
+		"timeout":   directive.Duration(&account.Timeout, minDuration, "timeout <duration>"),
+		"retries":   directive.Args(account.readRetries),
+		"cache":     directive.Args(account.readCache),
+		"key":       directive.Strings(&account.Keys, "key <secret>...", nil),
+		"limit":     directive.Args(account.readLimit),
+		"max_calls": directive.Int(&account.MaxCalls, 1, maxMaxCalls, "max_calls <n>"),
+	})
 }
 
 func (a *Account) unmarshalToken(d *caddyfile.Dispenser) error {
@@ -116,83 +96,73 @@ func (a *Account) unmarshalToken(d *caddyfile.Dispenser) error {
 		return d.Errf("token takes a source: token stable|static|service|none …")
 	}
 	source := d.Val()
-	module, err := caddyfile.UnmarshalModule(d, "cloudid.tokens."+source)
-	if err != nil {
-		if _, unknown := caddy.GetModule("cloudid.tokens." + source); unknown != nil {
-			return d.Errf("unknown token source%s; allowed are: stable, static, service, none", quoteIfNotSecret(source))
+	if _, err := caddy.GetModule(tokenNamespace + "." + source); err != nil {
+		var allowed []string
+		for _, module := range caddy.GetModules(tokenNamespace) {
+			allowed = append(allowed, module.ID.Name())
 		}
+		return d.Errf("unknown token source%s; allowed: %s", directive.Quote(source), strings.Join(allowed, ", "))
+	}
+	module, err := caddyfile.UnmarshalModule(d, tokenNamespace+"."+source)
+	if err != nil {
 		return err
 	}
 	a.TokenRaw = caddyconfig.JSONModuleObject(module, "source", source, nil)
 	return nil
 }
 
-// quoteIfNotSecret repeats a word for an error if it can be the name of a module, and not if it may be a secret in a name's place.
-func quoteIfNotSecret(word string) string {
-	const longest = 16
-	if len(word) > longest || strings.Trim(word, "abcdefghijklmnopqrstuvwxyz_") != "" {
-		return ""
+func (a *Account) readRetries(args []string) error {
+	if len(args) != 1 {
+		return directive.WrongArguments("retries <n>")
 	}
-	return fmt.Sprintf(" %q", word)
+	retries, err := directive.ParseInt(args[0], 0, maxRetries)
+	a.Retries = &retries
+	return err
 }
 
-func (a *Account) unmarshalCache(d *caddyfile.Dispenser) error {
-	args := d.RemainingArgs()
+func (a *Account) readCache(args []string) (err error) {
+	const syntax = "cache <ttl> [<entries>]|off"
 	a.Cache = new(Cache)
 	switch {
 	case len(args) == 1 && args[0] == "off":
 		a.Cache.Off = true
 		return nil
 	case len(args) == 0 || len(args) > 2:
-		return d.Errf("cache takes a time, or off: cache <ttl> [<entries>]|off")
+		return directive.WrongArguments(syntax)
 	}
-	ttl, err := caddy.ParseDuration(args[0])
-	if err != nil || ttl <= 0 {
-		return d.Errf("cache: %q is no time above 0; write it as in: cache 1m 10000, or cache off", args[0])
+	ttl, err := directive.ParseDuration(args[0], minDuration)
+	if err != nil {
+		return fmt.Errorf("%w; the syntax is: %s", err, syntax)
 	}
 	a.Cache.TTL = caddy.Duration(ttl)
 	if len(args) == 2 {
-		if a.Cache.Entries, err = strconv.Atoi(args[1]); err != nil || a.Cache.Entries <= 0 {
-			return d.Errf("cache: %q is no number of entries above 0; write it as in: cache 1m 10000", args[1])
+		if a.Cache.Entries, err = directive.ParseInt(args[1], 1, maxCacheEntries); err != nil {
+			return fmt.Errorf("%w; the syntax is: %s", err, syntax)
 		}
 	}
 	return nil
 }
 
-// argument reads the only argument of an option.
-func argument(d *caddyfile.Dispenser, syntax string, to *string) error {
-	if !d.AllArgs(to) {
-		return d.Errf("wrong number of arguments; the syntax is: %s", syntax)
+func (a *Account) readLimit(args []string) (err error) {
+	const syntax = "limit <n> [<duration>]|off"
+	a.Limit = new(Limit)
+	switch {
+	case len(args) == 1 && args[0] == "off":
+		a.Limit.Off = true
+		return nil
+	case len(args) == 0 || len(args) > 2:
+		return directive.WrongArguments(syntax)
 	}
-	if *to == "" {
-		return d.Errf("the argument is empty; the syntax is: %s", syntax)
+	if a.Limit.CloudIDs, err = directive.ParseInt(args[0], 1, maxLimit); err != nil {
+		return fmt.Errorf("%w; the syntax is: %s", err, syntax)
 	}
-	return nil
-}
-
-func positiveDuration(d *caddyfile.Dispenser, syntax string, to *caddy.Duration) error {
-	var text string
-	if err := argument(d, syntax, &text); err != nil {
-		return err
+	if len(args) == 2 {
+		window, err := directive.ParseDuration(args[1], time.Second)
+		if err != nil {
+			return fmt.Errorf("%w; the syntax is: %s", err, syntax)
+		}
+		a.Limit.Window = caddy.Duration(window)
 	}
-	duration, err := caddy.ParseDuration(text)
-	if err != nil || duration <= 0 {
-		return d.Errf("%q is no duration above 0, such as 3s or 1m; the syntax is: %s", text, syntax)
-	}
-	*to = caddy.Duration(duration)
-	return nil
-}
-
-func number(d *caddyfile.Dispenser, syntax string, to *int) error {
-	var text string
-	if err := argument(d, syntax, &text); err != nil {
-		return err
-	}
-	n, err := strconv.Atoi(text)
-	if err != nil || n < 0 {
-		return d.Errf("%q is no number from 0 up; the syntax is: %s", text, syntax)
-	}
-	*to = n
 	return nil
 }
 

@@ -93,7 +93,7 @@ func TestCaddyfileErrors(t *testing.T) {
 		sentence, account string
 		parts             []string // of the error: the word, and what to write instead
 	}{
-		{"an unknown option", `sekret KEEP`, []string{`unknown option "sekret"`, "secret, token, endpoint, timeout, retries, cache, key"}},
+		{"an unknown option", `sekret KEEP`, []string{`unknown option "sekret"`, "cache, endpoint, key, limit, max_calls, retries, secret, timeout, token"}},
 		{"an option twice", "retries 1\nretries 2", []string{"retries is given twice"}},
 		{"a secret twice", "secret KEEP\nsecret KEEP", []string{"secret is given twice"}},
 		{"tokens twice", "token none\ntoken stable KEEP", []string{"token is given twice"}},
@@ -103,9 +103,9 @@ func TestCaddyfileErrors(t *testing.T) {
 		{"an empty secret", `secret ""`, []string{"empty", "secret <secret>"}},
 		{"a secret in a block", "secret {\nKEEP\n}", []string{"secret <secret>"}},
 		{"a token without a source", `token`, []string{"token stable|static|service|none"}},
-		{"an unknown source", `token dynamic KEEP`, []string{`"dynamic"`, "stable, static, service, none"}},
-		{"a token in the place of the source", `token 88_KEEP-KEEP`, []string{"stable, static, service, none"}},
-		{"a secret in the place of the source", `token 0123456789abcdefKEEP0123456789ab`, []string{"stable, static, service, none"}},
+		{"an unknown source", `token dynamic KEEP`, []string{`"dynamic"`, "none, service, stable, static"}},
+		{"a token in the place of the source", `token 88_KEEP-KEEP`, []string{"none, service, stable, static"}},
+		{"a secret in the place of the source", `token 0123456789abcdefKEEP0123456789ab`, []string{"none, service, stable, static"}},
 		{"token stable without a secret", `token stable`, []string{"token stable takes exactly one argument"}},
 		{"token stable with an empty one", `token stable ""`, []string{"token stable takes exactly one argument"}},
 		{"token stable with two", `token stable KEEP1 KEEP2`, []string{"token stable takes exactly one argument"}},
@@ -117,27 +117,32 @@ func TestCaddyfileErrors(t *testing.T) {
 		{"a block behind a source", "token stable KEEP {\nKEEP\n}", []string{"token stable takes no block"}},
 		{"a block behind none", "token none {\nKEEP\n}", []string{"token none takes no block"}},
 		{"a secret in a source's block", "token stable {\nsecret KEEP\n}", []string{"token stable takes exactly one argument"}},
-		{"a block behind any other option", "retries 1 {\nKEEP\n}", []string{`unknown option "{"`}},
+		{"a block behind any other option", "retries 1 {\nKEEP\n}", []string{"retries takes no block"}},
 		{"no endpoint", `endpoint`, []string{"endpoint <url>"}},
 		{"two endpoints", `endpoint http://a http://b`, []string{"endpoint <url>"}},
 		{"no timeout", `timeout`, []string{"timeout <duration>"}},
-		{"a timeout that is none", `timeout soon`, []string{`"soon"`, "timeout <duration>"}},
-		{"a timeout without a unit", `timeout 3`, []string{`"3"`, "such as 3s"}},
-		{"a timeout of 0", `timeout 0s`, []string{`"0s"`, "above 0"}},
-		{"a timeout below 0", `timeout -1s`, []string{`"-1s"`, "above 0"}},
+		{"a timeout that is none", `timeout soon`, []string{`timeout: "soon"`, "as in 3s"}},
+		{"a timeout without a unit", `timeout 3`, []string{`timeout: "3"`, "as in 3s"}},
+		{"a timeout of 0", `timeout 0s`, []string{`timeout: "0s"`, "at least 1ms"}},
+		{"a timeout below 0", `timeout -1s`, []string{`timeout: "-1s"`, "at least 1ms"}},
 		{"no number of retries", `retries`, []string{"retries <n>"}},
-		{"retries that are none", `retries many`, []string{`"many"`, "retries <n>"}},
-		{"retries below 0", `retries -1`, []string{`"-1"`, "retries <n>"}},
-		{"half a retry", `retries 1.5`, []string{`"1.5"`, "retries <n>"}},
+		{"retries that are none", `retries many`, []string{`retries: "many"`, "from 0 to 10"}},
+		{"retries below 0", `retries -1`, []string{`retries: "-1"`, "from 0 to 10"}},
+		{"half a retry", `retries 1.5`, []string{`retries: "1.5"`, "from 0 to 10"}},
 		{"two numbers of retries", `retries 1 2`, []string{"retries <n>"}},
 		{"no time of caching", `cache`, []string{"cache <ttl> [<entries>]|off"}},
-		{"a time of caching that is none", `cache long`, []string{`"long"`, "cache 1m 10000", "cache off"}},
-		{"a time of caching of 0", `cache 0s`, []string{`"0s"`, "cache off"}},
-		{"no number of entries", `cache 1m many`, []string{`"many"`, "cache 1m 10000"}},
-		{"entries of 0", `cache 1m 0`, []string{`"0"`, "cache 1m 10000"}},
+		{"a time of caching that is none", `cache long`, []string{`"long"`, "cache <ttl> [<entries>]|off"}},
+		{"a time of caching of 0", `cache 0s`, []string{`"0s"`, "cache <ttl> [<entries>]|off"}},
+		{"no number of entries", `cache 1m many`, []string{`"many"`, "cache <ttl> [<entries>]|off"}},
+		{"entries of 0", `cache 1m 0`, []string{`"0"`, "cache <ttl> [<entries>]|off"}},
 		{"too much of a cache", `cache 1m 10 20`, []string{"cache <ttl> [<entries>]|off"}},
-		{"off and more", `cache off 10`, []string{`"off"`, "cache off"}},
+		{"off and more", `cache off 10`, []string{`"off"`, "cache <ttl> [<entries>]|off"}},
 		{"no key", `key`, []string{"key <secret>..."}},
+		{"a secret in an option's place", `0123456789abcdefKEEP0123456789ab`, []string{"unknown option", "secret"}},
+		{"no limit", `limit`, []string{"limit <n> [<duration>]|off"}},
+		{"a limit of 0", `limit 0`, []string{`"0"`, "limit <n> [<duration>]|off"}},
+		{"a limit for no time", `limit 1 0s`, []string{`"0s"`, "at least 1s"}},
+		{"no calls", `max_calls 0`, []string{`"0"`, "from 1 to"}},
 	} {
 		wantError(t, test.sentence, "cloudid {\naccount wx1 {\n"+test.account+"\n}\n}", test.parts)
 	}
@@ -176,8 +181,8 @@ func wantError(t *testing.T, sentence, options string, parts []string) {
 func TestCaddyfilesCanBeLoaded(t *testing.T) {
 	t.Setenv("WECHAT_SECRET", "s")
 	for _, account := range []string{
-		"secret {env.WECHAT_SECRET}", "token stable {env.WECHAT_SECRET}", "token static t", "token none\nkey k",
-		"token service http://127.0.0.1:1/token\nsecret s", "secret s\nendpoint http://127.0.0.1:1\ntimeout 1s\nretries 0\ncache off\nkey a b",
+		"secret {env.WECHAT_SECRET}", "token stable {env.WECHAT_SECRET}", "token static t", "token none\nkey 0123456789abcdef",
+		"token service http://127.0.0.1:1/token\nsecret s", "secret s\nendpoint http://127.0.0.1:1\ntimeout 1s\nretries 0\ncache off\nkey 0123456789abcdef 0123456789abcdeg\nlimit 1 1s\nmax_calls 1",
 	} {
 		json, err := adapt(t, "cloudid {\naccount wx1 {\n"+account+"\n}\n}")
 		if err != nil {

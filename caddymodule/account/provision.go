@@ -4,16 +4,13 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
 	"time"
 
 	"github.com/caddyserver/caddy/v2"
-	"github.com/tidwall/gjson"
 
 	"github.com/caddy-cloudid/caddy-cloudid/caddymodule/internal/metrics"
-	"github.com/caddy-cloudid/caddy-cloudid/caddymodule/internal/usertoken"
 	"github.com/caddy-cloudid/caddy-cloudid/caddymodule/opendata"
 	"github.com/caddy-cloudid/caddy-cloudid/caddymodule/wechat"
 	"github.com/caddy-cloudid/caddy-cloudid/caddymodule/wechat/apicall"
@@ -54,113 +51,6 @@ func (s pooledSource) Destruct() error {
 	if closer, ok := s.TokenSource.(io.Closer); ok {
 		return closer.Close()
 	}
-	return nil
-}
-
-func (a *Account) provision(ctx caddy.Context, appid string) error {
-	a.appid = appid
-	a.logger = ctx.Logger()
-	if a.Secret != "" {
-		secret, err := resolveSecret("secret", a.Secret)
-		if err != nil {
-			return err
-		}
-		a.Secret = secret
-	}
-	if err := a.loadTokens(ctx); err != nil {
-		return err
-	}
-	if err := a.setDefaults(); err != nil {
-		return err
-	}
-	if err := a.makeKeys(); err != nil {
-		return err
-	}
-	return a.loadShared()
-}
-
-func (a *Account) loadTokens(ctx caddy.Context) error {
-	if a.TokenRaw == nil {
-		if a.Secret == "" {
-			return errors.New("it says nothing of tokens; add `secret <secret>`, or `token stable|static|service|none …`")
-		}
-		a.tokens = &StableToken{Secret: a.Secret}
-		return nil
-	}
-	// Caddy's error would show all that is there, the secret too.
-	if source := gjson.GetBytes(a.TokenRaw, "source"); source.Type != gjson.String || source.Str == "" {
-		return errors.New(`token: it names no source; give one, as in "source": "stable"`)
-	}
-	module, err := ctx.LoadModule(a, "TokenRaw")
-	if err != nil {
-		return err
-	}
-	tokens, ok := module.(TokenModule)
-	if !ok {
-		return fmt.Errorf("token: the module %T is no source of tokens", module)
-	}
-	a.tokens = tokens
-	return nil
-}
-
-func (a *Account) setDefaults() error {
-	if a.Timeout < 0 {
-		return errors.New("timeout: it must be longer than 0")
-	}
-	if a.Timeout == 0 {
-		a.Timeout = caddy.Duration(DefaultTimeout)
-	}
-	if a.Retries == nil {
-		a.Retries = new(int)
-		*a.Retries = DefaultRetries
-	}
-	if *a.Retries < 0 || *a.Retries > 10 {
-		return errors.New("retries: a number from 0 to 10 is expected")
-	}
-	if a.Cache == nil {
-		a.Cache = new(Cache)
-	}
-	if a.Cache.TTL < 0 || a.Cache.Entries < 0 {
-		return errors.New("cache: a time and a number of entries above 0 are expected, or off")
-	}
-	if a.Cache.TTL == 0 {
-		a.Cache.TTL = caddy.Duration(DefaultCacheTTL)
-	}
-	if a.Cache.Entries == 0 {
-		a.Cache.Entries = DefaultCacheEntries
-	}
-	if a.Endpoint == "" {
-		a.Endpoint = wechat.DefaultEndpoint
-	}
-	endpoint, err := caddy.NewReplacer().ReplaceOrErr(a.Endpoint, true, true)
-	if err != nil {
-		return fmt.Errorf("endpoint: %w", errPlaceholder)
-	}
-	a.Endpoint = endpoint
-	return nil
-}
-
-// makeKeys makes what signs user tokens, from the keys given or else from the secret.
-func (a *Account) makeKeys() error {
-	var secrets []string
-	for _, key := range a.Keys {
-		secret, err := resolveSecret("key", key)
-		if err != nil {
-			return err
-		}
-		secrets = append(secrets, secret)
-	}
-	if secret, err := a.appSecret(); err == nil && len(secrets) == 0 {
-		secrets = []string{secret}
-	}
-	if len(secrets) == 0 {
-		return nil
-	}
-	var err error
-	if a.keys, err = usertoken.NewKeys(a.appid, secrets); err != nil {
-		return err
-	}
-	a.invocations = newInvocationTokens(a.keys)
 	return nil
 }
 

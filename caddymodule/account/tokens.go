@@ -2,13 +2,13 @@ package account
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"sync"
 
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
 
+	"github.com/caddy-cloudid/caddy-cloudid/caddymodule/internal/placeholder"
 	"github.com/caddy-cloudid/caddy-cloudid/caddymodule/wechat"
 	"github.com/caddy-cloudid/caddy-cloudid/caddymodule/wechat/apicall"
 )
@@ -19,6 +19,9 @@ func init() {
 	caddy.RegisterModule(new(ServiceToken))
 	caddy.RegisterModule(new(NoToken))
 }
+
+// tokenNamespace is where sources of tokens are registered.
+const tokenNamespace = "cloudid.tokens"
 
 // TokenModule is what a guest module in the namespace cloudid.tokens implements: where an account's access tokens come
 // from. In a Caddyfile it is named by the word behind `token`, and reads the rest as a caddyfile.Unmarshaler.
@@ -49,7 +52,7 @@ func (*StableToken) CaddyModule() caddy.ModuleInfo {
 
 // Provision resolves the secret.
 func (s *StableToken) Provision(caddy.Context) (err error) {
-	s.Secret, err = resolveSecret("token stable", s.Secret)
+	s.Secret, err = secretValue("token stable", s.Secret)
 	return err
 }
 
@@ -83,7 +86,7 @@ func (*ServiceToken) CaddyModule() caddy.ModuleInfo {
 
 // Provision resolves the URL.
 func (s *ServiceToken) Provision(caddy.Context) (err error) {
-	if s.URL, err = resolveSecret("token service", s.URL); err != nil {
+	if s.URL, err = placeholder.Secret("token service", s.URL); err != nil {
 		return err
 	}
 	if err := wechat.CheckURL(s.URL); err != nil {
@@ -124,7 +127,7 @@ func (*StaticToken) CaddyModule() caddy.ModuleInfo {
 
 // Provision resolves the token.
 func (s *StaticToken) Provision(caddy.Context) (err error) {
-	s.resolved, err = resolveSecret("token static", s.Token)
+	s.resolved, err = placeholder.Secret("token static", s.Token)
 	return err
 }
 
@@ -162,7 +165,7 @@ func (s *staticSource) Rejected(token string) {
 	if token != s.token {
 		return
 	}
-	if fresh, err := resolveSecret("token static", s.written); err == nil {
+	if fresh, err := placeholder.Secret("token static", s.written); err == nil {
 		s.token = fresh
 	}
 }
@@ -194,23 +197,6 @@ type noSource struct{}
 
 func (noSource) Token(context.Context) (string, error) { return "", nil }
 func (noSource) Rejected(string)                       {}
-
-// resolveSecret replaces the placeholders in a secret. The error names the setting and never the value.
-func resolveSecret(setting, written string) (string, error) {
-	if written == "" {
-		return "", fmt.Errorf("%s: the value is empty; give it, or a placeholder such as {env.WECHAT_SECRET}", setting)
-	}
-	value, err := caddy.NewReplacer().ReplaceOrErr(written, true, true)
-	if err != nil {
-		return "", fmt.Errorf("%s: %w", setting, errPlaceholder)
-	}
-	if value == "" {
-		return "", fmt.Errorf("%s: the value is empty", setting)
-	}
-	return value, nil
-}
-
-var errPlaceholder = errors.New("a placeholder in it is unknown or empty; check that the environment variable is set, or that the file is there, readable and not empty")
 
 // oneArgument reads `<name> <argument>`. Its error does not repeat the argument, which may be a secret.
 func oneArgument(d *caddyfile.Dispenser, to *string) error {

@@ -122,7 +122,7 @@ func TestARequestOutlivesItsConfig(t *testing.T) {
 	if line, err := answers.ReadString('\n'); err != nil || !strings.Contains(line, "100") {
 		t.Fatalf("the gateway does not read: %q, %v", line, err)
 	}
-	g.reload(withOption(g.config, "timeout 4s\nkey another-key"))
+	g.reload(withOption(g.config, "timeout 4s\nkey another-key-of-16-bytes"))
 	_, _ = answers.ReadString('\n')
 	_, _ = io.WriteString(conn, example)
 	res, err := http.ReadResponse(answers, nil)

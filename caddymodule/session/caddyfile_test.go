@@ -93,7 +93,7 @@ func TestConfigsThatAreRefused(t *testing.T) {
 	t.Setenv("SESSION_TEST_APP", appA)
 	g := newRig(t)
 	secretless := "account " + appA + " {\n token none\n}"
-	keyOnly := "account " + appA + " {\n token none\n key k\n}"
+	keyOnly := "account " + appA + " {\n token none\n key 0123456789abcdef\n}"
 	for _, c := range []struct{ it, accounts, site, says string }{
 		{"a login to an unknown account", g.account(appA, ""), "wechat_login { account wx1 }", "there is no account wx1; configured are: " + appA},
 		{"a session of an unknown account", g.account(appA, ""), "wechat_session { account wx1 }", "there is no account wx1"},

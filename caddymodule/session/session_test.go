@@ -120,11 +120,11 @@ func TestTokensOutliveWhatSignedThem(t *testing.T) {
 	g.run()
 	t.Run("a restart, and so a move to another node", stillIn)
 
-	g.mustLoad(g.accounts("key NEW "+key), site)
+	g.mustLoad(g.accounts("key NEW-KEY-OF-16-BYTES "+key), site)
 	t.Run("a new key in front of the old one", stillIn)
 	fresh := g.token("/a/login")
 
-	g.mustLoad(g.accounts("key NEW"), site)
+	g.mustLoad(g.accounts("key NEW-KEY-OF-16-BYTES"), site)
 	t.Run("but not the loss of the key", out)
 	g.me("/a/me", "Bearer "+fresh).want(http.StatusOK, page)
 

@@ -73,7 +73,7 @@ func TestCaddyLeavesNothing(t *testing.T) {
 		"secret " + secret + "\nendpoint " + url + "\ntimeout 2s",
 		"token stable " + secret + "\nendpoint " + url + "\ncache off",
 		"token static t\nendpoint " + url,
-		"token none\nkey k\nendpoint " + url,
+		"token none\nkey key-of-16-bytes-\nendpoint " + url,
 		"token service " + url + "/cgi-bin/token?grant_type=client_credential&appid=" + appid + "&secret=" + secret + "\nendpoint " + url,
 	}
 	const parallel = 10

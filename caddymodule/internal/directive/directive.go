@@ -45,7 +45,7 @@ func Block(d *caddyfile.Dispenser, name string, options Options) error {
 		case option == "{":
 			return d.Errf("%s takes no block", last)
 		case !known:
-			return d.Errf("unknown option %q in %s; allowed: %s", option, name, strings.Join(slices.Sorted(maps.Keys(options)), ", "))
+			return d.Errf("unknown option%s in %s; allowed: %s", Quote(option), name, strings.Join(slices.Sorted(maps.Keys(options)), ", "))
 		case given[option]:
 			return d.Errf("%s is given twice in %s; keep one of them", option, name)
 		}
@@ -55,6 +55,16 @@ func Block(d *caddyfile.Dispenser, name string, options Options) error {
 		}
 	}
 	return nil
+}
+
+// Quote repeats a word behind a space, for an error, if it can be meant as a name. In a name's place may stand a secret: of a word
+// that cannot be a name it says only that it is none.
+func Quote(word string) string {
+	const longest, names = 20, "abcdefghijklmnopqrstuvwxyz_"
+	if word == "" || len(word) > longest || strings.Trim(word, names) != "" {
+		return " (a word that is no name)"
+	}
+	return fmt.Sprintf(" %q", word)
 }
 
 // Args makes an option of a function that takes the option's arguments. Its errors are whole clauses without the option's name

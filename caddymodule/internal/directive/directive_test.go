@@ -128,7 +128,7 @@ func TestWhatIsRefused(t *testing.T) {
 
 // What stands where a secret is expected may be one.
 func TestErrorsRepeatNoWords(t *testing.T) {
-	for _, option := range []string{"word secret1 secret2", `words secret1 ""`} {
+	for _, option := range []string{"word secret1 secret2", `words secret1 ""`, "secret1", "secret1 secret1", "secret1secretsecretsecret"} {
 		var v values
 		err := directive.Parse(caddyfile.NewTestDispenser("test {\n"+option+"\n}"), v.options())
 		if err == nil || strings.Contains(err.Error(), "secret1") {

@@ -51,9 +51,8 @@ func PerRequest(text string) bool {
 }
 
 func resolve(setting, text string, unknown func(key string) (string, error)) (string, error) {
-	replacer := caddy.NewReplacer()
-	value, err := replacer.ReplaceFunc(text, func(key string, found any) (any, error) {
-		if _, known := replacer.Get(key); !known {
+	value, err := caddy.NewReplacer().ReplaceFunc(text, func(key string, found any) (any, error) {
+		if found == nil && !strings.HasPrefix(key, "file.") { // nil is also what Caddy has for a file that cannot be read
 			return unknown(key)
 		}
 		if value := caddy.ToString(found); value != "" {

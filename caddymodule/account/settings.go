@@ -1,0 +1,220 @@
+package account
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/caddyserver/caddy/v2"
+	"github.com/tidwall/gjson"
+
+	"github.com/caddy-cloudid/caddy-cloudid/caddymodule/internal/placeholder"
+	"github.com/caddy-cloudid/caddy-cloudid/caddymodule/internal/usertoken"
+	"github.com/caddy-cloudid/caddy-cloudid/caddymodule/wechat"
+)
+
+// Defaults of an account.
+const (
+	DefaultTimeout      = 3 * time.Second
+	DefaultRetries      = 2
+	DefaultCacheTTL     = time.Minute
+	DefaultCacheEntries = 10000
+	DefaultLimit        = 60
+	DefaultLimitWindow  = time.Minute
+	DefaultMaxCalls     = 128
+)
+
+const (
+	// minDuration is shorter than any duration that is meant: what is below is a number of JSON that counts nanoseconds.
+	minDuration = time.Millisecond
+
+	maxRetries      = 10
+	maxCacheEntries = 100_000_000
+	maxLimit        = 1_000_000
+	maxMaxCalls     = 65_536
+
+	// minKey is the length in bytes of the shortest key.
+	minKey = 16
+)
+
+// Cache bounds the open data that an account keeps.
+type Cache struct {
+	// Keep none.
+	Off bool `json:"off,omitempty"`
+
+	// For how long open data is kept. CloudIDs are valid for five minutes. Default: 1m.
+	TTL caddy.Duration `json:"ttl,omitempty"`
+
+	// How many CloudIDs it is kept for at most, those of one user for an eighth of them. Default: 10000.
+	Entries int `json:"entries,omitempty"`
+}
+
+// Limit bounds the CloudIDs that one user may have exchanged.
+type Limit struct {
+	// Bound nothing.
+	Off bool `json:"off,omitempty"`
+
+	// How many CloudIDs one user may have exchanged within the window. Those that the cache has are not counted. Default: 60.
+	CloudIDs int `json:"cloudids,omitempty"`
+
+	// The time after which as many are allowed again. Default: 1m.
+	Window caddy.Duration `json:"window,omitempty"`
+}
+
+// provision checks the settings and sets up what they describe. It calls nobody.
+func (a *Account) provision(ctx caddy.Context, appid string) error {
+	a.appid = appid
+	a.logger = ctx.Logger()
+	for _, step := range []func() error{
+		a.resolveSecret,
+		func() error { return a.loadTokens(ctx) },
+		a.setEndpoint,
+		a.setTunables,
+		a.makeKeys,
+		a.loadShared,
+	} {
+		if err := step(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (a *Account) resolveSecret() (err error) {
+	if a.Secret != "" {
+		a.Secret, err = secretValue("secret", a.Secret)
+	}
+	return err
+}
+
+func (a *Account) loadTokens(ctx caddy.Context) error {
+	if a.TokenRaw == nil {
+		if a.Secret == "" {
+			return errors.New("it says nothing of tokens; add `secret <secret>`, or `token stable|static|service|none …`")
+		}
+		a.tokens = &StableToken{Secret: a.Secret}
+		return nil
+	}
+	// Caddy's error would show all that is there, the secret too.
+	if source := gjson.GetBytes(a.TokenRaw, "source"); source.Type != gjson.String || source.Str == "" {
+		return errors.New(`token: it names no source; give one, as in "source": "stable"`)
+	}
+	module, err := ctx.LoadModule(a, "TokenRaw")
+	if err != nil {
+		return err
+	}
+	tokens, ok := module.(TokenModule)
+	if !ok {
+		return fmt.Errorf("token: the module %T is no source of tokens", module)
+	}
+	a.tokens = tokens
+	return nil
+}
+
+func (a *Account) setEndpoint() (err error) {
+	if a.Endpoint == "" {
+		a.Endpoint = wechat.DefaultEndpoint
+		return nil
+	}
+	a.Endpoint, err = placeholder.Resolve("endpoint", a.Endpoint)
+	return err
+}
+
+// setTunables checks what may change without a loss at a reload, and sets its defaults.
+func (a *Account) setTunables() error {
+	if a.Retries == nil {
+		a.Retries = new(int)
+		*a.Retries = DefaultRetries
+	}
+	if a.Cache == nil {
+		a.Cache = new(Cache)
+	}
+	if a.Limit == nil {
+		a.Limit = new(Limit)
+	}
+	return cmp.Or(
+		duration("timeout", &a.Timeout, DefaultTimeout, minDuration),
+		number("retries", *a.Retries, 0, maxRetries),
+		duration("cache: ttl", &a.Cache.TTL, DefaultCacheTTL, minDuration),
+		numberOr("cache: entries", &a.Cache.Entries, DefaultCacheEntries, maxCacheEntries),
+		numberOr("limit: cloudids", &a.Limit.CloudIDs, DefaultLimit, maxLimit),
+		duration("limit: window", &a.Limit.Window, DefaultLimitWindow, time.Second),
+		numberOr("max_calls", &a.MaxCalls, DefaultMaxCalls, maxMaxCalls))
+}
+
+// duration sets the default of a duration, and checks one that is given.
+func duration(setting string, value *caddy.Duration, otherwise, shortest time.Duration) error {
+	if *value == 0 {
+		*value = caddy.Duration(otherwise)
+	}
+	if given := time.Duration(*value); given < shortest {
+		return fmt.Errorf(`%s: %s is shorter than %s; in JSON write it with a unit, as in "3s", since a number counts nanoseconds`, setting, given, shortest)
+	}
+	return nil
+}
+
+// numberOr sets the default of a number, and checks one that is given.
+func numberOr(setting string, value *int, otherwise, largest int) error {
+	if *value == 0 {
+		*value = otherwise
+	}
+	return number(setting, *value, 1, largest)
+}
+
+func number(setting string, value, smallest, largest int) error {
+	if value < smallest || value > largest {
+		return fmt.Errorf("%s: %d is no number from %d to %d", setting, value, smallest, largest)
+	}
+	return nil
+}
+
+// makeKeys makes what signs user tokens, from the keys given or else from the secret.
+func (a *Account) makeKeys() error {
+	var secrets []string
+	for _, key := range a.Keys {
+		secret, err := placeholder.Secret("key", key)
+		if err != nil {
+			return err
+		}
+		if len(secret) < minKey {
+			return fmt.Errorf("key: one has less than %d bytes, and could be guessed; make one with: openssl rand -base64 24", minKey)
+		}
+		secrets = append(secrets, secret)
+	}
+	if secret, err := a.appSecret(); err == nil && len(secrets) == 0 {
+		secrets = []string{secret}
+	}
+	if len(secrets) == 0 {
+		return nil
+	}
+	var err error
+	if a.keys, err = usertoken.NewKeys(a.appid, secrets); err != nil {
+		return err
+	}
+	a.invocations = newInvocationTokens(a.keys)
+	return nil
+}
+
+var errSwapped = errors.New("what stands in the place of an AppID looks like a secret (32 hexadecimal digits); write the AppID behind account, and the secret behind secret")
+
+// secretValue resolves the secret of an AppID. Errors never show it.
+func secretValue(setting, text string) (string, error) {
+	secret, err := placeholder.Secret(setting, text)
+	if err == nil && looksLikeAppID(secret) {
+		err = fmt.Errorf("%s: it is an AppID; write the secret that belongs to it", setting)
+	}
+	return secret, err
+}
+
+// looksLikeSecret reports whether a word has the form of WeChat's secrets.
+func looksLikeSecret(word string) bool { return len(word) == 32 && isHex(word) }
+
+// looksLikeAppID reports whether a word has the form of WeChat's AppIDs.
+func looksLikeAppID(word string) bool {
+	digits, ok := strings.CutPrefix(word, "wx")
+	return ok && len(digits) == 16 && isHex(digits)
+}
+
+func isHex(word string) bool { return strings.Trim(word, "0123456789abcdefABCDEF") == "" }
