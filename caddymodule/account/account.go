@@ -11,6 +11,7 @@ import (
 	"github.com/caddyserver/caddy/v2"
 	"go.uber.org/zap"
 
+	"github.com/caddy-cloudid/caddy-cloudid/caddymodule/internal/metrics"
 	"github.com/caddy-cloudid/caddy-cloudid/caddymodule/internal/usertoken"
 	"github.com/caddy-cloudid/caddy-cloudid/caddymodule/opendata"
 	"github.com/caddy-cloudid/caddy-cloudid/caddymodule/wechat"
@@ -85,7 +86,7 @@ func (a *Account) VoIPSign(ctx context.Context, openid string, sign wechat.VoIPS
 	defer done()
 	ctx, cancel := context.WithTimeout(ctx, time.Duration(a.Timeout))
 	defer cancel()
-	signature, err := apicall.Do(ctx, held.voip, func(ctx context.Context, token string) (string, error) {
+	signature, err := apicall.Do(ctx, held.voip, apicall.Call{User: openid}, func(ctx context.Context, token string) (string, error) {
 		return held.client.GetVoIPSign(ctx, token, openid, sign)
 	})
 	if err != nil {
@@ -107,7 +108,9 @@ func (a *Account) Login(ctx context.Context, code string) (wechat.Session, error
 	defer done()
 	ctx, cancel := context.WithTimeout(ctx, time.Duration(a.Timeout))
 	defer cancel()
-	return held.client.JSCode2Session(ctx, a.appid, secret, code)
+	return apicall.Do(ctx, held.login, apicall.Call{}, func(ctx context.Context, _ string) (wechat.Session, error) {
+		return held.client.JSCode2Session(ctx, a.appid, secret, code)
+	})
 }
 
 // CanLogin returns an error, for an operator, unless the account knows the secret that login takes.
@@ -135,11 +138,12 @@ func (a *Account) UserTokens() (*usertoken.Keys, error) {
 }
 
 func (a *Account) report(exchange opendata.Exchange) {
+	metrics.WatermarkMismatches.Add(float64(exchange.Mismatched))
 	if exchange.Err == nil {
 		return
 	}
 	a.logFailure("open data exchange failed", exchange.Err,
-		zap.Int("cloudids", exchange.IDs), zap.Duration("duration", exchange.Duration))
+		zap.Int("cloudids", exchange.IDs), zap.Int("failed", exchange.Failed), zap.Duration("duration", exchange.Duration))
 }
 
 // logFailure writes what an operator needs at three in the morning. The errors of package wechat hold no secrets.

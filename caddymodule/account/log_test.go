@@ -34,7 +34,7 @@ func TestTheLogLineOfAFailedExchange(t *testing.T) {
 		{"a status 500", sandbox.Fault{Kind: "status", Code: 500}, "answer", "endpoint"},
 		{"an answer that is too long", sandbox.Fault{Kind: "huge"}, "answer", "endpoint"},
 		{"an exchange that goes well is no news", sandbox.Fault{Kind: "object"}, "", ""},
-		{"nor is an id that fails", sandbox.Fault{Kind: "empty"}, "", ""},
+		{"an id on which WeChat says nothing", sandbox.Fault{Kind: "empty"}, "-601001", ""},
 		{"nor a token that was replaced in time", sandbox.Fault{Kind: "errcode", Code: 42001}, "", ""},
 	} {
 		t.Run(test.sentence, func(t *testing.T) {

@@ -30,6 +30,7 @@ type shared struct {
 	resolver *opendata.Resolver
 	voip     *apicall.Caller
 	relay    *apicall.Caller
+	login    *apicall.Caller
 }
 
 // Destruct implements caddy.Destructor.
@@ -74,18 +75,32 @@ func (a *Account) loadShared() error {
 		return err
 	}
 	a.shared, err = load(a, resolvers, append(sourceKey, a.Timeout, *a.Retries, *a.Cache), func() (*shared, error) {
-		config := opendata.Config{AppID: a.appid, Timeout: time.Duration(a.Timeout)}
+		config := opendata.Config{AppID: a.appid, Timeout: time.Duration(a.Timeout), Observe: countLookup}
 		if !a.Cache.Off {
-			config.CacheTTL, config.CacheEntries = time.Duration(a.Cache.TTL), a.Cache.Entries
+			config.Cache = opendata.NewCache(time.Duration(a.Cache.TTL), a.Cache.Entries)
+		}
+		semaphore := apicall.NewSemaphore(apicall.DefaultMaxCalls)
+		caller := func(api string, tokens apicall.TokenSource, retries int) *apicall.Caller {
+			return apicall.NewCaller(apicall.Config{
+				API: api, Tokens: tokens, Retries: retries, Breaker: newBreaker(a.appid, api), Semaphore: semaphore,
+			})
 		}
 		return &shared{
 			client:   client.Client,
-			resolver: opendata.New(config, client.Client, apicall.NewCaller(wechat.APIGetOpenData, a.appid, source, *a.Retries)),
-			voip:     apicall.NewCaller(wechat.APIGetVoIPSign, a.appid, source, *a.Retries),
-			relay:    apicall.NewCaller(wechat.APIRelay, a.appid, source, *a.Retries),
+			resolver: opendata.New(config, client.Client, caller(wechat.APIGetOpenData, source, *a.Retries)),
+			voip:     caller(wechat.APIGetVoIPSign, source, *a.Retries),
+			relay:    caller(wechat.APIRelay, source, *a.Retries),
+			login:    caller(wechat.APIJSCode2Session, nil, 0), // a code is never sent twice
 		}, nil
 	})
 	return err
+}
+
+// newBreaker returns a breaker whose state a metric shows.
+func newBreaker(appid, api string) *apicall.Breaker {
+	gauge := metrics.Breaker.WithLabelValues(appid, api)
+	gauge.Set(0)
+	return apicall.NewBreaker(func(change apicall.StateChange) { gauge.Set(float64(change.To)) })
 }
 
 // load returns the value that a pool has for what shapes it, or a new one, and notes that a must let go of it.
@@ -147,8 +162,17 @@ func (a *Account) closeIfUnused() {
 	a.closers = nil
 }
 
+// countLookup counts CloudIDs that did not have to be asked for.
+func countLookup(found opendata.Lookup) {
+	metrics.CacheHits.Add(float64(found.Cached))
+	metrics.Coalesced.Add(float64(found.Coalesced))
+}
+
 // observe counts a call of WeChat.
 func observe(call wechat.Call) {
 	metrics.WeChatCalls.WithLabelValues(call.API, wechat.MetricLabel(call.Err)).Inc()
 	metrics.CallDuration.WithLabelValues(call.API).Observe(call.Duration.Seconds())
+	if call.IDs > 0 {
+		metrics.IDsPerCall.Observe(float64(call.IDs))
+	}
 }

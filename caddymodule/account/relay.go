@@ -18,7 +18,7 @@ func (a *Account) Relay(ctx context.Context, request wechat.RelayRequest) (wecha
 	defer done()
 	ctx, cancel := context.WithTimeout(ctx, time.Duration(a.Timeout))
 	defer cancel()
-	answer, err := apicall.Do(ctx, held.relay, func(ctx context.Context, token string) (wechat.RelayResponse, error) {
+	answer, err := apicall.Do(ctx, held.relay, apicall.Call{}, func(ctx context.Context, token string) (wechat.RelayResponse, error) {
 		return held.client.Relay(ctx, token, request)
 	})
 	if err != nil {

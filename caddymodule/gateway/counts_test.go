@@ -158,11 +158,16 @@ func TestTheBreaker(t *testing.T) {
 	const state = `caddy_cloudid_breaker_state{api="getopendata",appid="` + appid + `"}`
 	for onError, want := range map[string]int{"embed": http.StatusOK, "reject": http.StatusBadGateway} {
 		t.Run(onError, func(t *testing.T) {
-			g := start(t, setup{account: "cache off", cloudid: "on_error " + onError})
+			g := start(t, setup{account: "cache off", cloudid: "openid {http.request.header.X-User}\non_error " + onError})
+			calls := 0
+			post := func() reply { // in turn for one of two users: one alone does not open the breaker
+				calls++
+				return g.in(t).do(call{body: example, header: map[string]string{"X-User": fmt.Sprint("o", calls%2)}})
+			}
 			g.fault(sandbox.Fault{API: "getopendata", Kind: "status", Code: 500, Times: 5})
 			failed := func() {
 				t.Helper()
-				r := g.in(t).post(example)
+				r := post()
 				if r.status != want || want == http.StatusOK && !strings.Contains(r.got.body, `"errCode":-601001`) {
 					t.Fatalf("status %d: %s", r.status, r.body)
 				}
@@ -181,8 +186,8 @@ func TestTheBreaker(t *testing.T) {
 			if lines := g.logLines(failedExchange); len(lines) != 5 {
 				t.Errorf("%d lines in the log", len(lines))
 			}
-			soon(t, "WeChat is asked again", func() bool { return g.in(t).post(example).got != nil && g.metric(state) == 0 })
-			g.in(t).post(example).handedOn(resolved)
+			soon(t, "WeChat is asked again", func() bool { return post().got != nil && g.metric(state) == 0 })
+			post().handedOn(resolved)
 		})
 	}
 	t.Run("one user's faults do not open it", func(t *testing.T) {

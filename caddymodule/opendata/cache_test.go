@@ -8,12 +8,12 @@ import (
 	"testing"
 	"time"
 
-	"github.com/caddy-cloudid/caddy-cloudid/caddymodule/internal/metrics/metricstest"
 	"github.com/caddy-cloudid/caddy-cloudid/caddymodule/opendata"
 	"github.com/caddy-cloudid/caddy-cloudid/tests/probe"
 )
 
 func TestWhatIsKept(t *testing.T) {
+	t.Parallel()
 	const kept, notKept = true, false
 	answerWith := func(code int) func(context.Context, call) string {
 		return func(_ context.Context, c call) string {
@@ -52,12 +52,11 @@ func TestWhatIsKept(t *testing.T) {
 	} {
 		t.Run(test.sentence, func(t *testing.T) {
 			r := newRig(t, &fakeWeChat{answer: test.answer})
-			hits := metricstest.Value(t, "cache_hits_total")
 			first := r.resolve(t, "27_a")
 			calls := len(r.wechat.arrived())
 			second := r.resolve(t, "27_a")
 			again := len(r.wechat.arrived()) > calls
-			if again == test.want || (second.Cached == 1) != test.want || metricstest.Value(t, "cache_hits_total")-hits != float64(second.Cached) {
+			if again == test.want || (second.Cached == 1) != test.want {
 				t.Errorf("%d calls, then %d; %d cached", calls, len(r.wechat.arrived()), second.Cached)
 			}
 			wantAnswers(t, second, texts(first)...)
@@ -69,6 +68,7 @@ func TestWhatIsKept(t *testing.T) {
 }
 
 func TestOnlyWhatIsMissingIsAskedFor(t *testing.T) {
+	t.Parallel()
 	r := newRig(t, new(fakeWeChat))
 	_ = r.resolve(t, "27_a", "27_b")
 	result := r.resolve(t, "27_c", "27_a", "27_d", "27_b", "27_a")
@@ -80,8 +80,9 @@ func TestOnlyWhatIsMissingIsAskedFor(t *testing.T) {
 }
 
 func TestAnswersEnd(t *testing.T) {
+	t.Parallel()
 	const ttl = 150 * time.Millisecond
-	r := newRig(t, new(fakeWeChat), func(c *opendata.Config) { c.CacheTTL = ttl })
+	r := newRig(t, new(fakeWeChat), func(c *opendata.Config) { c.Cache = opendata.NewCache(ttl, 1000) })
 	start := time.Now()
 	_ = r.resolve(t, "27_a")
 	// Asking often must not make an answer live longer.
@@ -99,45 +100,72 @@ func TestAnswersEnd(t *testing.T) {
 }
 
 func TestTheCacheIsBounded(t *testing.T) {
-	const entries = 20
-	r := newRig(t, new(fakeWeChat), func(c *opendata.Config) { c.CacheEntries = entries })
-	id := func(i int) string { return fmt.Sprint("27_", i) }
-	for i := range 50 * entries {
-		_ = r.resolve(t, id(i))
+	t.Parallel()
+	const entries, share = 32, 4
+	cache := opendata.NewCache(time.Minute, entries)
+	r := newRig(t, new(fakeWeChat), func(c *opendata.Config) { c.Cache = cache })
+	cached := func(openid string) (n int) {
+		for i := range 10 {
+			n += r.resolveAs(t, openid, fmt.Sprint("27_", i)).Cached
+		}
+		return n
 	}
-	cached := 0
-	for i := range 50 * entries {
-		cached += r.resolve(t, id(50*entries-1-i)).Cached // the latest first, before others take their places
+	for user := range 10 {
+		if n := cached(fmt.Sprint("o", user)); n != 0 {
+			t.Errorf("user %d: %d of the ids were cached before", user, n)
+		}
+		if n := cache.Len(); n != min(entries, (user+1)*share) {
+			t.Errorf("%d entries after %d users", n, user+1)
+		}
 	}
-	// The cache evicts in the background, and what is asked for again takes places of others, which may then be found: so
-	// the bound is a coarse one.
-	if cached == 0 || cached > 20*entries {
-		t.Errorf("%d of %d answers were kept, want about %d", cached, 50*entries, entries)
+}
+
+// One user who has a thousand CloudIDs exchanged takes nothing from the others.
+func TestNoUserPushesOutTheOthers(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, new(fakeWeChat), func(c *opendata.Config) { c.Cache = opendata.NewCache(time.Minute, 80) })
+	_ = r.resolveAs(t, "o_honest", "27_a", "27_b")
+	for i := range 200 {
+		_ = r.resolveAs(t, "o_hostile", fmt.Sprint("27_", i))
+	}
+	if n := r.resolveAs(t, "o_honest", "27_a", "27_b").Cached; n != 2 {
+		t.Errorf("%d of 2 answers are left", n)
+	}
+	if n := r.resolveAs(t, "o_hostile", "27_199").Cached; n != 1 {
+		t.Error("the latest answer of a user who has their share is not kept")
+	}
+	if n := r.resolveAs(t, "o_hostile", "27_189").Cached; n != 0 {
+		t.Error("a user has more than their share")
 	}
 }
 
 func TestWhatIsHugeIsNotKept(t *testing.T) {
-	r := newRig(t, &fakeWeChat{answer: func(_ context.Context, c call) string {
-		return `{"errcode":0,"data_list":[` + item("27_a", `{"cloudID":"27_a","data":"`+strings.Repeat("x", 100<<10)+`"}`) + `]}`
-	}})
-	first := r.resolve(t, "27_a")
-	if again := r.resolve(t, "27_a"); again.Cached != 0 || len(again.OpenData[0].JSON) != len(first.OpenData[0].JSON) || again.OpenData[0].Code != 0 {
-		t.Errorf("%d cached, %d bytes", again.Cached, len(again.OpenData[0].JSON))
+	t.Parallel()
+	const empty = `{"cloudID":"27_a","data":""}`
+	for size, want := range map[int]int{opendata.MaxCachedSize: 1, opendata.MaxCachedSize + 1: 0} {
+		r := newRig(t, &fakeWeChat{answer: func(context.Context, call) string {
+			text := `{"cloudID":"27_a","data":"` + strings.Repeat("x", size-len(empty)) + `"}`
+			return `{"errcode":0,"data_list":[` + item("27_a", text) + `]}`
+		}})
+		_ = r.resolve(t, "27_a")
+		if again := r.resolve(t, "27_a"); again.Cached != want || len(again.OpenData[0].JSON) != size || again.OpenData[0].Code != 0 {
+			t.Errorf("%d cached, %d bytes", again.Cached, len(again.OpenData[0].JSON))
+		}
 	}
 }
 
 func TestWithoutACacheNothingIsKept(t *testing.T) {
-	for _, off := range []func(*opendata.Config){noCache, func(c *opendata.Config) { c.CacheEntries = 0 }} {
-		r := newRig(t, new(fakeWeChat), off)
-		_ = r.resolve(t, "27_a")
-		if got := r.resolve(t, "27_a").Cached; got != 0 {
-			t.Errorf("%d cached", got)
-		}
-		r.wantCalls(t, []string{"27_a"}, []string{"27_a"})
+	t.Parallel()
+	r := newRig(t, new(fakeWeChat), noCache)
+	_ = r.resolve(t, "27_a")
+	if got := r.resolve(t, "27_a").Cached; got != 0 {
+		t.Errorf("%d cached", got)
 	}
+	r.wantCalls(t, []string{"27_a"}, []string{"27_a"})
 }
 
 func TestCloseEndsEverything(t *testing.T) {
+	t.Parallel()
 	for _, change := range [][]func(*opendata.Config){nil, {noCache}} {
 		fake, _ := gate() // which never opens
 		r := newRig(t, fake, change...)
@@ -170,6 +198,7 @@ func TestCloseEndsEverything(t *testing.T) {
 
 // Requests may still arrive while a config is taken down.
 func TestCloseMayMeetRequests(t *testing.T) {
+	t.Parallel()
 	for range 20 {
 		r := newRig(t, new(fakeWeChat))
 		var wg sync.WaitGroup

@@ -10,7 +10,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/caddy-cloudid/caddy-cloudid/caddymodule/internal/metrics/metricstest"
 	"github.com/caddy-cloudid/caddy-cloudid/caddymodule/opendata"
 	"github.com/caddy-cloudid/caddy-cloudid/caddymodule/wechat"
 	"github.com/caddy-cloudid/caddy-cloudid/tests/probe"
@@ -31,10 +30,10 @@ func gate() (fake *fakeWeChat, open func()) {
 }
 
 func TestAHundredParallelRequestsForOneIDAreOneCall(t *testing.T) {
+	t.Parallel()
 	for _, change := range [][]func(*opendata.Config){nil, {noCache}} {
 		fake, open := gate()
 		r := newRig(t, fake, change...)
-		before := metricstest.Value(t, "coalesced_ids_total")
 		var reports atomic.Int32
 		var wg sync.WaitGroup
 		for range 100 {
@@ -47,7 +46,7 @@ func TestAHundredParallelRequestsForOneIDAreOneCall(t *testing.T) {
 				}
 			})
 		}
-		probe.Eventually(t, "99 requests wait for the call of one", func() bool { return metricstest.Value(t, "coalesced_ids_total")-before == 99 })
+		probe.Eventually(t, "99 requests wait for the call of one", func() bool { return r.Waiting() == 100 })
 		open()
 		wg.Wait()
 		r.wantCalls(t, []string{"27_a"})
@@ -60,11 +59,12 @@ func TestAHundredParallelRequestsForOneIDAreOneCall(t *testing.T) {
 }
 
 func TestOverlappingRequestsAskForEachIDOnce(t *testing.T) {
+	t.Parallel()
 	fake, open := gate()
 	r := newRig(t, fake)
 	const n = 40
 	id := func(i int) string { return fmt.Sprint("27_", i%n) }
-	before := metricstest.Value(t, "coalesced_ids_total")
+	var notAsked atomic.Int32
 	var wg sync.WaitGroup
 	for i := range n {
 		wg.Go(func() {
@@ -77,11 +77,15 @@ func TestOverlappingRequestsAskForEachIDOnce(t *testing.T) {
 			if err != nil || result.Err != nil || !slices.Equal(texts(result), want) {
 				t.Errorf("request %d: %q, %v, %v", i, texts(result), result.Err, err)
 			}
+			notAsked.Add(int32(result.Coalesced + result.Cached))
 		})
 	}
-	probe.Eventually(t, "all requests are under way", func() bool { return metricstest.Value(t, "coalesced_ids_total")-before == 4*n })
+	probe.Eventually(t, "all ids are asked for", func() bool { return len(r.wechat.asked()) == n })
 	open()
 	wg.Wait()
+	if got := notAsked.Load(); got != 4*n {
+		t.Errorf("%d ids were answered by calls of others, want %d", got, 4*n)
+	}
 	asked := r.wechat.asked()
 	for i := range n {
 		if asked[id(i)] != 1 {
@@ -91,6 +95,7 @@ func TestOverlappingRequestsAskForEachIDOnce(t *testing.T) {
 }
 
 func TestUsersDoNotShareAnswers(t *testing.T) {
+	t.Parallel()
 	fake, open := gate()
 	r := newRig(t, fake)
 	open()
@@ -103,6 +108,7 @@ func TestUsersDoNotShareAnswers(t *testing.T) {
 }
 
 func TestAFailureIsSharedToo(t *testing.T) {
+	t.Parallel()
 	lifted := make(chan struct{})
 	r := newRig(t, &fakeWeChat{answer: func(ctx context.Context, _ call) string {
 		select {
@@ -111,7 +117,6 @@ func TestAFailureIsSharedToo(t *testing.T) {
 		}
 		return errcode(45009)
 	}})
-	before := metricstest.Value(t, "coalesced_ids_total")
 	var wg sync.WaitGroup
 	for i := range 10 {
 		wg.Go(func() {
@@ -123,8 +128,14 @@ func TestAFailureIsSharedToo(t *testing.T) {
 		})
 	}
 	probe.Eventually(t, "all wait", func() bool {
-		calls, waiting := len(r.wechat.arrived()), metricstest.Value(t, "coalesced_ids_total")-before
-		return calls >= 1 && waiting >= 13-float64(calls) // 15 ids, of which two at the most were new
+		switch waiting := r.Waiting(); len(r.wechat.arrived()) {
+		case 1: // for both ids
+			return waiting == 10
+		case 2: // for 27_b, and then for 27_a, which half of the requests want as well
+			return waiting == 15
+		default:
+			return false
+		}
 	})
 	close(lifted)
 	wg.Wait()
@@ -135,6 +146,7 @@ func TestAFailureIsSharedToo(t *testing.T) {
 
 // Who gives up takes nothing from those who wait for the same answer, nor from those who come later.
 func TestAnAbandonedRequestDoesNotCancelWhatOthersWaitFor(t *testing.T) {
+	t.Parallel()
 	fake, open := gate()
 	r := newRig(t, fake)
 	ctx, giveUp := context.WithCancel(t.Context())
@@ -147,10 +159,9 @@ func TestAnAbandonedRequestDoesNotCancelWhatOthersWaitFor(t *testing.T) {
 		gone <- err
 	}()
 	probe.Eventually(t, "the first request has called", func() bool { return len(r.wechat.arrived()) == 1 })
-	before := metricstest.Value(t, "coalesced_ids_total")
 	waiting := make(chan opendata.Result)
 	go func() { waiting <- r.resolve(t, "27_b") }()
-	probe.Eventually(t, "the second request waits", func() bool { return metricstest.Value(t, "coalesced_ids_total")-before == 1 })
+	probe.Eventually(t, "the second request waits", func() bool { return r.Waiting() == 2 })
 
 	giveUp()
 	select {
@@ -175,6 +186,7 @@ func TestAnAbandonedRequestDoesNotCancelWhatOthersWaitFor(t *testing.T) {
 }
 
 func TestAnAnswerThatNobodyWaitsForIsKept(t *testing.T) {
+	t.Parallel()
 	fake, open := gate()
 	r := newRig(t, fake)
 	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Millisecond)
@@ -188,6 +200,7 @@ func TestAnAnswerThatNobodyWaitsForIsKept(t *testing.T) {
 }
 
 func TestEachExchangeIsReportedOnce(t *testing.T) {
+	t.Parallel()
 	for _, test := range []struct {
 		sentence string
 		answer   func(context.Context, call) string
@@ -227,6 +240,7 @@ func TestEachExchangeIsReportedOnce(t *testing.T) {
 }
 
 func TestAnswersFromTheCacheAreNotReported(t *testing.T) {
+	t.Parallel()
 	r := newRig(t, new(fakeWeChat))
 	_ = r.resolve(t, "27_a")
 	_, err := r.Resolve(t.Context(), opendata.Request{

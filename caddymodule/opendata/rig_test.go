@@ -137,22 +137,27 @@ func newRig(t *testing.T, fake *fakeWeChat, change ...func(*opendata.Config)) *r
 		t.Fatal(err)
 	}
 	t.Cleanup(client.Close)
-	config := opendata.Config{AppID: appid, Timeout: 20 * time.Second, CacheTTL: time.Minute, CacheEntries: 1000}
+	config := opendata.Config{AppID: appid, Timeout: 20 * time.Second, Cache: opendata.NewCache(time.Minute, 1000)}
 	for _, c := range change {
 		c(&config)
 	}
 	tokens := new(fakeTokens)
-	resolver := opendata.New(config, client, apicall.NewCaller(wechat.APIGetOpenData, appid, tokens, 2))
+	resolver := opendata.New(config, client, apicall.NewCaller(apicall.Config{API: wechat.APIGetOpenData, Tokens: tokens, Retries: 2, Semaphore: apicall.NewSemaphore(1024)}))
 	t.Cleanup(resolver.Close)
 	return &rig{resolver, fake, tokens, client}
 }
 
-func noCache(c *opendata.Config) { c.CacheTTL = 0 }
+func noCache(c *opendata.Config) { c.Cache = nil }
 
 // resolve asks in the name of openid o1.
 func (r *rig) resolve(t *testing.T, ids ...string) opendata.Result {
 	t.Helper()
-	result, err := r.Resolve(t.Context(), opendata.Request{OpenID: "o1", IDs: ids})
+	return r.resolveAs(t, "o1", ids...)
+}
+
+func (r *rig) resolveAs(t *testing.T, openid string, ids ...string) opendata.Result {
+	t.Helper()
+	result, err := r.Resolve(t.Context(), opendata.Request{OpenID: openid, IDs: ids})
 	if err != nil {
 		t.Fatal(err)
 	}

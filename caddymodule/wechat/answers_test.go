@@ -130,15 +130,33 @@ func bytesIn(t testing.TB, text string) string {
 	return strings.Join(parts, "")
 }
 
-func TestAWatermarkNamesTheAppThatOpenDataWasMadeOutFor(t *testing.T) {
-	for _, test := range []struct{ sentence, json, want string }{
-		{"it stands in the data", `{"cloudID":"27_a","data":{"watermark":{"appid":"wx1","timestamp":1}}}`, "wx1"},
-		{"data without one says nothing", `{"cloudID":"27_a","data":{"openGId":"g"}}`, ""},
-		{"one beside the data is not it", `{"cloudID":"27_a","watermark":{"appid":"wx1"},"data":{}}`, ""},
-		{"an error has none", `{"cloudID":"27_a","errCode":-601006}`, ""},
+func TestAWatermarkNamesTheAppThatOpenDataIsFor(t *testing.T) {
+	for _, test := range []struct {
+		sentence, json string
+		want           bool // it is for wx1
+	}{
+		{"it stands in the data", `{"cloudID":"27_a","data":{"watermark":{"appid":"wx1","timestamp":1}}}`, true},
+		{"and may name another app", `{"cloudID":"27_a","data":{"watermark":{"appid":"wx2","timestamp":1}}}`, false},
+		{"data without one says nothing", `{"cloudID":"27_a","data":{"openGId":"g"}}`, true},
+		{"one without an appid neither", `{"cloudID":"27_a","data":{"watermark":{"timestamp":1}}}`, true},
+		{"one beside the data is not it", `{"cloudID":"27_a","watermark":{"appid":"wx2"},"data":{}}`, true},
+		{"an error has none", `{"cloudID":"27_a","errCode":-601006}`, true},
+		{"data that is no object has none", `{"cloudID":"27_a","data":"watermark"}`, true},
+		{"a watermark that is no object names nobody", `{"cloudID":"27_a","data":{"watermark":["appid"]}}`, true},
+		{"two appids, the last of another", `{"cloudID":"27_a","data":{"watermark":{"appid":"wx1","appid":"wx2"}}}`, false},
+		{"two appids, the first of another", `{"cloudID":"27_a","data":{"watermark":{"appid":"wx2","appid":"wx1"}}}`, false},
+		{"two appids, both right", `{"cloudID":"27_a","data":{"watermark":{"appid":"wx1","appid":"wx1"}}}`, true},
+		{"two watermarks, the last of another", `{"cloudID":"27_a","data":{"watermark":{"appid":"wx1"},"watermark":{"appid":"wx2"}}}`, false},
+		{"two watermarks, the first of another", `{"cloudID":"27_a","data":{"watermark":{"appid":"wx2"},"watermark":{}}}`, false},
+		{"data twice, the last of another", `{"cloudID":"27_a","data":{"watermark":{"appid":"wx1"}},"data":{"watermark":{"appid":"wx2"}}}`, false},
+		{"names written with escapes", `{"cloudID":"27_a","d\u0061ta":{"w\u0061termark":{"\u0061ppid":"wx2"}}}`, false},
+		{"an appid written with escapes", `{"cloudID":"27_a","data":{"watermark":{"appid":"\u0077x1"}}}`, true},
+		{"an appid that is empty", `{"cloudID":"27_a","data":{"watermark":{"appid":""}}}`, false},
+		{"an appid that is no string", `{"cloudID":"27_a","data":{"watermark":{"appid":1}}}`, false},
+		{"an appid that is null", `{"cloudID":"27_a","data":{"watermark":{"appid":null}}}`, false},
 	} {
-		if got := (wechat.OpenData{JSON: []byte(test.json)}).Watermark(); got != test.want {
-			t.Errorf("%s: got %q, want %q", test.sentence, got, test.want)
+		if got := (wechat.OpenData{JSON: []byte(test.json)}).IsFor("wx1"); got != test.want {
+			t.Errorf("%s: got %t", test.sentence, got)
 		}
 	}
 }

@@ -47,6 +47,7 @@ const (
 // Call is what an observer learns of one call.
 type Call struct {
 	API      string
+	IDs      int // how many CloudIDs were asked for; 0 with other APIs than getopendata
 	Duration time.Duration
 	Err      error
 }
@@ -89,6 +90,13 @@ func New(endpoint string, observe func(Call)) (*Client, error) {
 		c.transport = newConnPool(u)
 	}
 	return c, nil
+}
+
+// Observed returns a client that tells observe of its calls, and shares the connections of c. Only c is to be closed.
+func (c *Client) Observed(observe func(Call)) *Client {
+	other := *c
+	other.observe = observe
+	return &other
 }
 
 // canUseDirectTransport reports whether posts to u ask for nothing of what net/http knows: a proxy in between, a password, a host whose name
@@ -143,20 +151,23 @@ func (p netHTTPTransport) post(ctx context.Context, target string, body []byte) 
 func (netHTTPTransport) close() {} // the client is not its own
 
 // post calls a JSON API and returns its answer, which is valid JSON and has no errcode other than 0.
-func (c *Client) post(ctx context.Context, api, target string, body []byte) (gjson.Result, error) {
-	return c.do(ctx, api, func() (*http.Response, error) { return c.transport.post(ctx, target, body) })
+func (c *Client) post(ctx context.Context, call Call, target string, body []byte) (gjson.Result, error) {
+	return c.do(ctx, call, func() (*http.Response, error) { return c.transport.post(ctx, target, body) })
 }
 
 // send makes a call that is no post.
 func (c *Client) send(api string, req *http.Request) (gjson.Result, error) {
 	req.Header.Set("User-Agent", userAgent)
-	return c.do(req.Context(), api, func() (*http.Response, error) { return c.http.Do(req) })
+	return c.do(req.Context(), Call{API: api}, func() (*http.Response, error) { return c.http.Do(req) })
 }
 
 // do performs a call and reads its answer.
-func (c *Client) do(ctx context.Context, api string, send func() (*http.Response, error)) (answer gjson.Result, err error) {
-	start := time.Now()
-	defer func() { c.observe(Call{API: api, Duration: time.Since(start), Err: err}) }()
+func (c *Client) do(ctx context.Context, call Call, send func() (*http.Response, error)) (answer gjson.Result, err error) {
+	api, start := call.API, time.Now()
+	defer func() {
+		call.Duration, call.Err = time.Since(start), err
+		c.observe(call)
+	}()
 
 	res, err := send()
 	if err != nil {
@@ -169,15 +180,15 @@ func (c *Client) do(ctx context.Context, api string, send func() (*http.Response
 	}
 	switch {
 	case res.StatusCode != http.StatusOK:
-		return gjson.Result{}, &ResponseError{api, fmt.Sprintf("HTTP status %d instead of 200", res.StatusCode)}
+		return gjson.Result{}, &ResponseError{API: api, reason: fmt.Sprintf("HTTP status %d instead of 200", res.StatusCode)}
 	case len(body) > maxResponse:
-		return gjson.Result{}, &ResponseError{api, fmt.Sprintf("more than %d bytes", maxResponse)}
+		return gjson.Result{}, &ResponseError{API: api, reason: fmt.Sprintf("more than %d bytes", maxResponse)}
 	case jsonscan.Check(body) != nil:
-		return gjson.Result{}, &ResponseError{api, "no valid JSON"}
+		return gjson.Result{}, &ResponseError{API: api, reason: "no valid JSON"}
 	}
 	answer = gjson.Parse(unsafe.String(unsafe.SliceData(body), len(body))) // nobody changes it from here on
 	if !answer.IsObject() {
-		return gjson.Result{}, &ResponseError{api, "no JSON object"}
+		return gjson.Result{}, &ResponseError{API: api, reason: "no JSON object"}
 	}
 	if code := answer.Get("errcode").Int(); code != 0 {
 		return gjson.Result{}, newError(api, int(code), answer.Get("errmsg").String())

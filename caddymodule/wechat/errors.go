@@ -65,8 +65,9 @@ func (e *NetworkError) Advice() string {
 
 // ResponseError is an answer that is not WeChat's: another status than 200, no JSON, or JSON of another shape.
 type ResponseError struct {
-	API    string
-	reason string
+	API        string
+	reason     string
+	unreadable bool // one item of it may be what cannot be read
 }
 
 func (e *ResponseError) Error() string {
@@ -100,6 +101,13 @@ func Code(err error) int {
 	return 0
 }
 
+// IsUnreadable reports whether WeChat answered with what is JSON but for a fault somewhere in it, so that asking for less may
+// bring an answer that can be read.
+func IsUnreadable(err error) bool {
+	e, ok := errors.AsType[*ResponseError](err)
+	return ok && e.unreadable
+}
+
 // IsBusy reports whether the same call may succeed in a moment.
 func IsBusy(err error) bool { return Code(err) == -1 }
 
@@ -121,9 +129,28 @@ func IsNetwork(err error) bool {
 	return ok
 }
 
+// ConcernsEverybody reports whether an error that is not nil says something of WeChat, the network, the account, its token or
+// the app's quota, so that other users' calls would fail as well. Any other errcode is about its own call.
+func ConcernsEverybody(err error) bool {
+	if errors.Is(err, context.Canceled) {
+		return false
+	}
+	if e, ok := errors.AsType[*Error](err); ok {
+		// jscode2session counts the logins of each user.
+		return codes[e.Code].everybody && (e.Code != 45011 || e.API != APIJSCode2Session)
+	}
+	return true
+}
+
 // MetricLabel names what became of a call, for a metric: "0", an errcode of WeChat's documents, "timeout", "network", "answer",
-// or "other".
+// "other", or what an error that has a method MetricLabel says.
 func MetricLabel(err error) string {
+	if labeled, ok := errors.AsType[interface {
+		error
+		MetricLabel() string
+	}](err); ok {
+		return labeled.MetricLabel()
+	}
 	switch {
 	case err == nil:
 		return "0"
@@ -136,7 +163,7 @@ func MetricLabel(err error) string {
 		if _, known := codes[e.Code]; known {
 			return strconv.Itoa(e.Code)
 		}
-		if IsConclusive(e.Code) {
+		if OpenDataMessage(e.Code) != "" {
 			return strconv.Itoa(e.Code)
 		}
 		return "other"
@@ -144,7 +171,10 @@ func MetricLabel(err error) string {
 	return "answer"
 }
 
-type codeInfo struct{ meaning, advice string }
+type codeInfo struct {
+	meaning, advice string
+	everybody       bool
+}
 
 const (
 	adviceCredentials = "correct the AppID or the secret of this account; calls go on failing until then"
@@ -154,28 +184,28 @@ const (
 
 // The errcodes of WeChat's documents (global return codes, and those of getopendata and jscode2session).
 var codes = map[int]codeInfo{
-	-1:    {"system busy", "WeChat is busy; if it goes on, raise the account's retries or timeout"},
-	40001: {"access token or secret invalid", "another owner of this AppID may be invalidating its tokens: use token stable everywhere, or a token service"},
-	40003: {"openid invalid", "the authenticator in front passes on something that is no openid of this AppID"},
-	40013: {"AppID invalid", adviceCredentials},
-	40014: {"access token invalid", "another owner of this AppID may be invalidating its tokens: use token stable everywhere, or a token service"},
-	40029: {"login code invalid", "the client must call wx.login again"},
-	40097: {"arguments invalid", adviceReport},
-	40125: {"secret invalid", adviceCredentials},
-	40163: {"login code used before", "the client must call wx.login for every login"},
-	40164: {"IP address not on the whitelist", "put this gateway's address on the IP whitelist of this AppID (WeChat's admin console, development settings)"},
-	40226: {"user blocked as high risk", "WeChat blocks this user; nothing to be done here"},
-	40243: {"secret frozen", adviceCredentials},
-	41001: {"access token missing", "token none works only where WeChat adds the token; use token stable elsewhere"},
-	41002: {"AppID missing", adviceCredentials},
-	41004: {"secret missing", adviceCredentials},
-	42001: {"access token expired", "the token source hands out old tokens: check the token service or the token's file"},
-	44002: {"request body empty", adviceReport},
-	45009: {"daily quota used up", "raise the quota or clear it in WeChat's admin console; a longer cache saves calls"},
-	45011: {"called too often", "too many calls a minute: a longer cache saves calls"},
-	47001: {"request body not understood", adviceReport},
-	48001: {"API not allowed for this app", advicePermission},
-	85088: {"app has no cloud development", advicePermission},
+	-1:    {"system busy", "WeChat is busy; if it goes on, raise the account's retries or timeout", true},
+	40001: {"access token or secret invalid", "another owner of this AppID may be invalidating its tokens: use token stable everywhere, or a token service", true},
+	40003: {"openid invalid", "the authenticator in front passes on something that is no openid of this AppID", false},
+	40013: {"AppID invalid", adviceCredentials, true},
+	40014: {"access token invalid", "another owner of this AppID may be invalidating its tokens: use token stable everywhere, or a token service", true},
+	40029: {"login code invalid", "the client must call wx.login again", false},
+	40097: {"arguments invalid", adviceReport, false},
+	40125: {"secret invalid", adviceCredentials, true},
+	40163: {"login code used before", "the client must call wx.login for every login", false},
+	40164: {"IP address not on the whitelist", "put this gateway's address on the IP whitelist of this AppID (WeChat's admin console, development settings)", true},
+	40226: {"user blocked as high risk", "WeChat blocks this user; nothing to be done here", false},
+	40243: {"secret frozen", adviceCredentials, true},
+	41001: {"access token missing", "token none works only where WeChat adds the token; use token stable elsewhere", true},
+	41002: {"AppID missing", adviceCredentials, true},
+	41004: {"secret missing", adviceCredentials, true},
+	42001: {"access token expired", "the token source hands out old tokens: check the token service or the token's file", true},
+	44002: {"request body empty", adviceReport, false},
+	45009: {"daily quota used up", "raise the quota or clear it in WeChat's admin console; a longer cache saves calls", true},
+	45011: {"called too often", "too many calls a minute: a longer cache saves calls", true},
+	47001: {"request body not understood", adviceReport, false},
+	48001: {"API not allowed for this app", advicePermission, true},
+	85088: {"app has no cloud development", advicePermission, true},
 }
 
 func meaningOf(code int) string {

@@ -80,13 +80,13 @@ func (c *Client) GetOpenData(ctx context.Context, token, openid string, ids []st
 		body = gjson.AppendJSONString(body, id)
 	}
 	body = append(body, `]}`...)
-	answer, err := c.post(ctx, APIGetOpenData, "/wxa/getopendata"+credentials(token, openid), body)
+	answer, err := c.post(ctx, Call{API: APIGetOpenData, IDs: len(ids)}, "/wxa/getopendata"+credentials(token, openid), body)
 	if err != nil {
 		return nil, err
 	}
 	list := answer.Get("data_list")
 	if !list.IsArray() {
-		return nil, &ResponseError{APIGetOpenData, "it has no data_list"}
+		return nil, &ResponseError{API: APIGetOpenData, reason: "it has no data_list"}
 	}
 	return matchItems(list, ids), nil
 }
@@ -161,9 +161,31 @@ func readItem(item gjson.Result, id string) (OpenData, error) {
 	return OpenData{JSON: []byte(strings.TrimSpace(text))}, nil
 }
 
-// Watermark returns the AppID that open data was made out for, or "" where it does not say.
-func (d OpenData) Watermark() string {
-	return gjson.GetBytes(d.JSON, "data.watermark.appid").String()
+// IsFor reports whether no watermark of the open data names another AppID than this one. Open data without a watermark, as
+// of a share, is for every app. Where a name stands twice, parsers differ in which they take, so that all must be right.
+func (d OpenData) IsFor(appID string) bool {
+	right := true
+	eachMember(gjson.ParseBytes(d.JSON), "data", func(data gjson.Result) {
+		eachMember(data, "watermark", func(watermark gjson.Result) {
+			eachMember(watermark, "appid", func(named gjson.Result) {
+				right = right && named.Type == gjson.String && named.Str == appID
+			})
+		})
+	})
+	return right
+}
+
+// eachMember calls visit with the value of every member of an object that has the name.
+func eachMember(object gjson.Result, name string, visit func(gjson.Result)) {
+	if !object.IsObject() {
+		return
+	}
+	object.ForEach(func(key, value gjson.Result) bool {
+		if key.Str == name {
+			visit(value)
+		}
+		return true
+	})
 }
 
 // ErrCode translates the error of a whole call into the errCode that functions know.

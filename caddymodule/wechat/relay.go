@@ -60,7 +60,7 @@ func (c *Client) Relay(ctx context.Context, token string, r RelayRequest) (Relay
 func (c *Client) relay(ctx context.Context, token string, r RelayRequest) (RelayResponse, error) {
 	req, err := http.NewRequestWithContext(ctx, r.Method, c.endpoint+r.Path, bytes.NewReader(r.Body))
 	if err != nil {
-		return RelayResponse{}, &ResponseError{APIRelay, "the request could not be made"}
+		return RelayResponse{}, &ResponseError{API: APIRelay, reason: "the request could not be made"}
 	}
 	req.URL.RawQuery = r.Query
 	if token != "" {
@@ -83,9 +83,9 @@ func (c *Client) relay(ctx context.Context, token string, r RelayRequest) (Relay
 	case err != nil:
 		return RelayResponse{}, networkError(ctx, APIRelay, err)
 	case len(body) > maxRelayed:
-		return RelayResponse{}, &ResponseError{APIRelay, fmt.Sprintf("more than %d bytes", maxRelayed)}
+		return RelayResponse{}, &ResponseError{API: APIRelay, reason: fmt.Sprintf("more than %d bytes", maxRelayed)}
 	case res.Header.Get("Content-Encoding") != "":
-		return RelayResponse{}, &ResponseError{APIRelay, "it is compressed, although that was not asked for"}
+		return RelayResponse{}, &ResponseError{API: APIRelay, reason: "it is compressed, although that was not asked for"}
 	}
 	for _, written := range []string{token, url.QueryEscape(token)} {
 		if len(written) >= minTokenEcho {

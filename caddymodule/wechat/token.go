@@ -25,7 +25,7 @@ func (c *Client) StableToken(ctx context.Context, appid, secret string) (Token, 
 	body, _ = sjson.SetBytes(body, "appid", appid)
 	body, _ = sjson.SetBytes(body, "secret", secret)
 	body, _ = sjson.SetBytes(body, "force_refresh", false)
-	answer, err := c.post(ctx, APIStableToken, "/cgi-bin/stable_token", body)
+	answer, err := c.post(ctx, Call{API: APIStableToken}, "/cgi-bin/stable_token", body)
 	if err != nil {
 		return Token{}, err
 	}
@@ -36,7 +36,7 @@ func (c *Client) StableToken(ctx context.Context, appid, secret string) (Token, 
 func (c *Client) ServiceToken(ctx context.Context, url string) (Token, error) {
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, url, http.NoBody)
 	if err != nil {
-		return Token{}, &ResponseError{APIServiceToken, "the request could not be made"}
+		return Token{}, &ResponseError{API: APIServiceToken, reason: "the request could not be made"}
 	}
 	answer, err := c.send(APIServiceToken, req)
 	if err != nil {
@@ -51,7 +51,7 @@ func readToken(api string, answer gjson.Result) (Token, error) {
 		Expires: time.Duration(max(0, min(answer.Get("expires_in").Int(), 1<<31))) * time.Second,
 	}
 	if token.Value == "" || token.Expires <= 0 {
-		return Token{}, &ResponseError{api, "it has no access_token or no expires_in"}
+		return Token{}, &ResponseError{API: api, reason: "it has no access_token or no expires_in"}
 	}
 	return token, nil
 }
@@ -70,13 +70,13 @@ func (c *Client) GetVoIPSign(ctx context.Context, token, openid string, sign VoI
 	body, _ := sjson.SetBytes(nil, "group_id", sign.GroupID)
 	body, _ = sjson.SetBytes(body, "nonce", sign.Nonce)
 	body, _ = sjson.SetBytes(body, "timestamp", sign.Timestamp)
-	answer, err := c.post(ctx, APIGetVoIPSign, "/wxa/getvoipsign"+credentials(token, openid), body)
+	answer, err := c.post(ctx, Call{API: APIGetVoIPSign}, "/wxa/getvoipsign"+credentials(token, openid), body)
 	if err != nil {
 		return "", err
 	}
 	signature := answer.Get("signature").String()
 	if signature == "" {
-		return "", &ResponseError{APIGetVoIPSign, "it has no signature"}
+		return "", &ResponseError{API: APIGetVoIPSign, reason: "it has no signature"}
 	}
 	return signature, nil
 }
@@ -97,7 +97,7 @@ func (c *Client) JSCode2Session(ctx context.Context, appid, secret, code string)
 	// is empty, none is sent.
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, c.endpoint+"/sns/jscode2session", struct{ *bytes.Reader }{bytes.NewReader(nil)})
 	if err != nil {
-		return Session{}, &ResponseError{APIJSCode2Session, "the request could not be made"}
+		return Session{}, &ResponseError{API: APIJSCode2Session, reason: "the request could not be made"}
 	}
 	query := req.URL.Query()
 	query.Set("appid", appid)
@@ -115,7 +115,7 @@ func (c *Client) JSCode2Session(ctx context.Context, appid, secret, code string)
 		SessionKey: answer.Get("session_key").String(),
 	}
 	if session.OpenID == "" {
-		return Session{}, &ResponseError{APIJSCode2Session, "it has no openid"}
+		return Session{}, &ResponseError{API: APIJSCode2Session, reason: "it has no openid"}
 	}
 	return session, nil
 }

@@ -41,9 +41,9 @@ func TestOpenDataLeavesNothing(t *testing.T) {
 		}
 		config := opendata.Config{AppID: appid, Timeout: time.Minute}
 		if i%2 == 0 {
-			config.CacheTTL, config.CacheEntries = time.Minute, 100
+			config.Cache = opendata.NewCache(time.Minute, 100)
 		}
-		resolver := opendata.New(config, client, apicall.NewCaller(wechat.APIGetOpenData, appid, oneToken(token.Value), 2))
+		resolver := opendata.New(config, client, apicall.NewCaller(apicall.Config{API: wechat.APIGetOpenData, Tokens: oneToken(token.Value), Retries: 2}))
 		if err := fake.Fault(sandbox.Fault{API: "getopendata", Kind: "latency", Latency: time.Hour}); err != nil {
 			t.Fatal(err)
 		}

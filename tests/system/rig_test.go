@@ -114,7 +114,7 @@ func caddyfileOf(address, account, directive, upstream string) string {
 }
 http://%s {
 	cloudid {
-		openid %s
+		openid {http.request.header.X-User}
 		%s
 	}
 	reverse_proxy %s {
@@ -123,7 +123,7 @@ http://%s {
 		}
 	}
 }
-`, appid, account, address, openid, directive, upstream)
+`, appid, account, address, directive, upstream)
 }
 
 // load makes Caddy run a config; the one before it goes.
@@ -158,14 +158,15 @@ func (g gateway) client() *http.Client {
 	return &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
 }
 
-// try posts an event.
-func (g gateway) try(body string) (answer, error) {
+// try posts an event in a user's name.
+func (g gateway) try(user, body string) (answer, error) {
 	start := time.Now()
 	req, err := http.NewRequestWithContext(g.t.Context(), http.MethodPost, g.url, strings.NewReader(body))
 	if err != nil {
 		return answer{}, err
 	}
 	req.Header.Set("Content-Type", "application/json")
+	req.Header.Set("X-User", user)
 	res, err := g.client().Do(req)
 	if err != nil {
 		return answer{}, err
@@ -177,7 +178,12 @@ func (g gateway) try(body string) (answer, error) {
 
 func (g gateway) post(body string) answer {
 	g.t.Helper()
-	got, err := g.try(body)
+	return g.postAs(openid, body)
+}
+
+func (g gateway) postAs(user, body string) answer {
+	g.t.Helper()
+	got, err := g.try(user, body)
 	if err != nil {
 		g.t.Error(err)
 	}
@@ -189,7 +195,7 @@ func (g gateway) post(body string) answer {
 func (g gateway) insist(body string) answer {
 	g.t.Helper()
 	for range 100 {
-		if got, err := g.try(body); err == nil {
+		if got, err := g.try(openid, body); err == nil {
 			return got
 		}
 	}

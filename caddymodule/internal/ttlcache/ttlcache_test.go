@@ -55,22 +55,59 @@ func TestAValueThatIsAddedAgainStartsAnew(t *testing.T) {
 	})
 }
 
-func TestWhatHasEndedTakesNoMemory(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		c := New[int, int](time.Minute, 1000)
-		for i := range 10_000 {
-			c.Add(i, i)
-			c.Add(0, i)
-		}
-		if len(c.values) > 1000 || len(c.queue) > 1000 || cap(c.queue) > 10_000 {
-			t.Errorf("there are %d values and %d additions, in an array of %d", len(c.values), len(c.queue), cap(c.queue))
-		}
-		time.Sleep(time.Minute)
-		c.Add(-1, 1)
-		if len(c.values) != 1 || len(c.queue) != 1 {
-			t.Errorf("there are %d values and %d additions, want 1", len(c.values), len(c.queue))
-		}
-	})
+func TestAKeyThatIsAddedAgainTakesNoPlaceOfOthers(t *testing.T) {
+	t.Parallel()
+	c := New[string, int](time.Minute, 3)
+	c.Add("a", 1)
+	for i := range 5 {
+		c.Add("b", i+2)
+	}
+	want(t, c, map[string]int{"a": 1, "b": 6})
+}
+
+// Get and Len are enough: an account that nobody uses any more adds nothing.
+func TestWhatHasExpiredTakesNoMemory(t *testing.T) {
+	t.Parallel()
+	for name, look := range map[string]func(c *Cache[int, int]){
+		"Get": func(c *Cache[int, int]) { c.Get(-1) },
+		"Add": func(c *Cache[int, int]) { c.Add(-1, 1) },
+		"Len": func(c *Cache[int, int]) { c.Len() },
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			c := NewShared[int, int](time.Minute, 1000, 600, func(key int) string { return []string{"even", "odd"}[key&1] })
+			for i := range 10_000 {
+				c.Add(i, i)
+				c.Add(0, i)
+			}
+			if len(c.entries) != 1000 || c.queue.Len() != 1000 || c.owned["even"].Len()+c.owned["odd"].Len() != 1000 {
+				t.Errorf("there are %d values, %d in the queue, %d and %d of owners", len(c.entries), c.queue.Len(), c.owned["even"].Len(), c.owned["odd"].Len())
+			}
+			time.Sleep(time.Minute)
+			look(c)
+			left := 0
+			if name == "Add" {
+				left = 1
+			}
+			if len(c.entries) != left || c.queue.Len() != left || len(c.owned) != left || c.peak != left {
+				t.Errorf("%s: there are %d values, %d in the queue, %d owners, the peak is %d", name, len(c.entries), c.queue.Len(), len(c.owned), c.peak)
+			}
+		})
+	}
+}
+
+func TestOneOwnerHasAShareOfTheCache(t *testing.T) {
+	t.Parallel()
+	c := NewShared[string, int](time.Minute, 4, 2, func(key string) string { return key[:1] })
+	for i, key := range []string{"a1", "b1", "b2", "b3", "b1", "a2", "a2"} {
+		c.Add(key, i+1)
+	}
+	// b3 pushed out b1, which came back and pushed out b2; nobody else lost anything.
+	want(t, c, map[string]int{"a1": 1, "a2": 7, "b1": 5, "b2": 0, "b3": 4})
+	c.Add("c1", 8) // a full cache: the oldest of all goes
+	want(t, c, map[string]int{"a1": 0, "a2": 7, "b1": 5, "b3": 4, "c1": 8})
+	if c.Len() != 4 || len(c.owned) != 3 {
+		t.Errorf("%d entries of %d owners", c.Len(), len(c.owned))
+	}
 }
 
 func TestManyMayUseACache(t *testing.T) {
@@ -85,8 +122,18 @@ func TestManyMayUseACache(t *testing.T) {
 		})
 	}
 	wg.Wait()
-	if len(c.values) > 10 {
-		t.Errorf("there are %d values", len(c.values))
+	if c.Len() != 10 {
+		t.Errorf("there are %d values", c.Len())
+	}
+}
+
+func BenchmarkAdd(b *testing.B) {
+	c := New[int, []byte](time.Minute, 10_000)
+	b.ReportAllocs()
+	i := 0
+	for b.Loop() {
+		i++
+		c.Add(i, nil)
 	}
 }
 

@@ -1,29 +1,18 @@
+// Package apicall makes calls of WeChat's APIs in one account's name: when their turn has come, with the account's token,
+// again where that helps, and not at all for a while after failures that everybody would meet.
 package apicall
 
 import (
 	"context"
 	"errors"
-	"fmt"
 	"math/rand/v2"
-	"sync/atomic"
 	"time"
 
-	"github.com/sony/gobreaker/v2"
-
-	"github.com/caddy-cloudid/caddy-cloudid/caddymodule/internal/metrics"
 	"github.com/caddy-cloudid/caddy-cloudid/caddymodule/wechat"
 )
 
-const (
-	// breakerFailures calls in a row that failed open the breaker.
-	breakerFailures = 5
-
-	// breakerCooldown is how long WeChat is left alone then, before one call tries again.
-	breakerCooldown = 5 * time.Second
-
-	// firstBackoff is the pause before a busy WeChat is asked again; it doubles each time.
-	firstBackoff = 100 * time.Millisecond
-)
+// firstBackoff is the pause before a busy WeChat is asked again; it doubles each time.
+const firstBackoff = 100 * time.Millisecond
 
 // TokenSource supplies the access tokens of one account.
 type TokenSource interface {
@@ -31,90 +20,109 @@ type TokenSource interface {
 	// ends, at the latest.
 	Token(ctx context.Context) (string, error)
 
-	// Rejected tells the source that WeChat refused this token: the next Token should be another.
+	// Rejected tells the source that WeChat rejected this token: the next Token should be another.
 	Rejected(token string)
 }
 
-// Caller makes calls of one API in one account's name: with its token, again where that helps, and not at all for a while
-// after a run of failures.
-type Caller struct {
-	tokens  TokenSource
-	retries int
-	breaker *gobreaker.TwoStepCircuitBreaker[any]
-	last    atomic.Pointer[error] // the latest failure that counted
+// Config is what a Caller is made of.
+type Config struct {
+	// The API, as package wechat names it. Calls in nobody's name share their slots by API.
+	API string
+
+	// Where tokens come from. nil: the calls need none, as logins do.
+	Tokens TokenSource
+
+	// How often a busy WeChat is asked again. Default: never.
+	Retries int
+
+	// What stops calls that would fail for everybody. It may outlive the Caller, and be passed to the next one for the same
+	// API and account. nil: one of its own, which nobody observes.
+	Breaker *Breaker
+
+	// What bounds the account's calls in flight; one for all APIs. nil: one of its own, with DefaultMaxCalls.
+	Semaphore *Semaphore
 }
 
-// NewCaller returns the caller of an API for the account appid. A busy WeChat is asked again at most retries times.
-func NewCaller(api, appid string, tokens TokenSource, retries int) *Caller {
-	state := metrics.Breaker.WithLabelValues(appid, api)
-	state.Set(0)
-	return &Caller{
-		tokens:  tokens,
-		retries: retries,
-		breaker: gobreaker.NewTwoStepCircuitBreaker[any](gobreaker.Settings{
-			Timeout:       breakerCooldown,
-			ReadyToTrip:   func(counts gobreaker.Counts) bool { return counts.ConsecutiveFailures >= breakerFailures },
-			IsExcluded:    func(err error) bool { return err != nil && !countsAsFailure(err) },
-			OnStateChange: func(_ string, _, to gobreaker.State) { state.Set(float64(to)) },
-		}),
+// Caller makes calls of one API in one account's name. It has nothing to close, and may be used by many goroutines at once.
+type Caller struct{ Config }
+
+// NewCaller returns a caller.
+func NewCaller(config Config) *Caller {
+	if config.Breaker == nil {
+		config.Breaker = NewBreaker(nil)
 	}
-}
-
-// BreakerOpenError says that WeChat was not called, because calls before had failed.
-type BreakerOpenError struct{ Last error }
-
-func (e *BreakerOpenError) Error() string {
-	return fmt.Sprintf("not asked: WeChat is left alone for %s after %d failures in a row, the last: %v", breakerCooldown, breakerFailures, e.Last)
-}
-
-// Unwrap makes the error answer for the failure that it repeats.
-func (e *BreakerOpenError) Unwrap() error { return e.Last }
-
-// countsAsFailure tells trouble with WeChat, the network or the account from errors that a single user or a single id
-// causes: a client must not be able to open the breaker for all others.
-func countsAsFailure(err error) bool {
-	if errors.Is(err, context.Canceled) {
-		return false
+	if config.Semaphore == nil {
+		config.Semaphore = NewSemaphore(DefaultMaxCalls)
 	}
-	switch code := wechat.Code(err); code {
-	case 40003, 40097, 44002, 47001:
-		return false
-	default:
-		return !wechat.IsConclusive(code)
-	}
+	return &Caller{config}
 }
 
-// Do calls WeChat through fn, which is given the token to use.
-func Do[T any](ctx context.Context, c *Caller, fn func(ctx context.Context, token string) (T, error)) (T, error) {
-	done, err := c.breaker.Allow()
+// Call says in whose name a call is made.
+type Call struct {
+	// The openid of the user. "": the call is in nobody's name, as logins are, and what timers of functions ask.
+	User string
+
+	// Ends when nobody waits for the call any more, which then leaves the queue. A call that was sent goes on. nil: the
+	// context of the call.
+	Queue context.Context //nolint:containedctx // a second lifetime, of the wait before the call
+}
+
+// Do calls WeChat through fn, which is given the token to use and may be called several times. Beside the errors of fn and
+// of the TokenSource it returns a *QueueError when the turn of the call did not come before ctx ended, and a
+// *BreakerOpenError when WeChat is not called at the moment.
+func Do[T any](ctx context.Context, c *Caller, call Call, fn func(ctx context.Context, token string) (T, error)) (result T, err error) {
+	if call.Queue == nil {
+		call.Queue = ctx
+	}
+	if err := c.Breaker.check(); err != nil { // not to be told so behind a queue
+		return result, err
+	}
+	release, err := c.Semaphore.acquire(call.Queue, c.API, call.User)
 	if err != nil {
-		var none T
-		if last := c.last.Load(); last != nil {
-			err = *last
-		}
-		return none, &BreakerOpenError{err}
+		return result, err
 	}
-	result, err := attempt(ctx, c, fn)
-	if err != nil && countsAsFailure(err) {
-		c.last.Store(&err)
+	defer release()
+	generation, err := c.Breaker.allow(call.User)
+	if err != nil {
+		return result, err
 	}
-	done(err)
+	err = context.Canceled // what the breaker is told if fn panics, so that it does not wait for this trial for ever
+	defer func() { c.Breaker.done(generation, call.User, err) }()
+	result, err = attempt(ctx, c, &call, fn)
 	return result, err
 }
 
-func attempt[T any](ctx context.Context, c *Caller, fn func(ctx context.Context, token string) (T, error)) (result T, err error) {
+// NotCalled reports whether err says that WeChat was not called, and if so, when to try again: a login code, say, is still
+// good then.
+func NotCalled(err error) (retryAfter time.Duration, notCalled bool) {
+	refusal, ok := errors.AsType[interface {
+		error
+		RetryAfter() time.Duration
+	}](err)
+	if !ok {
+		return 0, false
+	}
+	return refusal.RetryAfter(), true
+}
+
+func attempt[T any](ctx context.Context, c *Caller, call *Call, fn func(ctx context.Context, token string) (T, error)) (result T, err error) {
 	renewed := false
 	for busy := 0; ; {
 		var token string
-		token, err = c.tokens.Token(ctx)
+		err = nil
+		if c.Tokens != nil {
+			if token, err = c.Tokens.Token(call.Queue); err != nil {
+				call.User = "" // whoever it is, there is no token for anybody
+			}
+		}
 		if err == nil {
-			if result, err = fn(ctx, token); wechat.IsTokenRejected(err) && !renewed {
+			if result, err = fn(ctx, token); c.Tokens != nil && wechat.IsTokenRejected(err) && !renewed {
 				renewed = true
-				c.tokens.Rejected(token)
+				c.Tokens.Rejected(token)
 				continue
 			}
 		}
-		if !wechat.IsBusy(err) || busy == c.retries || !backoff(ctx, firstBackoff<<busy) {
+		if !wechat.IsBusy(err) || busy == c.Retries || !backoff(ctx, firstBackoff<<busy) {
 			return result, err
 		}
 		busy++

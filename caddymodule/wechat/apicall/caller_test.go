@@ -10,7 +10,6 @@ import (
 	"testing/synctest"
 	"time"
 
-	"github.com/caddy-cloudid/caddy-cloudid/caddymodule/internal/metrics/metricstest"
 	"github.com/caddy-cloudid/caddy-cloudid/caddymodule/wechat"
 	"github.com/caddy-cloudid/caddy-cloudid/caddymodule/wechat/apicall"
 )
@@ -22,6 +21,11 @@ var (
 	tooLate     = &wechat.NetworkError{API: "test", Timeout: true}
 	notWeChats  = &wechat.ResponseError{API: "test"}
 )
+
+// newCaller returns a caller with a breaker and slots of its own.
+func newCaller(tokens apicall.TokenSource, retries int) *apicall.Caller {
+	return apicall.NewCaller(apicall.Config{API: "test", Tokens: tokens, Retries: retries})
+}
 
 // script is a WeChat that fails as it is told: its first call with the first error, and so on; then all is well.
 type script struct {
@@ -83,7 +87,7 @@ func TestWhatIsAskedAgain(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			s := &script{errors: test.errors}
 			tokens := new(fakeTokens)
-			got, err := apicall.Do(t.Context(), apicall.NewCaller("test", appid, tokens, test.retries), s.call)
+			got, err := apicall.Do(t.Context(), newCaller(tokens, test.retries), apicall.Call{}, s.call)
 			if wechat.Code(err) != test.want || (err == nil) != (test.want == 0) || (got == "fine") != (err == nil) {
 				t.Errorf("%s: got %q, %v", test.sentence, got, err)
 			}
@@ -100,7 +104,7 @@ func TestWhatIsAskedAgain(t *testing.T) {
 func TestFaultsOfTheNetworkAreNotAskedAgain(t *testing.T) {
 	for _, failure := range []error{networkDown, tooLate, notWeChats} {
 		s := &script{errors: []error{failure}}
-		_, err := apicall.Do(t.Context(), apicall.NewCaller("test", appid, new(fakeTokens), 2), s.call)
+		_, err := apicall.Do(t.Context(), newCaller(new(fakeTokens), 2), apicall.Call{}, s.call)
 		if !errors.Is(err, failure) || len(s.calls) != 1 {
 			t.Errorf("%v: %d calls", err, len(s.calls))
 		}
@@ -112,7 +116,7 @@ func TestPausesGrowAndDiffer(t *testing.T) {
 		seen := map[time.Duration]bool{}
 		for range 20 {
 			s := &script{errors: codes(-1, -1, -1, -1)}
-			if _, err := apicall.Do(t.Context(), apicall.NewCaller("test", appid, new(fakeTokens), 4), s.call); err != nil {
+			if _, err := apicall.Do(t.Context(), newCaller(new(fakeTokens), 4), apicall.Call{}, s.call); err != nil {
 				t.Fatal(err)
 			}
 			for i, longest := range []time.Duration{100, 200, 400, 800} {
@@ -137,7 +141,7 @@ func TestRetriesKeepTheDeadline(t *testing.T) {
 			ctx, cancel := context.WithTimeout(t.Context(), timeout)
 			s := &script{errors: slices.Repeat([]error{busy}, 100)}
 			start := time.Now()
-			_, err := apicall.Do(ctx, apicall.NewCaller("test", appid, new(fakeTokens), 10), s.call)
+			_, err := apicall.Do(ctx, newCaller(new(fakeTokens), 10), apicall.Call{}, s.call)
 			if wechat.Code(err) != -1 || ctx.Err() != nil {
 				t.Errorf("timeout %s: %v after %s: what cannot be in time should not be waited for", timeout, err, time.Since(start))
 			}
@@ -152,7 +156,7 @@ func TestAPauseEndsWithItsCaller(t *testing.T) {
 		time.AfterFunc(10*time.Millisecond, cancel)
 		start := time.Now()
 		s := &script{errors: slices.Repeat([]error{busy}, 100)}
-		_, err := apicall.Do(ctx, apicall.NewCaller("test", appid, new(fakeTokens), 10), s.call)
+		_, err := apicall.Do(ctx, newCaller(new(fakeTokens), 10), apicall.Call{}, s.call)
 		if err == nil || len(s.calls) != 1 || time.Since(start) != 10*time.Millisecond {
 			t.Errorf("%v after %s and %d calls", err, time.Since(start), len(s.calls))
 		}
@@ -162,12 +166,12 @@ func TestAPauseEndsWithItsCaller(t *testing.T) {
 func TestWithoutATokenNothingIsCalled(t *testing.T) {
 	tokens := &fakeTokens{err: &wechat.Error{API: wechat.APIStableToken, Code: 40125}}
 	s := new(script)
-	_, err := apicall.Do(t.Context(), apicall.NewCaller("test", appid, tokens, 2), s.call)
+	_, err := apicall.Do(t.Context(), newCaller(tokens, 2), apicall.Call{}, s.call)
 	if wechat.Code(err) != 40125 || len(s.calls) != 0 || len(tokens.refused) != 0 {
 		t.Errorf("%v, %d calls, refused %s", err, len(s.calls), tokens.refused)
 	}
 	tokens.err = &wechat.Error{API: wechat.APIStableToken, Code: 40001} // said of the secret, not of a token
-	if _, err = apicall.Do(t.Context(), apicall.NewCaller("test", appid, tokens, 2), s.call); len(tokens.refused) != 0 {
+	if _, err = apicall.Do(t.Context(), newCaller(tokens, 2), apicall.Call{}, s.call); len(tokens.refused) != 0 {
 		t.Errorf("%v, refused %s", err, tokens.refused)
 	}
 }
@@ -176,15 +180,15 @@ func TestWithoutATokenNothingIsCalled(t *testing.T) {
 
 func TestTheBreakerOpensAndCloses(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		caller := apicall.NewCaller("test", "wx-breaker", new(fakeTokens), 0)
-		state := func() float64 { return metricstest.Value(t, "breaker_state", "wx-breaker", "test") }
+		caller := newCaller(new(fakeTokens), 0)
+		state := caller.Breaker.State
 		s := &script{errors: slices.Repeat([]error{tooLate}, 6)} // five that open it, and one trial
 		ask := func() error {
-			_, err := apicall.Do(t.Context(), caller, s.call)
+			_, err := apicall.Do(t.Context(), caller, apicall.Call{}, s.call)
 			return err
 		}
 		for i := range 5 {
-			if state() != 0 {
+			if state() != apicall.Closed {
 				t.Fatalf("open after %d failures", i)
 			}
 			if err := ask(); !errors.Is(err, tooLate) || isOpen(err) {
@@ -204,19 +208,19 @@ func TestTheBreakerOpensAndCloses(t *testing.T) {
 				t.Errorf("it must say what goes on: %v; advice %q", err, wechat.Advice(err))
 			}
 		}
-		if len(s.calls) != 5 || state() != 2 {
-			t.Fatalf("%d calls while open, state %g", len(s.calls), state())
+		if len(s.calls) != 5 || state() != apicall.Open {
+			t.Fatalf("%d calls while open, state %s", len(s.calls), state())
 		}
 		time.Sleep(5*time.Second + 1)
-		if err := ask(); isOpen(err) || !errors.Is(err, tooLate) || state() != 2 {
-			t.Errorf("the first trial: %v, state %g", err, state())
+		if err := ask(); isOpen(err) || !errors.Is(err, tooLate) || state() != apicall.Open {
+			t.Errorf("the first trial: %v, state %s", err, state())
 		}
 		if err := ask(); !isOpen(err) {
 			t.Errorf("a trial that failed opens it again: %v", err)
 		}
 		time.Sleep(5*time.Second + 1)
-		if err := ask(); err != nil || state() != 0 {
-			t.Errorf("the second trial: %v, state %g", err, state())
+		if err := ask(); err != nil || state() != apicall.Closed {
+			t.Errorf("the second trial: %v, state %s", err, state())
 		}
 		for range 10 {
 			if err := ask(); err != nil {
@@ -233,33 +237,33 @@ func isOpen(err error) bool {
 
 func TestOneCallTriesAgainAndTheOthersDoNotWait(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		caller := apicall.NewCaller("test", "wx-trial", new(fakeTokens), 0)
+		caller := newCaller(new(fakeTokens), 0)
 		fail := &script{errors: slices.Repeat([]error{networkDown}, 5)}
 		for range 5 {
-			_, _ = apicall.Do(t.Context(), caller, fail.call)
+			_, _ = apicall.Do(t.Context(), caller, apicall.Call{}, fail.call)
 		}
 		time.Sleep(5*time.Second + 1)
 		trial := make(chan error)
 		release := make(chan struct{})
 		go func() {
-			_, err := apicall.Do(t.Context(), caller, func(context.Context, string) (string, error) {
+			_, err := apicall.Do(t.Context(), caller, apicall.Call{}, func(context.Context, string) (string, error) {
 				<-release
 				return "fine", nil
 			})
 			trial <- err
 		}()
 		synctest.Wait()
-		if got := metricstest.Value(t, "breaker_state", "wx-trial", "test"); got != 1 {
-			t.Errorf("state %g on trial", got)
+		if got := caller.Breaker.State(); got != apicall.HalfOpen {
+			t.Errorf("state %s on trial", got)
 		}
-		if _, err := apicall.Do(t.Context(), caller, fail.call); !isOpen(err) || wechat.ErrCode(err) != wechat.CodeNetworkError {
+		if _, err := apicall.Do(t.Context(), caller, apicall.Call{}, fail.call); !isOpen(err) || wechat.ErrCode(err) != wechat.CodeNetworkError {
 			t.Errorf("beside a trial: %v", err)
 		}
 		close(release)
 		if err := <-trial; err != nil {
 			t.Error(err)
 		}
-		if _, err := apicall.Do(t.Context(), caller, fail.call); err != nil {
+		if _, err := apicall.Do(t.Context(), caller, apicall.Call{}, fail.call); err != nil {
 			t.Error("behind a trial that went well: ", err)
 		}
 	})
@@ -293,12 +297,12 @@ func TestWhatOpensTheBreaker(t *testing.T) {
 		{"who gives up does not", context.Canceled, never},
 	} {
 		synctest.Test(t, func(t *testing.T) {
-			caller := apicall.NewCaller("test", appid, new(fakeTokens), 0)
+			caller := newCaller(new(fakeTokens), 0)
 			s := &script{errors: slices.Repeat([]error{test.err}, 1000)}
 			for range 50 {
-				_, _ = apicall.Do(t.Context(), caller, s.call)
+				_, _ = apicall.Do(t.Context(), caller, apicall.Call{}, s.call)
 			}
-			_, err := apicall.Do(t.Context(), caller, s.call)
+			_, err := apicall.Do(t.Context(), caller, apicall.Call{}, s.call)
 			if isOpen(err) != test.want {
 				t.Errorf("%s: got %v", test.sentence, err)
 			}
@@ -306,12 +310,12 @@ func TestWhatOpensTheBreaker(t *testing.T) {
 				return
 			}
 			// And between failures that do, it neither helps nor hurts.
-			mixed := apicall.NewCaller("test", appid, new(fakeTokens), 0)
+			mixed := newCaller(new(fakeTokens), 0)
 			for range 4 {
-				_, _ = apicall.Do(t.Context(), mixed, (&script{errors: []error{tooLate}}).call)
-				_, _ = apicall.Do(t.Context(), mixed, (&script{errors: []error{test.err}}).call)
+				_, _ = apicall.Do(t.Context(), mixed, apicall.Call{}, (&script{errors: []error{tooLate}}).call)
+				_, _ = apicall.Do(t.Context(), mixed, apicall.Call{}, (&script{errors: []error{test.err}}).call)
 			}
-			if _, err := apicall.Do(t.Context(), mixed, new(script).call); err != nil {
+			if _, err := apicall.Do(t.Context(), mixed, apicall.Call{}, new(script).call); err != nil {
 				t.Errorf("%s: after four time-outs: %v", test.sentence, err)
 			}
 		})
@@ -319,11 +323,11 @@ func TestWhatOpensTheBreaker(t *testing.T) {
 }
 
 func TestASuccessEndsARunOfFailures(t *testing.T) {
-	caller := apicall.NewCaller("test", appid, new(fakeTokens), 0)
+	caller := newCaller(new(fakeTokens), 0)
 	for round := range 5 {
 		s := &script{errors: slices.Repeat([]error{networkDown}, 4)}
 		for i := range 5 {
-			if _, err := apicall.Do(t.Context(), caller, s.call); isOpen(err) {
+			if _, err := apicall.Do(t.Context(), caller, apicall.Call{}, s.call); isOpen(err) {
 				t.Fatal("round " + strconv.Itoa(round) + ", call " + strconv.Itoa(i) + ": it is open")
 			}
 		}
@@ -332,14 +336,14 @@ func TestASuccessEndsARunOfFailures(t *testing.T) {
 
 func TestATrialThatSaysNothingOfWeChatIsFollowedByAnother(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		caller := apicall.NewCaller("test", appid, new(fakeTokens), 0)
+		caller := newCaller(new(fakeTokens), 0)
 		s := &script{errors: append(slices.Repeat([]error{tooLate}, 5), context.Canceled, codes(40003)[0])}
 		for range 5 {
-			_, _ = apicall.Do(t.Context(), caller, s.call)
+			_, _ = apicall.Do(t.Context(), caller, apicall.Call{}, s.call)
 		}
 		time.Sleep(5*time.Second + 1)
 		for _, want := range []string{"context canceled", "40003", ""} {
-			_, err := apicall.Do(t.Context(), caller, s.call)
+			_, err := apicall.Do(t.Context(), caller, apicall.Call{}, s.call)
 			if isOpen(err) || (err == nil) != (want == "") || err != nil && !strings.Contains(err.Error(), want) {
 				t.Errorf("got %v, want %q", err, want)
 			}

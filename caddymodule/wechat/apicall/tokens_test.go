@@ -6,8 +6,6 @@ import (
 	"sync"
 )
 
-const appid = "wx3d289323f5900f8e"
-
 // fakeTokens hands out t1, and the next one after each refusal.
 type fakeTokens struct {
 	mu      sync.Mutex

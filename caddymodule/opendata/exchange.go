@@ -1,0 +1,292 @@
+package opendata
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"sync"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/caddy-cloudid/caddy-cloudid/caddymodule/wechat"
+	"github.com/caddy-cloudid/caddy-cloudid/caddymodule/wechat/apicall"
+)
+
+const (
+	// maxApart is how many calls one exchange makes at once where one call for all did not do.
+	maxApart = 4
+
+	// maxSingly is how many ids are then asked for singly. More of them are asked for in groups first, and only the groups
+	// that fail as well are taken apart: one bad id among a hundred takes 21 calls instead of a hundred.
+	maxSingly = 10
+)
+
+// exchange is one exchange under way, and what came of it once done is closed.
+type exchange struct {
+	openid  string
+	ids     []string
+	done    chan struct{}
+	results []result // one for one with ids
+	failure error    // why all calls failed; nil if WeChat answered any
+
+	ctx   context.Context //nolint:containedctx // ends with the account's timeout
+	queue context.Context //nolint:containedctx // ends when nobody waits any more and no call has begun
+	leave context.CancelFunc
+
+	// Guarded by Resolver.mu.
+	waiting int  // requests
+	calling int  // calls that have begun
+	asked   bool // one has ever
+	left    bool // nobody waited any more
+}
+
+// result is what came of one id. Unless it is settled, asking again may give another.
+type result struct {
+	data    wechat.OpenData
+	settled bool
+	err     error // why not; nil where WeChat answered something that cannot be used
+}
+
+// fill fills in what is known of ids.
+func (e *exchange) fill(ids []string, list []wechat.OpenData) {
+	for i, id := range e.ids {
+		fill(ids, list, id, e.results[i].data)
+	}
+}
+
+// start starts an exchange for ids. r.mu is held.
+func (r *Resolver) start(req Request, ids []string) *exchange {
+	e := &exchange{openid: req.OpenID, ids: ids, done: make(chan struct{}), results: make([]result, len(ids))}
+	if r.ctx.Err() != nil {
+		e.fail(errClosed)
+		e.failure = errClosed
+		close(e.done)
+		return e
+	}
+	for _, id := range ids {
+		r.inflight[key{req.OpenID, id}] = e
+	}
+	var cancel context.CancelFunc
+	e.ctx, cancel = context.WithTimeout(r.ctx, r.config.Timeout)
+	e.queue, e.leave = context.WithCancel(e.ctx)
+	r.wg.Go(func() {
+		defer cancel()
+		r.run(e, req.Report)
+	})
+	return e
+}
+
+// fail gives all ids the error object that belongs to err.
+func (e *exchange) fail(err error) {
+	for i, id := range e.ids {
+		e.results[i] = failed(id, err)
+	}
+}
+
+func failed(id string, err error) result {
+	return result{data: wechat.OpenDataError(id, wechat.ErrCode(err)), err: err}
+}
+
+// run makes an exchange. It belongs to nobody's request: whoever gives up, others may wait.
+func (r *Resolver) run(e *exchange, report func(Exchange)) {
+	start := time.Now()
+	r.ask(e)
+	for i, id := range e.ids {
+		if e.results[i].settled {
+			r.config.Cache.put(key{e.openid, id}, e.results[i].data)
+		}
+	}
+	r.mu.Lock()
+	r.forget(e)
+	asked := e.asked
+	r.mu.Unlock()
+	if r.config.Limiter != nil && !asked {
+		r.config.Limiter.giveBack(e.openid, len(e.ids))
+	}
+	told := e.outcome()
+	told.Duration = time.Since(start)
+	close(e.done)
+	if report != nil {
+		report(told)
+	}
+}
+
+// forget takes an exchange out of those that can be joined. r.mu is held.
+func (r *Resolver) forget(e *exchange) {
+	for _, id := range e.ids {
+		if k := (key{e.openid, id}); r.inflight[k] == e {
+			delete(r.inflight, k)
+		}
+	}
+}
+
+// abandon says that a request waits no more. An exchange that nobody waits for leaves the queue unless it has begun a call;
+// what that brings is for the cache.
+func (r *Resolver) abandon(exchanges []*exchange) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for _, e := range exchanges {
+		if e.waiting--; e.waiting == 0 && e.calling == 0 {
+			r.drop(e)
+		}
+	}
+}
+
+func (r *Resolver) drop(e *exchange) {
+	e.left = true
+	e.leave()
+	r.forget(e)
+}
+
+// begin reports whether somebody still waits for an exchange, so that a call may begin. end must follow.
+func (r *Resolver) begin(e *exchange) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if e.waiting == 0 && !e.left {
+		r.drop(e)
+	}
+	if e.left {
+		return false
+	}
+	e.calling++
+	e.asked = true
+	return true
+}
+
+func (r *Resolver) end(e *exchange) {
+	r.mu.Lock()
+	e.calling--
+	r.mu.Unlock()
+}
+
+// request makes one call for some of an exchange's ids.
+func (r *Resolver) request(e *exchange, ids []string) ([]wechat.OpenData, error) {
+	call := apicall.Call{User: e.openid, Queue: e.queue}
+	return apicall.Do(e.ctx, r.caller, call, func(ctx context.Context, token string) ([]wechat.OpenData, error) {
+		if !r.begin(e) {
+			return nil, context.Canceled
+		}
+		defer r.end(e)
+		return r.client.GetOpenData(ctx, token, e.openid, ids)
+	})
+}
+
+// ask asks for all ids in one call, and apart where that fails for what may be the fault of one of them.
+func (r *Resolver) ask(e *exchange) {
+	defer e.leave()
+	if again := r.askFor(e, 0, len(e.ids)); len(again) == 0 {
+		return
+	}
+	group := 1
+	if len(e.ids) > maxSingly {
+		for group*group < len(e.ids) {
+			group++
+		}
+	}
+	var spans []span
+	for from := 0; from < len(e.ids); from += group {
+		spans = append(spans, span{from, min(from+group, len(e.ids))})
+	}
+	for len(spans) > 0 {
+		spans = r.askApart(e, spans)
+	}
+}
+
+// span are ids of an exchange, by their places.
+type span struct{ from, to int }
+
+// askApart asks for the ids of each span in a call of its own, and returns those of the spans that must be taken apart, singly.
+func (r *Resolver) askApart(e *exchange, spans []span) (again []span) {
+	var (
+		mu    sync.Mutex
+		group errgroup.Group
+	)
+	group.SetLimit(maxApart)
+	for _, s := range spans {
+		group.Go(func() error {
+			singles := r.askFor(e, s.from, s.to)
+			mu.Lock()
+			defer mu.Unlock()
+			again = append(again, singles...)
+			return nil
+		})
+	}
+	_ = group.Wait() // no task returns an error
+	return again
+}
+
+// askFor asks for the ids from one place to another in one call. It returns their single places if they are to be asked for
+// apart.
+func (r *Resolver) askFor(e *exchange, from, to int) (apart []span) {
+	ids := e.ids[from:to]
+	list, err := r.request(e, ids)
+	if len(ids) > 1 && mayBeOneID(err) {
+		for i := from; i < to; i++ {
+			apart = append(apart, span{i, i + 1})
+		}
+		return apart
+	}
+	for i, id := range ids {
+		one := &e.results[from+i]
+		switch {
+		case err == nil:
+			*one = r.judge(id, list[i])
+		case wechat.IsConclusive(wechat.Code(err)): // said of the whole call, but about the one id in it
+			*one = result{data: wechat.OpenDataError(id, wechat.ErrCode(err)), settled: true}
+		default:
+			*one = failed(id, err)
+		}
+	}
+	return nil
+}
+
+// mayBeOneID reports whether a whole call failed for what may be the fault of a single id.
+func mayBeOneID(err error) bool {
+	code := wechat.Code(err)
+	return code == 40097 || wechat.IsConclusive(code) || wechat.IsUnreadable(err)
+}
+
+// judge takes WeChat's word on an id, unless it is about open data of another app.
+func (r *Resolver) judge(id string, data wechat.OpenData) result {
+	switch {
+	case data.Code == 0 && !data.IsFor(r.config.AppID):
+		return result{data: wechat.OpenDataError(id, wechat.CodeUserMismatch), settled: true, err: errMismatch}
+	case data.Code == 0 || wechat.IsConclusive(data.Code):
+		return result{data: data, settled: true}
+	}
+	return result{data: data}
+}
+
+// errMismatch marks open data that was rejected for its watermark.
+var errMismatch = errors.New("the open data has the watermark of another AppID")
+
+// outcome sums up an exchange for its report, and sets its failure.
+func (e *exchange) outcome() Exchange {
+	told := Exchange{IDs: len(e.ids)}
+	var causes []error
+	calls := 0 // that failed, as many as ids
+	for i := range e.results {
+		one := &e.results[i]
+		switch {
+		case one.err == errMismatch:
+			told.Mismatched++
+			continue
+		case one.settled:
+			continue
+		case one.err == nil:
+			one.err = &wechat.Error{API: wechat.APIGetOpenData, Code: one.data.Code}
+		default:
+			calls++
+		}
+		told.Failed++
+		if !slices.ContainsFunc(causes, func(c error) bool { return wechat.MetricLabel(c) == wechat.MetricLabel(one.err) }) {
+			causes = append(causes, one.err)
+		}
+	}
+	if calls == len(e.ids) {
+		e.failure = e.results[0].err
+	}
+	told.Err = errors.Join(causes...)
+	return told
+}

@@ -1,0 +1,18 @@
+package opendata
+
+// Waiting returns how many requests wait for the exchanges under way, each counted for each exchange.
+func (r *Resolver) Waiting() int {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	seen, n := make(map[*exchange]bool), 0
+	for _, e := range r.inflight {
+		if !seen[e] {
+			seen[e] = true
+			n += e.waiting
+		}
+	}
+	return n
+}
+
+// MaxCachedSize is the largest open data that is kept.
+const MaxCachedSize = maxCachedSize
