@@ -1,0 +1,98 @@
+package check_test
+
+import (
+	"os"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/caddyserver/caddy/v2/caddyconfig"
+	_ "github.com/caddyserver/caddy/v2/modules/standard"
+
+	_ "github.com/caddy-cloudid/caddy-cloudid/caddymodule"
+	"github.com/caddy-cloudid/caddy-cloudid/caddymodule/check"
+)
+
+// accounts stands in front of each vector that has no global options of its own.
+const accounts = `{
+	cloudid {
+		account wx3d289323f5900f8e {
+			secret made-up-but-long-enough
+		}
+	}
+}
+`
+
+// vector is a Caddyfile below a sentence that says what it is.
+type vector struct{ sentence, finds, caddyfile string }
+
+func vectors(t *testing.T, file string) []vector {
+	t.Helper()
+	text, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var list []vector
+	for section := range strings.SplitSeq("\n"+string(text), "\n== ") {
+		sentence, rest, _ := strings.Cut(section, "\n")
+		if strings.TrimSpace(sentence) == "" {
+			continue
+		}
+		v := vector{sentence: sentence, caddyfile: rest}
+		if first, behind, _ := strings.Cut(rest, "\n"); strings.HasPrefix(first, "finds ") {
+			v.finds, v.caddyfile = strings.TrimPrefix(first, "finds "), behind
+		}
+		if !strings.HasPrefix(v.caddyfile, "{\n") {
+			v.caddyfile = accounts + v.caddyfile
+		}
+		list = append(list, v)
+	}
+	return list
+}
+
+func findings(t *testing.T, caddyfile string) []check.Finding {
+	t.Helper()
+	adapted, _, err := caddyconfig.GetAdapter("caddyfile").Adapt([]byte(caddyfile), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	found, err := check.Config(adapted)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return found
+}
+
+func TestEveryDangerIsFound(t *testing.T) {
+	list := vectors(t, "testdata/dangerous.txt")
+	if len(list) < 30 {
+		t.Fatalf("only %d vectors", len(list))
+	}
+	for _, v := range list {
+		t.Run(v.sentence, func(t *testing.T) {
+			found := findings(t, v.caddyfile)
+			if !slices.ContainsFunc(found, func(f check.Finding) bool { return f.Kind == v.finds }) {
+				t.Errorf("want %s, found %+v", v.finds, found)
+			}
+			for _, f := range found {
+				if f.Kind != v.finds || f.Place == "" || f.Problem == "" || f.Fix == "" {
+					t.Errorf("want %s alone, found %+v", v.finds, f)
+				}
+			}
+		})
+	}
+}
+
+func TestNothingRightIsBlamed(t *testing.T) {
+	list := vectors(t, "testdata/right.txt")
+	if len(list) < 30 {
+		t.Fatalf("only %d vectors", len(list))
+	}
+	for _, v := range list {
+		t.Run(v.sentence, func(t *testing.T) {
+			for _, f := range findings(t, v.caddyfile) {
+				t.Errorf("found %+v", f)
+			}
+		})
+	}
+}

@@ -1,0 +1,216 @@
+package check
+
+import (
+	"encoding/json"
+	"net/netip"
+	"net/url"
+	"strings"
+
+	"github.com/caddyserver/caddy/v2"
+)
+
+// The parts of Caddy's JSON that a check looks at.
+type (
+	config struct {
+		Apps struct {
+			HTTP struct {
+				Servers map[string]*server `json:"servers"`
+			} `json:"http"`
+			CloudID struct {
+				Accounts map[string]struct {
+					Endpoint string `json:"endpoint"`
+				} `json:"accounts"`
+			} `json:"cloudid"`
+		} `json:"apps"`
+	}
+
+	server struct {
+		Listen      []string          `json:"listen"`
+		Routes      []*route          `json:"routes"`
+		Errors      *errorRoutes      `json:"errors"`
+		NamedRoutes map[string]*route `json:"named_routes"`
+	}
+
+	errorRoutes struct {
+		Routes []*route `json:"routes"`
+	}
+
+	route struct {
+		Group    string       `json:"group"`
+		Match    []matcherSet `json:"match"`
+		Handle   []*handler   `json:"handle"`
+		Terminal bool         `json:"terminal"`
+	}
+
+	matcherSet map[string]json.RawMessage
+)
+
+// handler is one handler of a route, of whatever module.
+type handler struct {
+	Handler string       `json:"handler"`
+	Routes  []*route     `json:"routes"` // of subroute
+	Errors  *errorRoutes `json:"errors"`
+	Name    string       `json:"name"` // of invoke
+
+	// rewrite
+	URI         string `json:"uri"`
+	Method      string `json:"method"`
+	StripPrefix string `json:"strip_path_prefix"`
+	StripSuffix string `json:"strip_path_suffix"`
+
+	// headers
+	Request json.RawMessage `json:"request"`
+
+	// map
+	Destinations []string `json:"destinations"`
+
+	// authentication
+	Providers map[string]json.RawMessage `json:"providers"`
+
+	// reverse_proxy
+	Upstreams []struct {
+		Dial string `json:"dial"`
+	} `json:"upstreams"`
+	DynamicUpstreams json.RawMessage `json:"dynamic_upstreams"`
+	HandleResponse   []struct {
+		Routes []*route `json:"routes"`
+	} `json:"handle_response"`
+	Transport struct {
+		Protocol string `json:"protocol"`
+	} `json:"transport"`
+
+	// cloudid and its relatives
+	Account      string   `json:"account"`
+	OpenID       string   `json:"openid"`
+	Fields       []string `json:"fields"`
+	NoGuess      bool     `json:"no_guess"`
+	Pass         []string `json:"pass"`
+	UserInfo     bool     `json:"user_info"`
+	TrustHeaders bool     `json:"trust_headers"`
+	Allow        []string `json:"allow"`
+	Trust        []string `json:"trust"`
+	Capture      bool     `json:"capture"`
+
+	keys    map[string]json.RawMessage // all of it
+	reached bool
+}
+
+// UnmarshalJSON reads what fits, and leaves a member of another shape (another module may use the same name) at its zero
+// value.
+func (h *handler) UnmarshalJSON(data []byte) error {
+	if err := json.Unmarshal(data, &h.keys); err != nil {
+		return err
+	}
+	type plain handler
+	for name, raw := range h.keys {
+		member, err := json.Marshal(map[string]json.RawMessage{name: raw})
+		if err != nil {
+			return err
+		}
+		_ = json.Unmarshal(member, (*plain)(h))
+	}
+	return nil
+}
+
+// needsSession reports whether the caller of a cloudid comes from what an authenticator sets.
+func (h *handler) needsSession() bool {
+	return !h.TrustHeaders && strings.HasPrefix(h.openid(), "{http.auth.")
+}
+
+func (h *handler) openid() string {
+	if h.OpenID == "" {
+		return "{http.auth.user.id}"
+	}
+	return h.OpenID
+}
+
+// directive is the word by which a Caddyfile calls the handler.
+func (h *handler) directive() string {
+	if h.Handler == "reverse_proxy" && h.Transport.Protocol == "fastcgi" {
+		return "php_fastcgi"
+	}
+	return h.Handler
+}
+
+func (h *handler) firstDial() string {
+	if len(h.Upstreams) == 0 {
+		return ""
+	}
+	return h.Upstreams[0].Dial
+}
+
+// dials names the upstreams of a proxy, loopback by one name.
+func (h *handler) dials() []string {
+	var dials []string
+	for _, u := range h.Upstreams {
+		dial := u.Dial
+		for _, loopback := range []string{"localhost:", "[::1]:"} {
+			if port, ok := strings.CutPrefix(dial, loopback); ok {
+				dial = "127.0.0.1:" + port
+			}
+		}
+		dials = append(dials, dial)
+	}
+	if len(h.DynamicUpstreams) > 0 {
+		dials = append(dials, string(h.DynamicUpstreams))
+	}
+	return dials
+}
+
+// speaksToSandbox reports whether the accounts of the config ask a server of this machine, and so not WeChat.
+func (c *config) speaksToSandbox() bool {
+	for _, account := range c.Apps.CloudID.Accounts {
+		u, err := url.Parse(account.Endpoint)
+		if err != nil || !isLoopback(u.Hostname()) {
+			return false
+		}
+	}
+	return len(c.Apps.CloudID.Accounts) > 0
+}
+
+// isPrivate reports whether only this machine or its private network reaches a server.
+func (s *server) isPrivate() bool { return s.every(isPrivate) }
+
+// isLocal reports whether only this machine reaches a server.
+func (s *server) isLocal() bool { return s.every(isLoopback) }
+
+func (s *server) every(good func(host string) bool) bool {
+	for _, listen := range s.Listen {
+		address, err := caddy.ParseNetworkAddress(listen)
+		if err != nil || !address.IsUnixNetwork() && !good(address.Host) {
+			return false
+		}
+	}
+	return len(s.Listen) > 0
+}
+
+func isLoopback(host string) bool {
+	if host == "localhost" {
+		return true
+	}
+	ip, err := netip.ParseAddr(host)
+	return err == nil && ip.IsLoopback()
+}
+
+func isPrivate(host string) bool {
+	ip, err := netip.ParseAddr(host)
+	return isLoopback(host) || err == nil && (ip.IsPrivate() || ip.IsLinkLocalUnicast())
+}
+
+// isPrivateRange reports whether a CIDR, or a name of Caddy's for several, holds no public address.
+func isPrivateRange(text string) bool {
+	if text == "private_ranges" {
+		return true
+	}
+	prefix, err := netip.ParsePrefix(text)
+	if err != nil {
+		return isPrivate(text)
+	}
+	for _, private := range []string{"127.0.0.0/8", "10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "169.254.0.0/16", "::1/128", "fc00::/7", "fe80::/10"} {
+		p := netip.MustParsePrefix(private)
+		if p.Bits() <= prefix.Bits() && p.Contains(prefix.Addr()) {
+			return true
+		}
+	}
+	return false
+}

@@ -1,0 +1,328 @@
+package check
+
+import (
+	"encoding/json"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+)
+
+// maxSteps bounds the handlers that the walks through one server visit.
+const maxSteps = 2_000_000
+
+// state is what a request has gone through on its way. It is copied at every branch.
+type state struct {
+	request   request
+	path      string
+	pathKnown bool // false behind a rewrite to what only a real request tells
+
+	groups        []string // the route groups of which one route was taken
+	passed        *handler // the last cloudid
+	authenticated bool     // an authenticator was passed, or a handler of which nobody knows that it is none
+	stripped      bool     // the client's own X-WX-* are gone
+	removed       [3]bool  // those of X-WX-*, X-CloudID-* and X-Functions-Extended-Context, one by one
+	headers       []string // header fields that a handler in front set, in lower case
+	placeholders  []string // names that vars and map set
+	unknown       bool     // a handler was passed that this check does not know
+
+	place     []string
+	undecided []string
+	onError   bool // on an error route
+}
+
+// walker follows requests through one server.
+type walker struct {
+	report *report
+	server *server
+
+	steps     int
+	exhausted bool
+	depth     int // of error routes within error routes
+}
+
+func newWalker(r *report, s *server) *walker { return &walker{report: r, server: s} }
+
+func (w *walker) listen() string { return strings.Join(w.server.Listen, ", ") }
+
+// handlersNamed returns the handlers of one name, wherever in the server they are.
+func (w *walker) handlersNamed(name string) []*handler {
+	var found []*handler
+	var visit func([]*route)
+	visit = func(routes []*route) {
+		for _, r := range routes {
+			for _, h := range r.Handle {
+				if h.Handler == name {
+					found = append(found, h)
+				}
+				for _, nested := range h.nested() {
+					visit(nested)
+				}
+			}
+		}
+	}
+	visit(w.server.Routes)
+	if w.server.Errors != nil {
+		visit(w.server.Errors.Routes)
+	}
+	for _, key := range slices.Sorted(maps.Keys(w.server.NamedRoutes)) {
+		visit([]*route{w.server.NamedRoutes[key]})
+	}
+	return found
+}
+
+// follow sends one request through the server's routes.
+func (w *walker) follow(r request) {
+	st := state{request: r, path: r.path, pathKnown: true, place: []string{w.listen()}}
+	w.withErrors(w.server.Routes, w.server.Errors, st, func(state) {})
+}
+
+// withErrors walks routes; a handler in them that fails goes on with the error routes, if there are any.
+func (w *walker) withErrors(routes []*route, errors *errorRoutes, st state, next func(state)) {
+	fail := func(state) {}
+	if errors != nil {
+		fail = func(failed state) {
+			if failed.onError {
+				return
+			}
+			failed.onError, failed.groups = true, nil
+			failed.path, failed.pathKnown = failed.request.path, true // as Caddy restores it
+			w.routes(errors.Routes, failed, func(state) {}, func(state) {})
+		}
+	}
+	w.routes(routes, st, next, fail)
+}
+
+// routes walks a list of routes; next is what follows the list, fail what follows an error.
+func (w *walker) routes(routes []*route, st state, next, fail func(state)) {
+	if len(routes) == 0 {
+		next(st)
+		return
+	}
+	r, rest := routes[0], func(st state) { w.routes(routes[1:], st, next, fail) }
+	if r.Group != "" && slices.Contains(st.groups, r.Group) {
+		rest(st)
+		return
+	}
+	matches, undecided := r.matches(st)
+	if matches != no {
+		taken := st
+		if matches == maybe {
+			taken.undecided = append(slices.Clip(st.undecided), undecided...)
+		}
+		if r.Group != "" {
+			taken.groups = append(slices.Clip(st.groups), r.Group)
+		}
+		if words := r.words(); words != "" {
+			taken.place = append(slices.Clip(st.place), words)
+		}
+		after := rest
+		if r.Terminal {
+			after = func(state) {}
+		}
+		w.handlers(r.Handle, taken, after, fail)
+	}
+	if matches != yes {
+		st.undecided = append(slices.Clip(st.undecided), undecided...)
+		rest(st)
+	}
+}
+
+// words names a route by its matchers.
+func (r *route) words() string {
+	var words []string
+	for _, set := range r.Match {
+		for _, name := range slices.Sorted(maps.Keys(set)) {
+			var list []string
+			if json.Unmarshal(set[name], &list) == nil {
+				words = append(words, strings.Join(list, " "))
+			} else {
+				words = append(words, name)
+			}
+		}
+	}
+	return strings.Join(words, " ")
+}
+
+func (w *walker) handlers(handlers []*handler, st state, next, fail func(state)) {
+	if w.steps++; w.steps > maxSteps {
+		w.exhausted = true
+		return
+	}
+	if len(handlers) == 0 {
+		next(st)
+		return
+	}
+	after := func(st state) { w.handlers(handlers[1:], st, next, fail) }
+	w.handler(handlers[0], st, after, fail)
+}
+
+// handler does to a request's state what the handler would do to the request.
+func (w *walker) handler(h *handler, st state, next, fail func(state)) {
+	switch h.Handler {
+	case "subroute":
+		if h.Errors != nil {
+			w.withErrors(h.Routes, h.Errors, st, next)
+			return
+		}
+		w.routes(h.Routes, st, next, fail)
+	case "invoke":
+		if named := w.server.NamedRoutes[h.Name]; named != nil {
+			w.routes([]*route{named}, st, next, fail)
+			return
+		}
+		next(st)
+	case "rewrite":
+		next(h.rewrite(st))
+	case "headers":
+		next(h.changeHeaders(st))
+	case "vars":
+		for name := range h.keys {
+			st.placeholders = append(slices.Clip(st.placeholders), "http.vars."+name)
+		}
+		next(st)
+	case "map":
+		for _, name := range h.Destinations {
+			st.placeholders = append(slices.Clip(st.placeholders), strings.Trim(name, "{}"))
+		}
+		next(st)
+	case "authentication":
+		w.authenticate(h, st, next, fail)
+	case "wechat_login":
+		st.stripped = true
+		fail(st)
+		next(st) // what is no login
+	case "cloudid":
+		w.gateway(h, st, next, fail)
+	case "reverse_proxy":
+		w.proxy(h, st, next, fail)
+	case "cloudid_api", "cloudid_sandbox", "cloudid_inspector":
+		w.endpoint(h, st)
+	case "error":
+		fail(st)
+	case "static_response", "file_server", "metrics", "acme_server", "copy_response":
+		fail(st)
+	case "encode", "templates", "tracing", "log_append", "push", "copy_response_headers", "timeouts":
+		next(st)
+	case "request_body":
+		fail(st)
+		next(st)
+	case "intercept":
+		for _, response := range h.HandleResponse {
+			w.routes(response.Routes, st, func(state) {}, fail)
+		}
+		next(st)
+	default: // of another plugin: it may let through, refuse, or be an authenticator
+		fail(st)
+		st.unknown, st.authenticated = true, true
+		next(st)
+	}
+}
+
+func (w *walker) authenticate(h *handler, st state, next, fail func(state)) {
+	if _, ours := h.Providers["wechat"]; ours {
+		st.stripped = true
+	}
+	fail(st)
+	st.authenticated = true
+	next(st)
+}
+
+// rewrite returns the state behind a rewrite; a path that holds a placeholder is unknown from there on.
+func (h *handler) rewrite(st state) state {
+	if h.Method != "" && !strings.Contains(h.Method, "{") {
+		st.request.method = strings.ToUpper(h.Method)
+	}
+	if uri, _, _ := strings.Cut(h.URI, "?"); uri != "" {
+		uri = strings.ReplaceAll(uri, "{http.request.uri.path}", st.path)
+		if st.path = uri; strings.Contains(uri, "{") {
+			st.pathKnown = false
+		}
+	}
+	if strings.HasPrefix(st.path, h.StripPrefix) {
+		st.path = st.path[len(h.StripPrefix):]
+		if !strings.HasPrefix(st.path, "/") {
+			st.path = "/" + st.path
+		}
+	}
+	st.path = strings.TrimSuffix(st.path, h.StripSuffix)
+	for _, module := range []string{"uri_substring", "path_regexp"} {
+		if h.keys[module] != nil {
+			st.pathKnown = false
+		}
+	}
+	return st
+}
+
+// changeHeaders notes which header fields of the request a handler sets or removes.
+func (h *handler) changeHeaders(st state) state {
+	var request struct {
+		Set    map[string][]string `json:"set"`
+		Delete []string            `json:"delete"`
+	}
+	if json.Unmarshal(h.Request, &request) != nil {
+		return st
+	}
+	for name := range request.Set {
+		st.headers = append(slices.Clip(st.headers), strings.ToLower(name))
+	}
+	for _, name := range request.Delete {
+		name = strings.ToLower(name)
+		st.headers = append(slices.Clip(st.headers), name) // what stands there from here on is no client's
+		for i, reserved := range []string{"x-wx-openid", "x-cloudid-keys", "x-functions-extended-context"} {
+			if pathMatches(name, reserved) {
+				st.removed[i] = true
+			}
+		}
+	}
+	st.stripped = st.stripped || st.removed == [3]bool{true, true, true}
+	return st
+}
+
+// proxy notes who reached an upstream. One whose responses are handled by routes may let the request go on, as forward_auth
+// does; that is no function.
+func (w *walker) proxy(h *handler, st state, next, fail func(state)) {
+	routed := false
+	for _, response := range h.HandleResponse {
+		if len(response.Routes) > 0 {
+			routed = true
+			w.routes(response.Routes, st, next, fail)
+		}
+	}
+	fail(st)
+	if routed {
+		return
+	}
+	for _, dial := range h.dials() {
+		use := w.report.proxies[dial]
+		if use == nil {
+			use = new(proxyUse)
+			w.report.proxies[dial] = use
+		}
+		a := &arrival{w.describe(st, h), st.request.String(), h, st.undecided}
+		switch {
+		case st.passed != nil:
+			use.through = true
+		case w.server.isLocal():
+		case !st.onError:
+			if use.around == nil || len(a.undecided) < len(use.around.undecided) {
+				use.around = a
+			}
+		case !st.stripped && use.errors == nil:
+			use.errors = a
+		}
+	}
+}
+
+// describe says where a handler is.
+func (w *walker) describe(st state, h *handler) string {
+	place := strings.Join(slices.Compact(slices.Clone(st.place)), " > ")
+	words := h.directive()
+	if dial := h.firstDial(); dial != "" {
+		words += " " + dial
+	}
+	if st.onError {
+		words = "handle_errors > " + words
+	}
+	return fmt.Sprintf("%s > %s", place, words)
+}
