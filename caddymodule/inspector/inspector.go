@@ -1,0 +1,175 @@
+// Package inspector is the handler `cloudid_inspector`: a page that shows what became of each call through the `cloudid`
+// handlers of the same config, and why. It is for the people who build and run the functions, not for the world.
+//
+// The handlers publish an invocation.Record for each call; a store keeps the latest of them across reloads of the config;
+// the page reads them as JSON and as an event stream. Nothing here ever waits inside of a call.
+package inspector
+
+import (
+	"errors"
+	"fmt"
+	"net/http"
+	"net/netip"
+	"path"
+
+	"github.com/caddyserver/caddy/v2"
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+	"go.uber.org/zap"
+
+	"github.com/caddy-cloudid/caddy-cloudid/caddymodule/account"
+)
+
+func init() {
+	caddy.RegisterModule(new(Handler))
+}
+
+const (
+	// DefaultCalls is how many calls are shown.
+	DefaultCalls = 200
+
+	// maxCalls bounds `calls`: a page with more is of no use to people.
+	maxCalls = 10_000
+
+	// captureBytes is how much of each body is kept with `capture`.
+	captureBytes = 64 << 10
+)
+
+// Handler serves a page that shows the latest calls through the `cloudid` handlers of this config, live: which member of
+// an event became what, and why not; how long each part took; what was rejected or not read. It keeps names, sizes, codes
+// and times only, unless `capture` is set.
+//
+// Whoever can open it sees the calls of all users. So only this machine is let in, unless `allow` names others.
+type Handler struct {
+	// How many calls are kept. Default: 200. At most 10000.
+	Calls int `json:"calls,omitempty"`
+
+	// Whether bodies are kept too, up to 64 KiB of each and 16 MiB in all, and calls can be sent again from the page. Bodies
+	// hold open data: for development. Default: false.
+	Capture bool `json:"capture,omitempty"`
+
+	// The addresses, as CIDR, whose connections are answered. Default: this machine only (127.0.0.0/8 and ::1).
+	Allow []string `json:"allow,omitempty"`
+
+	ctx     caddy.Context
+	logger  *zap.Logger
+	allowed []netip.Prefix
+	store   *store
+	cancel  func()
+	app     *account.App
+}
+
+// CaddyModule returns the Caddy module information.
+func (*Handler) CaddyModule() caddy.ModuleInfo {
+	return caddy.ModuleInfo{ID: "http.handlers.cloudid_inspector", New: func() caddy.Module { return new(Handler) }}
+}
+
+// stores keeps the calls of an inspector when the config is reloaded, by what shapes it.
+var stores = caddy.NewUsagePool()
+
+// Provision subscribes to the calls of the config.
+func (h *Handler) Provision(ctx caddy.Context) error {
+	h.ctx, h.logger = ctx, ctx.Logger()
+	if h.Calls == 0 {
+		h.Calls = DefaultCalls
+	}
+	if h.Calls < 1 || h.Calls > maxCalls {
+		return fmt.Errorf("calls must be a number from 1 to %d, not %d", maxCalls, h.Calls)
+	}
+	if err := h.setAllowed(); err != nil {
+		return err
+	}
+	module, err := ctx.App("cloudid")
+	if err != nil {
+		return err
+	}
+	h.app = module.(*account.App)
+	value, loaded, err := stores.LoadOrNew(h.key(), func() (caddy.Destructor, error) { return newStore(h.Calls), nil })
+	if err != nil {
+		return err
+	}
+	h.store = value.(*store)
+	if loaded {
+		h.store.noteReload()
+	}
+	capture := 0
+	if h.Capture {
+		capture = captureBytes
+	}
+	h.cancel = h.app.Invocations().Subscribe(h.store, capture)
+	return nil
+}
+
+func (h *Handler) key() string { return fmt.Sprintf("%d %t %v", h.Calls, h.Capture, h.Allow) }
+
+func (h *Handler) setAllowed() error {
+	allow := h.Allow
+	if len(allow) == 0 {
+		allow = []string{"127.0.0.0/8", "::1/128"}
+	}
+	for _, text := range allow {
+		prefix, err := netip.ParsePrefix(text)
+		if err != nil {
+			return fmt.Errorf("allow: %q is no range of addresses; write one as in 192.168.0.0/16", text)
+		}
+		h.allowed = append(h.allowed, prefix)
+	}
+	return nil
+}
+
+// Cleanup lets the store go, and with it the calls, unless another config shows the same.
+func (h *Handler) Cleanup() error {
+	if h.store == nil {
+		return nil
+	}
+	h.cancel()
+	_, err := stores.Delete(h.key())
+	return err
+}
+
+func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, _ caddyhttp.Handler) error {
+	if err := h.admit(r); err != nil {
+		return err
+	}
+	header := w.Header()
+	header.Set("Cache-Control", "no-store")
+	header.Set("X-Content-Type-Options", "nosniff")
+	header.Set("Referrer-Policy", "no-referrer")
+	header.Set("Cross-Origin-Resource-Policy", "same-origin")
+	serve, method := h.endpoint(path.Base(r.URL.Path))
+	if serve == nil {
+		return h.servePage(w, r)
+	}
+	if r.Method != method {
+		header.Set("Allow", method)
+		return caddyhttp.Error(http.StatusMethodNotAllowed, fmt.Errorf("this answers %s only", method))
+	}
+	return serve(w, r)
+}
+
+// endpoint returns what serves the last part of a path; nil for the page itself.
+func (h *Handler) endpoint(name string) (serve func(http.ResponseWriter, *http.Request) error, method string) {
+	switch name {
+	case "calls.json":
+		return h.serveCalls, http.MethodGet
+	case "codes.json":
+		return h.serveCodes, http.MethodGet
+	case "events":
+		return h.serveEvents, http.MethodGet
+	case "clear":
+		return h.serveClear, http.MethodPost
+	case "capture":
+		return h.serveCapture, http.MethodGet
+	case "again":
+		return h.serveAgain, http.MethodPost
+	}
+	return nil, ""
+}
+
+var errCallGone = caddyhttp.Error(http.StatusNotFound, errors.New("this call is not kept any more"))
+
+// Interface guards
+var (
+	_ caddy.Provisioner           = (*Handler)(nil)
+	_ caddy.CleanerUpper          = (*Handler)(nil)
+	_ caddyhttp.MiddlewareHandler = (*Handler)(nil)
+)
