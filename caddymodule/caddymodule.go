@@ -5,6 +5,7 @@ import (
 	_ "github.com/caddy-cloudid/caddy-cloudid/caddymodule/account"
 	_ "github.com/caddy-cloudid/caddy-cloudid/caddymodule/functionapi"
 	_ "github.com/caddy-cloudid/caddy-cloudid/caddymodule/gateway"
+	_ "github.com/caddy-cloudid/caddy-cloudid/caddymodule/inspector"
 	_ "github.com/caddy-cloudid/caddy-cloudid/caddymodule/sandbox"
 	_ "github.com/caddy-cloudid/caddy-cloudid/caddymodule/session"
 	_ "github.com/caddy-cloudid/caddy-cloudid/caddymodule/transport"

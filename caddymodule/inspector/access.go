@@ -13,7 +13,7 @@ import (
 // admit rejects everybody but those who may see the calls: other addresses, other web pages that a browser of an allowed
 // machine has open, and names that an attacker's DNS points at this machine.
 func (h *Handler) admit(r *http.Request) error {
-	if !h.isAllowed(r.RemoteAddr) {
+	if !h.allowed.Contain(r.RemoteAddr) {
 		return forbidden("the inspector answers connections from this machine only; its line allow names others")
 	}
 	if !isOwnName(r) {
@@ -32,24 +32,6 @@ func (h *Handler) admit(r *http.Request) error {
 
 func forbidden(message string) error {
 	return caddyhttp.Error(http.StatusForbidden, errors.New(message))
-}
-
-// isAllowed judges the address of the connection, never one that a header claims.
-func (h *Handler) isAllowed(remote string) bool {
-	if remote == "" || strings.HasPrefix(remote, "@") {
-		return true // a Unix socket, whose file says who may
-	}
-	address, err := netip.ParseAddrPort(remote)
-	if err != nil {
-		return false
-	}
-	ip := address.Addr().Unmap().WithZone("")
-	for _, prefix := range h.allowed {
-		if prefix.Contains(ip) {
-			return true
-		}
-	}
-	return false
 }
 
 // isOwnName reports whether the Host of a request is one that no foreign DNS server can have made up: an address,

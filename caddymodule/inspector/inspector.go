@@ -9,14 +9,13 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
-	"net/netip"
 	"path"
 
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
-	"go.uber.org/zap"
 
 	"github.com/caddy-cloudid/caddy-cloudid/caddymodule/account"
+	"github.com/caddy-cloudid/caddy-cloudid/caddymodule/internal/allow"
 )
 
 func init() {
@@ -50,9 +49,7 @@ type Handler struct {
 	// The addresses, as CIDR, whose connections are answered. Default: this machine only (127.0.0.0/8 and ::1).
 	Allow []string `json:"allow,omitempty"`
 
-	ctx     caddy.Context
-	logger  *zap.Logger
-	allowed []netip.Prefix
+	allowed allow.Ranges
 	store   *store
 	cancel  func()
 	app     *account.App
@@ -68,15 +65,19 @@ var stores = caddy.NewUsagePool()
 
 // Provision subscribes to the calls of the config.
 func (h *Handler) Provision(ctx caddy.Context) error {
-	h.ctx, h.logger = ctx, ctx.Logger()
 	if h.Calls == 0 {
 		h.Calls = DefaultCalls
 	}
 	if h.Calls < 1 || h.Calls > maxCalls {
 		return fmt.Errorf("calls must be a number from 1 to %d, not %d", maxCalls, h.Calls)
 	}
-	if err := h.setAllowed(); err != nil {
-		return err
+	ranges := h.Allow
+	if len(ranges) == 0 {
+		ranges = allow.Loopback()
+	}
+	var err error
+	if h.allowed, err = allow.Parse(ranges); err != nil {
+		return fmt.Errorf("allow: %w", err)
 	}
 	module, err := ctx.App("cloudid")
 	if err != nil {
@@ -100,21 +101,6 @@ func (h *Handler) Provision(ctx caddy.Context) error {
 }
 
 func (h *Handler) key() string { return fmt.Sprintf("%d %t %v", h.Calls, h.Capture, h.Allow) }
-
-func (h *Handler) setAllowed() error {
-	allow := h.Allow
-	if len(allow) == 0 {
-		allow = []string{"127.0.0.0/8", "::1/128"}
-	}
-	for _, text := range allow {
-		prefix, err := netip.ParsePrefix(text)
-		if err != nil {
-			return fmt.Errorf("allow: %q is no range of addresses; write one as in 192.168.0.0/16", text)
-		}
-		h.allowed = append(h.allowed, prefix)
-	}
-	return nil
-}
 
 // Cleanup lets the store go, and with it the calls, unless another config shows the same.
 func (h *Handler) Cleanup() error {
@@ -159,8 +145,6 @@ func (h *Handler) endpoint(name string) (serve func(http.ResponseWriter, *http.R
 		return h.serveClear, http.MethodPost
 	case "capture":
 		return h.serveCapture, http.MethodGet
-	case "again":
-		return h.serveAgain, http.MethodPost
 	}
 	return nil, ""
 }

@@ -149,6 +149,7 @@ func (h *Handler) serveEvents(w http.ResponseWriter, r *http.Request) error {
 	defer h.store.leave(reader)
 	w.Header().Set("Content-Type", "text/event-stream")
 	stream := &stream{w: w, control: http.NewResponseController(w)}
+	defer stream.end()
 	if err := stream.send("hello", []byte("{}")); err != nil {
 		return ignoreHangup(err)
 	}
@@ -179,7 +180,8 @@ func (h *Handler) serveEvents(w http.ResponseWriter, r *http.Request) error {
 // isRunning reports whether this config is the one that Caddy runs: the servers of another wait for streams to end.
 func (h *Handler) isRunning() bool {
 	active := caddy.ActiveContext()
-	return !caddy.Exiting() && active.Context == h.ctx.Context
+	app, err := active.AppIfConfigured("cloudid")
+	return err == nil && app == h.app && !caddy.Exiting()
 }
 
 // stream is the response to a page.
@@ -208,6 +210,9 @@ func (s *stream) tick(calls *store, reader *reader) error {
 	}
 	return nil
 }
+
+// end lets the connection serve other requests.
+func (s *stream) end() { _ = s.control.SetWriteDeadline(time.Time{}) }
 
 func (s *stream) send(name string, data []byte) error {
 	s.last = time.Now()

@@ -1,0 +1,299 @@
+package inspector_test
+
+import (
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/caddyserver/caddy/v2"
+
+	"github.com/caddy-cloudid/caddy-cloudid/caddymodule/internal/invocation"
+)
+
+func TestThePageBringsAllItNeeds(t *testing.T) {
+	r := start(t, "")
+	status, header, body := r.request(http.MethodGet, "/")
+	if status != http.StatusOK || header.Get("Content-Type") != "text/html; charset=utf-8" {
+		t.Fatalf("%d %v", status, header)
+	}
+	for _, outside := range []string{"src=", "href=", "@import", ": url(", "http-equiv", "innerHTML", "insertAdjacentHTML", "document.write", " style=", " onclick="} {
+		if strings.Contains(body, outside) {
+			t.Errorf("the page has %s", outside)
+		}
+	}
+	policy := header.Get("Content-Security-Policy")
+	for _, part := range []string{"default-src 'none'", "script-src 'sha256-", "style-src 'sha256-", "connect-src 'self'", "frame-ancestors 'none'", "base-uri 'none'", "form-action 'none'"} {
+		if !strings.Contains(policy, part) {
+			t.Errorf("the policy lacks %s: %s", part, policy)
+		}
+	}
+	if strings.Contains(policy, "unsafe") || header.Get("Cache-Control") != "no-store" || header.Get("X-Content-Type-Options") != "nosniff" {
+		t.Errorf("%v", header)
+	}
+}
+
+func TestWhoIsLetIn(t *testing.T) {
+	r := start(t, "")
+	with := func(name, value string) func(*http.Request) {
+		return func(req *http.Request) {
+			if name == "Host" {
+				req.Host = value
+			}
+			req.Header.Set(name, value)
+		}
+	}
+	for _, c := range []struct {
+		sentence, method, path string
+		change                 []func(*http.Request)
+		want                   int
+	}{
+		{"this machine by its address", "GET", "/calls.json", nil, 200},
+		{"the page's own fetch", "GET", "/calls.json", []func(*http.Request){with("Sec-Fetch-Site", "same-origin"), with("Sec-Fetch-Mode", "cors")}, 200},
+		{"a link on another site that opens the page", "GET", "/", []func(*http.Request){with("Sec-Fetch-Site", "cross-site"), with("Sec-Fetch-Mode", "navigate")}, 200},
+		{"a fetch by a page of another site", "GET", "/calls.json", []func(*http.Request){with("Sec-Fetch-Site", "cross-site"), with("Sec-Fetch-Mode", "cors")}, 403},
+		{"a fetch by a page of another port of this machine", "GET", "/calls.json", []func(*http.Request){with("Sec-Fetch-Site", "same-site"), with("Sec-Fetch-Mode", "cors")}, 403},
+		{"a form of another site", "POST", "/clear", []func(*http.Request){with("X-Inspector", "")}, 403},
+		{"the page's own button", "POST", "/clear", nil, 204},
+		{"a wrong method", "GET", "/clear", nil, 405},
+		{"a wrong method for the page", "PUT", "/", nil, 405},
+		{"a call that is not kept", "GET", "/capture?seq=1", nil, 404},
+		{"a call without a number", "GET", "/capture?seq=x", nil, 400},
+	} {
+		t.Run(c.sentence, func(t *testing.T) {
+			if status, _, body := r.request(c.method, c.path, c.change...); status != c.want {
+				t.Errorf("%d, want %d: %s", status, c.want, body)
+			}
+		})
+	}
+}
+
+func TestNamesOfTheSite(t *testing.T) {
+	r := start(t, "")
+	port := r.address[strings.LastIndexByte(r.address, ':'):]
+	config := `{"admin":{"disabled":true},"apps":{"cloudid":{"accounts":{"wx3d289323f5900f8e":{"secret":"made-up-but-long-enough"}}},"http":{"servers":{"s":{"listen":["127.0.0.1` + port + `"],"automatic_https":{"disable":true},"routes":[
+		{"match":[{"host":["inspector.example"]}],"handle":[{"handler":"cloudid_inspector"}]},
+		{"handle":[{"handler":"cloudid_inspector"}]}]}}}}}`
+	if err := caddy.Load([]byte(config), true); err != nil {
+		t.Fatal(err)
+	}
+	for host, want := range map[string]int{
+		"127.0.0.1" + port:             200,
+		"[::1]" + port:                 200,
+		"localhost" + port:             200,
+		"LOCALHOST." + port:            200,
+		"a.localhost" + port:           200,
+		"inspector.example" + port:     200,
+		"rebound.attacker" + port:      403,
+		"127.0.0.1.attacker" + port:    403,
+		"localhost.attacker" + port:    403,
+		"attackerlocalhost" + port:     403,
+		"sub.inspector.example" + port: 403,
+	} {
+		if status, _, _ := r.request(http.MethodGet, "/", func(req *http.Request) { req.Host = host }); status != want {
+			t.Errorf("%s: %d, want %d", host, status, want)
+		}
+	}
+}
+
+func TestOtherMachinesAreKeptOut(t *testing.T) {
+	r := start(t, "allow 192.0.2.0/24")
+	for _, path := range []string{"/", "/calls.json", "/events", "/codes.json"} {
+		status, _, body := r.request(http.MethodGet, path, func(req *http.Request) { req.Header.Set("X-Forwarded-For", "192.0.2.1") })
+		if status != http.StatusForbidden || strings.Contains(body, "calls") {
+			t.Errorf("%s: %d", path, status)
+		}
+	}
+}
+
+func TestTheLatestCallsAreKept(t *testing.T) {
+	r := start(t, "calls 3")
+	for i := range 5 {
+		r.publish(invocation.Record{Path: fmt.Sprint("/", i), Done: true})
+	}
+	var paths []string
+	for _, call := range r.calls() {
+		paths = append(paths, call.Path)
+	}
+	if got := strings.Join(paths, " "); got != "/2 /3 /4" {
+		t.Errorf("kept are %s", got)
+	}
+}
+
+func TestACallIsShownWhenItIsForwardedAndWhenItEnds(t *testing.T) {
+	r := start(t, "")
+	next, _ := r.stream()
+	seq := r.publish(invocation.Record{Path: "/fn"})
+	if first := next("call"); !strings.Contains(first, `"done":false`) {
+		t.Error(first)
+	}
+	r.publish(invocation.Record{Seq: seq, Path: "/fn", Done: true, Status: 200, Outcome: invocation.Resolved})
+	if second := next("call"); !strings.Contains(second, `"status":200`) {
+		t.Error(second)
+	}
+	if calls := r.calls(); len(calls) != 1 || !calls[0].Done {
+		t.Errorf("%+v", calls)
+	}
+}
+
+func TestCallsThatEndLateKeepTheirPlace(t *testing.T) {
+	r := start(t, "calls 2")
+	slow := r.publish(invocation.Record{Path: "/slow"})
+	r.publish(invocation.Record{Path: "/a", Done: true})
+	r.publish(invocation.Record{Path: "/b", Done: true})
+	r.publish(invocation.Record{Seq: slow, Path: "/slow", Done: true}) // pushed out already
+	if calls := r.calls(); len(calls) != 2 || calls[0].Path != "/a" || calls[1].Path != "/b" {
+		t.Errorf("%+v", calls)
+	}
+}
+
+func TestBodiesAreKeptOnlyWithCaptureAndWithinBounds(t *testing.T) {
+	body := &invocation.Capture{URI: "/fn?x=1", Received: []byte(`{"a":1}`), Forwarded: []byte(`{"a":2}`)}
+	t.Run("without capture there are none", func(t *testing.T) {
+		r := start(t, "")
+		seq := r.publish(invocation.Record{Done: true, Capture: body})
+		if status, _, text := r.request(http.MethodGet, fmt.Sprint("/capture?seq=", seq)); status != http.StatusNotFound {
+			t.Errorf("%d %s", status, text)
+		}
+	})
+	t.Run("with it they are", func(t *testing.T) {
+		r := start(t, "capture")
+		seq := r.publish(invocation.Record{Done: true, Capture: body})
+		if status, _, text := r.request(http.MethodGet, fmt.Sprint("/capture?seq=", seq)); status != http.StatusOK || !strings.Contains(text, `"forwarded":"{\"a\":2}"`) {
+			t.Errorf("%d %s", status, text)
+		}
+		if _, _, text := r.request(http.MethodGet, "/calls.json"); strings.Contains(text, `{\"a\"`) || !strings.Contains(text, `"captured":true`) {
+			t.Error("the list must say that there are bodies, and not show them")
+		}
+	})
+	t.Run("the oldest bodies go when there are too many bytes", func(t *testing.T) {
+		r := start(t, "capture")
+		first := r.publish(invocation.Record{Done: true, Capture: &invocation.Capture{Received: make([]byte, 9<<20)}})
+		second := r.publish(invocation.Record{Done: true, Capture: &invocation.Capture{Received: make([]byte, 9<<20)}})
+		if status, _, _ := r.request(http.MethodGet, fmt.Sprint("/capture?seq=", first)); status != http.StatusNotFound {
+			t.Errorf("the first: %d", status)
+		}
+		if status, _, _ := r.request(http.MethodGet, fmt.Sprint("/capture?seq=", second)); status != http.StatusOK {
+			t.Errorf("the second: %d", status)
+		}
+		if len(r.calls()) != 2 {
+			t.Error("the calls themselves stay")
+		}
+	})
+}
+
+func TestAReloadKeepsTheCallsAndEndsTheStreams(t *testing.T) {
+	r := start(t, "")
+	r.publish(invocation.Record{Path: "/before", Done: true})
+	_, closed := r.stream()
+	done := make(chan struct{})
+	go func() { r.load("calls 200"); close(done) }() // the same by other words
+	select {
+	case <-done:
+	case <-time.After(10 * time.Second):
+		t.Fatal("the reload waits for an open page")
+	}
+	closed()
+	if calls := r.calls(); len(calls) != 1 || calls[0].Path != "/before" {
+		t.Errorf("%+v", calls)
+	}
+	if _, _, body := r.request(http.MethodGet, "/calls.json"); !strings.Contains(body, `"text":"reloaded"`) {
+		t.Error("the page is not told that the config was reloaded")
+	}
+	r.publish(invocation.Record{Path: "/after", Done: true})
+	if len(r.calls()) != 2 {
+		t.Error("calls of the new config do not appear")
+	}
+}
+
+func TestAConfigWithoutAnInspectorDoesNotWaitForOpenPages(t *testing.T) {
+	r := start(t, "")
+	_, closed := r.stream()
+	done := make(chan error)
+	go func() { done <- caddy.Load([]byte(`{"admin":{"disabled":true}}`), true) }()
+	select {
+	case err := <-done:
+		if err != nil {
+			t.Fatal(err)
+		}
+	case <-time.After(10 * time.Second):
+		t.Fatal("the reload waits for an open page")
+	}
+	closed()
+}
+
+func TestAPageThatDoesNotReadSlowsNobody(t *testing.T) {
+	r := start(t, "")
+	next, _ := r.stream() // read below, after the calls
+	start := time.Now()
+	for range 10_000 {
+		r.publish(invocation.Record{Path: "/" + strings.Repeat("x", 200), Done: true})
+	}
+	if took := time.Since(start); took > 5*time.Second {
+		t.Errorf("10,000 calls took %s", took)
+	}
+	next("missed")
+}
+
+func TestParallelCallsAndPages(t *testing.T) {
+	r := start(t, "calls 50\ncapture")
+	var wg sync.WaitGroup
+	for range 4 {
+		wg.Go(func() {
+			for range 300 {
+				seq := r.publish(invocation.Record{Path: "/fn", Capture: &invocation.Capture{Received: []byte("{}")}})
+				r.publish(invocation.Record{Seq: seq, Path: "/fn", Done: true})
+			}
+		})
+		wg.Go(func() {
+			for range 20 {
+				r.calls()
+				r.request(http.MethodPost, "/clear")
+			}
+		})
+	}
+	wg.Wait()
+	if calls := r.calls(); len(calls) > 50 {
+		t.Errorf("%d calls are kept", len(calls))
+	}
+}
+
+func TestTimelineCountsWhatIsNoLongerKept(t *testing.T) {
+	r := start(t, "calls 1")
+	for range 10 {
+		r.publish(invocation.Record{Done: true, Outcome: invocation.Resolved, Timing: invocation.Timing{Total: 3 * time.Millisecond}})
+	}
+	_, _, body := r.request(http.MethodGet, "/calls.json")
+	var all struct {
+		Timeline []struct {
+			Outcomes map[string]int `json:"outcomes"`
+			Half     int            `json:"p50_ms"`
+		} `json:"timeline"`
+	}
+	if err := json.Unmarshal([]byte(body), &all); err != nil {
+		t.Fatal(err)
+	}
+	sum := 0
+	for _, b := range all.Timeline {
+		sum += b.Outcomes["resolved"]
+		if b.Half != 4 {
+			t.Errorf("half of calls of 3 ms ended within %d ms", b.Half)
+		}
+	}
+	if sum != 10 {
+		t.Errorf("%d calls are counted", sum)
+	}
+}
+
+func TestMaxReaders(t *testing.T) {
+	r := start(t, "")
+	for range 32 {
+		r.stream()
+	}
+	if status, header, _ := r.request(http.MethodGet, "/events"); status != http.StatusServiceUnavailable || header.Get("Retry-After") == "" {
+		t.Errorf("the 33rd page: %d", status)
+	}
+}
