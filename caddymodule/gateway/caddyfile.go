@@ -119,7 +119,7 @@ func (h *Handler) readFields(args []string) error {
 	}
 	h.Fields = args
 	rules := event.Rules{Fields: args}
-	if err := rules.Validate(); err != nil {
+	if err := rules.Compile(); err != nil {
 		return errors.New(strings.TrimPrefix(err.Error(), "fields: ")) // the caller says that
 	}
 	return nil

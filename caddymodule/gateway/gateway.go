@@ -164,9 +164,12 @@ func (h *Handler) setDefaults() error {
 		MaxDeclarations: h.MaxIDs,
 		ReplaceUserInfo: h.UserInfo,
 	}
+	if err := h.rules.Compile(); err != nil {
+		return err
+	}
 	h.anonymousRules = h.rules
 	h.anonymousRules.Guess = false
-	return h.rules.Validate()
+	return nil
 }
 
 // caller is who calls, and in which account.
