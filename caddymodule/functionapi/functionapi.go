@@ -132,7 +132,7 @@ func (h *Handler) resolve(ctx context.Context, openid string, ids []string) (ope
 		return opendata.Result{}, contextError(err)
 	}
 	for _, answer := range result.OpenData {
-		metrics.IDs.WithLabelValues(answer.MetricLabel()).Inc()
+		metrics.IDs.WithLabelValues(h.account.AppID(), answer.MetricLabel()).Inc()
 	}
 	return result, nil
 }

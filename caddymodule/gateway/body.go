@@ -1,52 +1,238 @@
 package gateway
 
 import (
-	"bytes"
 	"compress/gzip"
-	"encoding/base64"
 	"errors"
-	"fmt"
 	"io"
-	"mime"
 	"net/http"
-	"os"
 	"strconv"
 	"strings"
-	"unsafe"
 
-	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
-)
 
-// initialBufferSize is how many bytes are set aside for a body before any of it has arrived: what a client promises costs it
-// nothing.
-const initialBufferSize = 64 << 10
+	"github.com/caddy-cloudid/caddy-cloudid/caddymodule/internal/bufpool"
+	"github.com/caddy-cloudid/caddy-cloudid/caddymodule/internal/event"
+	"github.com/caddy-cloudid/caddy-cloudid/caddymodule/internal/httpbody"
+	"github.com/caddy-cloudid/caddy-cloudid/caddymodule/internal/invocation"
+)
 
 // jsonBody is a JSON body that was read whole.
 type jsonBody struct {
-	bytes   []byte
-	decoded bool // it came compressed
+	bytes      []byte // from bufpool
+	mediaType  string // as the function is going to see it
+	decoded    bool   // it came compressed
+	structured bool   // it is a CloudEvent, whose event is its data
 }
 
-// setRequestBody makes rewritten the request's body. All that describes a body has to agree, or some transport sends it wrong.
-func (b *jsonBody) setRequestBody(r *http.Request, rewritten []byte) *replayableBody {
+// readEvent reads the request's body if it is JSON. It returns nil, and notes the reason, for a body that is left to stream.
+// An error says why the request must not be forwarded.
+//
+// No decision rests on a missing Content-Length: HTTP/2 and HTTP/3 bodies may have none (compare GHSA-rw47-hm26-6wr7).
+func (h *Handler) readEvent(r *http.Request, c *call) (*jsonBody, error) {
+	if r.Method == http.MethodConnect {
+		return nil, h.checkConnect(r, c)
+	}
+	mediaType, err := httpbody.AnyJSON.ContentType(r.Header)
+	if err != nil && (h.guarded || mayHaveBody(r)) && !h.streams(r) {
+		return nil, err
+	}
+	structured, err := h.checkCloudEvent(r, mediaType.Name)
+	if err != nil {
+		return nil, err
+	}
+	empty, err := h.hasNoBody(r)
+	if err != nil {
+		return nil, err
+	}
+	if empty {
+		return h.withoutBody(r, c, mediaType)
+	}
+	if h.streams(r) {
+		c.skip(streamReason(r))
+		return nil, nil
+	}
+	if h.Event.CloudEvents && !structured && !hasCloudEventHeaders(r.Header) {
+		return nil, h.skipOrReject(c, invocation.NotCloudEvent, notCloudEvent)
+	}
+	isJSON := mediaType.JSON
+	if !mediaType.Given {
+		if isJSON, err = sniffJSON(r); err != nil {
+			return nil, err
+		}
+	}
+	if !isJSON {
+		return h.leaveUnread(c, mediaType)
+	}
+	if caddyhttp.IsIncremental(r.Header) {
+		return nil, caddyhttp.Error(http.StatusNotImplemented, errors.New("a JSON event is read whole before it is forwarded; send it without Incremental"))
+	}
+	body, err := h.readBody(r)
+	if err != nil {
+		return nil, err
+	}
+	if len(body.bytes) == 0 {
+		bufpool.Put(body.bytes)
+		dropBody(r)
+		return h.withoutBody(r, c, mediaType)
+	}
+	body.mediaType, body.structured = forwardedType(mediaType.Name), structured
+	return body, nil
+}
+
+// mayHaveBody reports whether a request can have a body. One of unknown length can.
+func mayHaveBody(r *http.Request) bool { return r.Body != nil && r.ContentLength != 0 }
+
+// hasNoBody reports whether a request has no body. Where something is promised of the event, one of unknown length is begun to
+// be read to find out.
+func (h *Handler) hasNoBody(r *http.Request) (bool, error) {
+	if !mayHaveBody(r) || !h.guarded {
+		return !mayHaveBody(r), nil
+	}
+	return isEmpty(r)
+}
+
+// streams reports whether the request's body is left alone, whatever its type. Where something is promised of the event, none
+// is: a function that reads events from GET, or whose server ignores an Upgrade, must not be told what a client made up.
+func (h *Handler) streams(r *http.Request) bool {
+	return !h.guarded && streamReason(r) != ""
+}
+
+func streamReason(r *http.Request) invocation.Skipped {
+	switch {
+	case methodWithoutBody(r.Method):
+		return invocation.Method
+	case r.Header.Get("Upgrade") != "":
+		return invocation.Upgrade
+	}
+	return ""
+}
+
+func methodWithoutBody(method string) bool {
+	return method == http.MethodGet || method == http.MethodHead
+}
+
+// checkConnect lets a CONNECT through where nothing is promised of the event, and where it opens a WebSocket (RFC 8441, RFC
+// 9220), which reverse_proxy turns into an Upgrade. The condition is the one of reverse_proxy.
+func (h *Handler) checkConnect(r *http.Request, c *call) error {
+	webSocket := r.ProtoMajor == 2 && r.Header.Get(":protocol") == "websocket" || r.ProtoMajor == 3 && r.Proto == "websocket"
+	if h.guarded && !webSocket {
+		return caddyhttp.Error(http.StatusNotImplemented, errors.New("CONNECT is not served here, except for WebSockets"))
+	}
+	c.skip(invocation.Upgrade)
+	return nil
+}
+
+// withoutBody is for a request that has no body: no event, unless one has to say who calls.
+func (h *Handler) withoutBody(r *http.Request, c *call, mediaType httpbody.MediaType) (*jsonBody, error) {
+	if h.UserInfo && c.caller.openid != "" && h.eventIsBody(r) && writesBody(r.Method) {
+		return &jsonBody{bytes: append(bufpool.Get(2), "{}"...), mediaType: forwardedType(mediaType.Name)}, nil
+	}
+	if h.Fields != nil && mediaType.JSON && !methodWithoutBody(r.Method) {
+		return nil, caddyhttp.Error(http.StatusBadRequest, event.ErrNoEvent)
+	}
+	c.skip(invocation.NoBody)
+	return nil, nil
+}
+
+func writesBody(method string) bool {
+	return method == http.MethodPost || method == http.MethodPut || method == http.MethodPatch
+}
+
+// eventIsBody reports whether the event of a request is its whole body.
+func (h *Handler) eventIsBody(r *http.Request) bool {
+	if h.Event.CloudEvents {
+		return hasCloudEventHeaders(r.Header)
+	}
+	return h.Event.Pointer == "" && !h.Event.Text
+}
+
+// leaveUnread is for a body that is not JSON. Function frameworks make events of many types, so where something is promised of
+// the event only those that `pass` names are let through.
+func (h *Handler) leaveUnread(c *call, mediaType httpbody.MediaType) (*jsonBody, error) {
+	switch {
+	case h.guarded && mediaType.Given && h.passes(mediaType.Name):
+		c.skip(invocation.Passed)
+		return nil, nil
+	case mediaType.Given:
+		return nil, h.skipOrReject(c, invocation.OtherType, otherType)
+	default:
+		return nil, h.skipOrReject(c, invocation.NoType, otherType)
+	}
+}
+
+func otherType() error {
+	return caddyhttp.Error(http.StatusUnsupportedMediaType,
+		errors.New("this gateway forwards JSON events only; send one as application/json (its operator can let other types through with the option pass)"))
+}
+
+// skipOrReject leaves a body unread, or rejects the request where something is promised of the event.
+func (h *Handler) skipOrReject(c *call, reason invocation.Skipped, rejection func() error) error {
+	if h.guarded {
+		return rejection()
+	}
+	c.skip(reason)
+	return nil
+}
+
+// passes reports whether `pass` names a media type.
+func (h *Handler) passes(name string) bool {
+	for _, pattern := range h.Pass {
+		if kind, all := strings.CutSuffix(pattern, "*"); pattern == name || all && strings.HasPrefix(name, kind) {
+			return true
+		}
+	}
+	return false
+}
+
+// forwardedType is the Content-Type with which a body goes on that was read as JSON. A body can be JSON and a form at once, and
+// many readers choose by type, or take a form where there is none: so a type that could be read in another way does not stay.
+func forwardedType(name string) string {
+	subtype, isApplication := strings.CutPrefix(name, "application/")
+	switch {
+	case name == "text/json":
+		return name
+	case isApplication && strings.HasSuffix(subtype, "+json") && !strings.Contains(subtype, "form") && !strings.Contains(subtype, "multipart"):
+		return name
+	}
+	return "application/json"
+}
+
+// readBody reads a body to its end, decompressed.
+func (h *Handler) readBody(r *http.Request) (*jsonBody, error) {
+	const what = "the event"
+	switch httpbody.Coding(r.Header) {
+	case "":
+		plain, err := httpbody.Read(r, h.MaxSize, what)
+		return &jsonBody{bytes: plain}, err
+	case "gzip":
+	default:
+		return nil, caddyhttp.Error(http.StatusUnsupportedMediaType, errors.New("the Content-Encoding of a JSON event must be gzip or none"))
+	}
+	if r.ContentLength > h.MaxSize {
+		return nil, httpbody.TooLarge(what, h.MaxSize)
+	}
+	// A valid body of this size is hardly longer compressed than plain; members of no content could go on for ever.
+	unzipped, err := gzip.NewReader(io.LimitReader(r.Body, 2*h.MaxSize+1024))
+	if err != nil {
+		return nil, httpbody.Error(r, err)
+	}
+	plain, err := httpbody.ReadFrom(r, unzipped, h.MaxSize, what)
+	return &jsonBody{bytes: plain, decoded: true}, err
+}
+
+// setRequestBody makes rewritten, which may be b's own bytes, the request's body.
+func (b *jsonBody) setRequestBody(r *http.Request, rewritten []byte, changed bool) *replayableBody {
 	body := &replayableBody{bytes: rewritten}
-	r.Body = body
+	setBody(r, body)
 	setBodyPlaceholders(r)
-	r.ContentLength = int64(len(rewritten))
-	r.Header["Content-Length"] = []string{strconv.Itoa(len(rewritten))} // FastCGI reads it, and a client may have written 0010
-	r.TransferEncoding = nil
-	r.Trailer = nil
-	delete(r.Header, "Trailer")
-	delete(r.Header, "Expect")
-	if b.decoded {
-		delete(r.Header, "Content-Encoding")
+	if value := r.Header["Content-Type"]; len(value) != 1 || value[0] != b.mediaType {
+		r.Header["Content-Type"] = []string{b.mediaType}
 	}
-	replaced := unsafe.SliceData(rewritten) != unsafe.SliceData(b.bytes)
-	if replaced {
-		putBuffer(b.bytes)
+	delete(r.Header, "Content-Encoding")
+	if changed {
+		bufpool.Put(b.bytes)
 	}
-	if replaced || b.decoded {
+	if changed || b.decoded {
 		// What the client said of its bytes does not hold for these.
 		for _, digest := range []string{"Content-MD5", "Digest", "Content-Digest", "Repr-Digest"} {
 			r.Header.Del(digest)
@@ -55,211 +241,24 @@ func (b *jsonBody) setRequestBody(r *http.Request, rewritten []byte) *replayable
 	return body
 }
 
-// dropBody takes the body from a request that is refused. It was read, at least in part, and an error page may be proxied
-// like any other: it would be announced a body that does not come.
-func dropBody(r *http.Request) {
-	r.Body = http.NoBody
-	r.ContentLength = 0
+// setBody gives a request a body, or none. All that describes it has to agree, or some transport sends it wrong.
+func setBody(r *http.Request, body *replayableBody) {
 	r.TransferEncoding = nil
 	r.Trailer = nil
-	for _, name := range []string{"Content-Length", "Content-Encoding", "Trailer", "Expect"} {
-		r.Header.Del(name)
+	delete(r.Header, "Trailer")
+	delete(r.Header, "Expect")
+	if body == nil {
+		r.Body, r.ContentLength = http.NoBody, 0
+		delete(r.Header, "Content-Length")
+		return
 	}
+	r.Body, r.ContentLength = body, int64(len(body.bytes))
+	r.Header["Content-Length"] = []string{strconv.Itoa(len(body.bytes))} // FastCGI reads it, and a client may have written 0010
 }
 
-// setBodyPlaceholders makes {http.request.body} show the body that r has. Caddy's own placeholder speaks of the request that
-// came in, of which r is a copy where tracing is on: it would find that body read to its end.
-func setBodyPlaceholders(r *http.Request) {
-	repl := r.Context().Value(caddy.ReplacerCtxKey).(*caddy.Replacer)
-	repl.Set("http.request.body", (*bodyPlaceholder)(r))
-	repl.Set("http.request.body_base64", (*bodyBase64Placeholder)(r))
-}
-
-// bodyPlaceholder and bodyBase64 are a request as a placeholder's value: its body, which is looked at when somebody asks for it.
-type (
-	bodyPlaceholder       http.Request
-	bodyBase64Placeholder http.Request
-)
-
-func (r *bodyPlaceholder) String() string { return string(peek((*http.Request)(r))) }
-
-func (r *bodyBase64Placeholder) String() string {
-	return base64.StdEncoding.EncodeToString(peek((*http.Request)(r)))
-}
-
-// peek returns the body of a request, which stays to be read.
-func peek(r *http.Request) []byte {
-	if body, ours := r.Body.(*replayableBody); ours {
-		return body.text()
-	}
-	if r.Body == nil {
-		return nil
-	}
-	body, _ := io.ReadAll(r.Body) // some handler behind us set another; as with Caddy's placeholder, an error ends it
-	_ = r.Body.Close()
-	r.Body = io.NopCloser(bytes.NewReader(body))
-	return body
-}
-
-// readEvent reads the request's body if it is JSON. It returns nil for anything else, which is left to stream.
-//
-// It never decides by Content-Length: HTTP/2 and HTTP/3 bodies may have none (compare GHSA-rw47-hm26-6wr7).
-func (h *Handler) readEvent(r *http.Request) (*jsonBody, error) {
-	if r.Body == nil || r.ContentLength == 0 && h.Fields == nil || h.skipBody(r) {
-		return nil, nil
-	}
-	isJSON, err := isJSONContentType(r.Header)
-	if err != nil {
-		return nil, err
-	}
-	if !isJSON {
-		if r.Header.Get("Content-Type") != "" {
-			return nil, nil
-		}
-		if isJSON, err = sniffJSON(r); err != nil || !isJSON {
-			return nil, err
-		}
-	}
-	if caddyhttp.IsIncremental(r.Header) {
-		return nil, caddyhttp.Error(http.StatusNotImplemented, errors.New("a JSON event is read whole before it is handed on; send it without Incremental"))
-	}
-	body, err := h.readBody(r)
-	if err != nil {
-		return nil, err
-	}
-	if len(body.bytes) == 0 && (h.Fields == nil || methodWithoutBody(r.Method)) {
-		body.setRequestBody(r, body.bytes)
-		return nil, nil
-	}
-	return body, nil
-}
-
-// skipBody reports whether the request's body is none of our business, whatever its type. In strict mode, and where
-// the event says who calls, only a tunnel's is: a function that reads events from GET, or whose server ignores an Upgrade,
-// must not be told what a client made up.
-func (h *Handler) skipBody(r *http.Request) bool {
-	if r.Method == http.MethodConnect {
-		return true
-	}
-	return h.Fields == nil && !h.UserInfo && (methodWithoutBody(r.Method) || r.Header.Get("Upgrade") != "")
-}
-
-func methodWithoutBody(method string) bool {
-	return method == http.MethodGet || method == http.MethodHead
-}
-
-// isJSONContentType reports whether the Content-Type is JSON's. What some framework may take for JSON, though it cannot be read
-// as a media type, is an error.
-func isJSONContentType(header http.Header) (bool, error) {
-	fields := header["Content-Type"]
-	if len(fields) == 0 {
-		return false, nil
-	}
-	if len(fields) > 1 {
-		return false, caddyhttp.Error(http.StatusBadRequest, errors.New("more than one Content-Type; send one"))
-	}
-	if fields[0] == "application/json" {
-		return true, nil // the usual one, without a closer look
-	}
-	if !strings.Contains(strings.ToLower(fields[0]), "json") {
-		return false, nil // the usual other types, without a closer look
-	}
-	mediaType, params, err := mime.ParseMediaType(fields[0])
-	if err != nil {
-		return false, caddyhttp.Error(http.StatusUnsupportedMediaType, errors.New("the Content-Type cannot be read; send application/json"))
-	}
-	if mediaType != "application/json" && mediaType != "text/json" && !strings.HasSuffix(mediaType, "+json") {
-		return false, nil
-	}
-	if charset, given := params["charset"]; given && !strings.EqualFold(charset, "utf-8") && !strings.EqualFold(charset, "utf8") {
-		return false, caddyhttp.Error(http.StatusUnsupportedMediaType, errors.New("the charset of a JSON event must be utf-8"))
-	}
-	return true, nil
-}
-
-// readBody reads a body to its end, which is also what makes net/http notice from then on that a client went away.
-func (h *Handler) readBody(r *http.Request) (*jsonBody, error) {
-	if r.ContentLength > h.MaxSize {
-		return nil, h.tooLarge()
-	}
-	body := new(jsonBody)
-	source := io.Reader(r.Body)
-	switch {
-	case gzipped(r.Header):
-		// A valid body of this size is hardly longer compressed than plain; members of no content could go on for ever.
-		unzipped, err := gzip.NewReader(io.LimitReader(r.Body, 2*h.MaxSize+1024))
-		if err != nil {
-			return nil, readError(r, err)
-		}
-		source, body.decoded = unzipped, true
-	case strings.Join(r.Header["Content-Encoding"], "") != "":
-		return nil, caddyhttp.Error(http.StatusUnsupportedMediaType, errors.New("the Content-Encoding of a JSON event must be gzip or none"))
-	}
-
-	var err error
-	if body.bytes, err = readLimited(source, h.MaxSize, r.ContentLength); err != nil {
-		return nil, readError(r, err)
-	}
-	if int64(len(body.bytes)) > h.MaxSize {
-		putBuffer(body.bytes)
-		return nil, h.tooLarge()
-	}
-	if !body.decoded && r.ContentLength >= 0 && int64(len(body.bytes)) != r.ContentLength {
-		putBuffer(body.bytes)
-		return nil, readError(r, io.ErrUnexpectedEOF)
-	}
-	return body, nil
-}
-
-func (h *Handler) tooLarge() error {
-	return caddyhttp.Error(http.StatusRequestEntityTooLarge, fmt.Errorf("the event is larger than %d bytes", h.MaxSize))
-}
-
-// readLimited reads to the end of source, or one byte more than limit, into borrowed memory. That is borrowed as bytes arrive:
-// about four times of them at the most, and no more than promised while that holds.
-func readLimited(source io.Reader, limit, promised int64) ([]byte, error) {
-	size := int64(512)
-	if promised >= 0 {
-		size = min(promised, initialBufferSize)
-	}
-	body := getBuffer(int(size) + 1) // one more, to meet the end in
-	for {
-		if len(body) == cap(body) {
-			size = min(4*int64(len(body)), limit+1)
-			if promised >= int64(len(body)) {
-				size = min(size, promised+1)
-			}
-			longer := append(getBuffer(int(size)), body...)
-			putBuffer(body)
-			body = longer
-		}
-		n, err := source.Read(body[len(body):min(int64(cap(body)), limit+1)])
-		body = body[:len(body)+n]
-		switch {
-		case err == io.EOF || int64(len(body)) > limit:
-			return body, nil
-		case err != nil:
-			putBuffer(body)
-			return nil, err
-		}
-	}
-}
-
-// readError gives an error of reading a body its status.
-func readError(r *http.Request, err error) error {
-	if known, ok := errors.AsType[caddyhttp.HandlerError](err); ok {
-		return known // request_body in front set a limit, and says so itself
-	}
-	if tooLarge, ok := errors.AsType[*http.MaxBytesError](err); ok {
-		return caddyhttp.Error(http.StatusRequestEntityTooLarge, tooLarge)
-	}
-	switch {
-	// These first: net/http ends the request's context after them too.
-	case errors.Is(err, os.ErrDeadlineExceeded):
-		return caddyhttp.Error(http.StatusRequestTimeout, errors.New("the body did not arrive in time"))
-	case r.Context().Err() != nil && !errors.Is(err, io.ErrUnexpectedEOF):
-		return contextError(r.Context().Err())
-	default:
-		return caddyhttp.Error(http.StatusBadRequest, errors.New("the body is cut short or damaged"))
-	}
+// dropBody takes the body from a request that is rejected. It was read, at least in part, and an error page may be proxied
+// like any other: it would be announced a body that does not come.
+func dropBody(r *http.Request) {
+	setBody(r, nil)
+	delete(r.Header, "Content-Encoding")
 }

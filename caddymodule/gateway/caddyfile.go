@@ -1,16 +1,15 @@
 package gateway
 
 import (
-	"errors"
 	"fmt"
-	"strconv"
 	"strings"
 
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
 	"github.com/caddyserver/caddy/v2/caddyconfig/httpcaddyfile"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
-	"github.com/dustin/go-humanize"
 
+	"github.com/caddy-cloudid/caddy-cloudid/caddymodule/account"
+	"github.com/caddy-cloudid/caddy-cloudid/caddymodule/internal/directive"
 	"github.com/caddy-cloudid/caddy-cloudid/caddymodule/internal/event"
 )
 
@@ -22,7 +21,10 @@ func init() {
 
 func parseCaddyfile(helper httpcaddyfile.Helper) (caddyhttp.MiddlewareHandler, error) {
 	h := new(Handler)
-	return h, h.UnmarshalCaddyfile(helper.Dispenser)
+	if err := h.UnmarshalCaddyfile(helper.Dispenser); err != nil {
+		return nil, err
+	}
+	return h, account.CheckNamed(helper, h.Account)
 }
 
 // UnmarshalCaddyfile reads the directive. Syntax:
@@ -32,7 +34,9 @@ func parseCaddyfile(helper httpcaddyfile.Helper) (caddyhttp.MiddlewareHandler, e
 //		openid   <placeholder>
 //		unionid  <placeholder>
 //		event    <json pointer> [string]
+//		event    cloudevents
 //		fields   <name>...
+//		pass     <media type>...
 //		guess    off
 //		max_ids  <n>
 //		max_size <size>
@@ -42,66 +46,35 @@ func parseCaddyfile(helper httpcaddyfile.Helper) (caddyhttp.MiddlewareHandler, e
 //		trust_headers
 //	}
 func (h *Handler) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
-	d.Next() // the directive's name
-	if d.NextArg() {
-		return d.Errf("cloudid takes no arguments, only a block; unexpected is %q", d.Val())
-	}
-	seen := make(map[string]bool)
-	for d.NextBlock(0) {
-		option := d.Val()
-		if seen[option] {
-			return d.Errf("%s is given twice in cloudid", option)
-		}
-		seen[option] = true
-		read, known := options[option]
-		if !known {
-			return d.Errf("unknown option %q in cloudid; allowed are: account, openid, unionid, event, fields, guess, max_ids, max_size, on_error, user_info, extended_context, trust_headers", option)
-		}
-		if err := read(h, d.RemainingArgs()); err != nil {
-			return d.Errf("%s: %v", option, err)
-		}
-	}
-	return nil
+	return directive.Parse(d, directive.Options{
+		"account":          directive.String(&h.Account, "account <appid>"),
+		"openid":           directive.String(&h.OpenID, "openid <placeholder>"),
+		"unionid":          directive.String(&h.UnionID, "unionid <placeholder>"),
+		"event":            directive.Args(h.readEventLocation),
+		"fields":           h.readFields,
+		"pass":             directive.Strings(&h.Pass, "pass <media type>...", checkMediaTypeWord),
+		"guess":            directive.Args(h.readGuess),
+		"max_ids":          directive.Int(&h.MaxIDs, 1, largestMaxIDs, "max_ids <n>"),
+		"max_size":         directive.Size(&h.MaxSize, largestMaxSize, "max_size <size>"),
+		"on_error":         directive.Args(h.readOnError),
+		"user_info":        directive.Flag(&h.UserInfo),
+		"extended_context": directive.Flag(&h.ExtendedContext),
+		"trust_headers":    directive.Flag(&h.TrustHeaders),
+	})
 }
 
-var options = map[string]func(h *Handler, args []string) error{
-	"account":          func(h *Handler, args []string) error { return word(args, "account <appid>", &h.Account) },
-	"openid":           func(h *Handler, args []string) error { return word(args, "openid <placeholder>", &h.OpenID) },
-	"unionid":          func(h *Handler, args []string) error { return word(args, "unionid <placeholder>", &h.UnionID) },
-	"event":            (*Handler).readPlace,
-	"fields":           (*Handler).readFields,
-	"guess":            (*Handler).readGuess,
-	"max_ids":          (*Handler).readMaxIDs,
-	"max_size":         (*Handler).readMaxSize,
-	"on_error":         (*Handler).readOnError,
-	"user_info":        func(h *Handler, args []string) error { return flag(args, "user_info", &h.UserInfo) },
-	"extended_context": func(h *Handler, args []string) error { return flag(args, "extended_context", &h.ExtendedContext) },
-	"trust_headers":    func(h *Handler, args []string) error { return flag(args, "trust_headers", &h.TrustHeaders) },
-}
+const eventSyntax = "event <json pointer> [string], or event cloudevents"
 
-func wrongArguments(syntax string) error {
-	return fmt.Errorf("wrong number of arguments; the syntax is: %s", syntax)
-}
-
-func word(args []string, syntax string, to *string) error {
-	if len(args) != 1 || args[0] == "" {
-		return wrongArguments(syntax)
-	}
-	*to = args[0]
-	return nil
-}
-
-func flag(args []string, syntax string, to *bool) error {
-	if len(args) != 0 {
-		return wrongArguments(syntax)
-	}
-	*to = true
-	return nil
-}
-
-func (h *Handler) readPlace(args []string) error {
+func (h *Handler) readEventLocation(args []string) error {
 	if len(args) < 1 || len(args) > 2 {
-		return wrongArguments("event <json pointer> [string]")
+		return directive.WrongArguments(eventSyntax)
+	}
+	if args[0] == "cloudevents" {
+		if len(args) > 1 {
+			return directive.WrongArguments(eventSyntax)
+		}
+		h.Event = &EventLocation{CloudEvents: true}
+		return nil
 	}
 	if _, err := event.ParsePointer(args[0]); err != nil {
 		return err
@@ -113,63 +86,59 @@ func (h *Handler) readPlace(args []string) error {
 	return nil
 }
 
-func (h *Handler) readFields(args []string) error {
-	if len(args) == 0 {
-		return wrongArguments("fields <name>...")
+// readFields reads names. A comma is an error unless the name is quoted: names are separated by spaces, and one with a comma
+// in it would not be the member that was meant.
+func (h *Handler) readFields(d *caddyfile.Dispenser) error {
+	for d.NextArg() {
+		name := d.Val()
+		if strings.Contains(name, ",") && !d.Token().Quoted() {
+			return d.Errf("fields: %q has a comma; separate names by spaces, and quote one that really has a comma", name)
+		}
+		h.Fields = append(h.Fields, name)
 	}
-	h.Fields = args
-	rules := event.Rules{Fields: args}
-	if err := rules.Compile(); err != nil {
-		return errors.New(strings.TrimPrefix(err.Error(), "fields: ")) // the caller says that
+	if len(h.Fields) == 0 {
+		return d.Errf("fields: %v", directive.WrongArguments("fields <name>..."))
+	}
+	if hasPlaceholder(h.Fields) {
+		return nil // checked when the config is loaded
+	}
+	rules := event.Rules{Fields: h.Fields}
+	if err := rules.Validate(); err != nil {
+		return d.WrapErr(err)
 	}
 	return nil
 }
 
-func (h *Handler) readGuess(args []string) error {
-	var text string
-	if err := word(args, "guess off", &text); err != nil {
-		return err
+func hasPlaceholder(names []string) bool {
+	return strings.Contains(strings.Join(names, ""), "{")
+}
+
+func checkMediaTypeWord(word string) error {
+	if hasPlaceholder([]string{word}) {
+		return nil // checked when the config is loaded
 	}
-	if text != "off" {
-		return fmt.Errorf("%q is unknown; only off is allowed, as guessing is on without this line", text)
+	return checkMediaType(word)
+}
+
+func (h *Handler) readGuess(args []string) error {
+	if len(args) != 1 {
+		return directive.WrongArguments("guess off")
+	}
+	if args[0] != "off" {
+		return fmt.Errorf("%q is unknown; only off is allowed, as guessing is on without this line", args[0])
 	}
 	h.NoGuess = true
 	return nil
 }
 
-func (h *Handler) readMaxIDs(args []string) error {
-	var text string
-	if err := word(args, "max_ids <n>", &text); err != nil {
-		return err
-	}
-	n, err := strconv.Atoi(text)
-	if err != nil || n <= 0 {
-		return fmt.Errorf("%q is no number above 0", text)
-	}
-	h.MaxIDs = n
-	return nil
-}
-
-func (h *Handler) readMaxSize(args []string) error {
-	var text string
-	if err := word(args, "max_size <size>", &text); err != nil {
-		return err
-	}
-	size, err := humanize.ParseBytes(text)
-	if err != nil || size == 0 || size > maxSizeLimit {
-		return fmt.Errorf("%q is no size above 0 and up to 1TiB, such as 1MiB or 500KB", text)
-	}
-	h.MaxSize = int64(size)
-	return nil
-}
-
 func (h *Handler) readOnError(args []string) error {
-	if err := word(args, "on_error embed|reject", &h.OnError); err != nil {
-		return err
+	if len(args) != 1 || args[0] == "" {
+		return directive.WrongArguments("on_error embed|reject")
 	}
-	if h.OnError != Embed && h.OnError != Reject {
-		return fmt.Errorf("%q is neither embed nor reject", h.OnError)
+	if args[0] != embed && args[0] != reject {
+		return fmt.Errorf("%q is neither embed nor reject", args[0])
 	}
+	h.OnError = args[0]
 	return nil
 }
 

@@ -115,7 +115,7 @@ func (g *gate) raw(head, body string) reply {
 }
 
 // handedOn fails unless the function was called, with this body.
-func (r reply) handedOn(body string) *received {
+func (r reply) forwarded(body string) *received {
 	r.t.Helper()
 	if r.status != http.StatusOK || r.got == nil {
 		r.t.Fatalf("status %d, function called: %v, answer %q; want the request handed on", r.status, r.got != nil, r.body)
@@ -130,7 +130,7 @@ func (r reply) handedOn(body string) *received {
 }
 
 // refused fails unless the client got this status and the function nothing.
-func (r reply) refused(status int) {
+func (r reply) rejected(status int) {
 	r.t.Helper()
 	if r.status != status {
 		r.t.Fatalf("status %d, want %d (function called: %v; answer %.300q)", r.status, status, r.got != nil, r.body)

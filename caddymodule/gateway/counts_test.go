@@ -69,41 +69,41 @@ func TestHowOftenWeChatIsCalled(t *testing.T) {
 			body += fmt.Sprintf(`"m%d":"%s",`, i, id)
 			want += fmt.Sprintf(`"m%d":{"cloudID":"%s","data":%s},`, i, id, data)
 		}
-		g.post(body + `"n":1}`).handedOn(want + `"n":1}`)
+		g.post(body + `"n":1}`).forwarded(want + `"n":1}`)
 		g.want(1, 5, 1)
 	})
 	t.Run("one CloudID in five members: once, with one id", func(t *testing.T) {
 		g := start(t, setup{})
 		g.post(`{"a":"` + steps + `","b":"` + steps + `","c":{"cloudID":"` + steps + `"}}`).
-			handedOn(`{"a":` + stepsAnswer + `,"b":` + stepsAnswer + `,"c":` + stepsAnswer + `}`)
+			forwarded(`{"a":` + stepsAnswer + `,"b":` + stepsAnswer + `,"c":` + stepsAnswer + `}`)
 		g.want(1, 1, 1)
 	})
 	t.Run("the second time: not at all", func(t *testing.T) {
 		g := start(t, setup{})
 		for range 3 {
-			g.post(example).handedOn(resolved)
-			g.post(`{"a":"` + unknownID + `"}`).handedOn(`{"a":"` + unknownID + `"}`)
+			g.post(example).forwarded(resolved)
+			g.post(`{"a":"` + unknownID + `"}`).forwarded(`{"a":"` + unknownID + `"}`)
 		}
 		g.want(2, 2, 1)
 	})
 	t.Run("what is known is not asked for again beside what is not", func(t *testing.T) {
 		g := start(t, setup{})
-		g.post(example).handedOn(resolved)
-		g.post(`{"a":"` + steps + `","b":"` + group + `"}`).handedOn(`{"a":` + stepsAnswer + `,"b":` + groupAnswer + `}`)
+		g.post(example).forwarded(resolved)
+		g.post(`{"a":"` + steps + `","b":"` + group + `"}`).forwarded(`{"a":` + stepsAnswer + `,"b":` + groupAnswer + `}`)
 		g.want(2, 2, 1)
 	})
 	t.Run("after the cache's time: again", func(t *testing.T) {
 		g := start(t, setup{account: "cache 50ms"})
-		g.post(example).handedOn(resolved)
+		g.post(example).forwarded(resolved)
 		soon(t, "it is asked for again", func() bool {
-			g.post(example).handedOn(resolved)
+			g.post(example).forwarded(resolved)
 			return g.wechat.Calls().GetOpenData == 2
 		})
 	})
 	t.Run("without a cache: each time", func(t *testing.T) {
 		g := start(t, setup{account: "cache off"})
-		g.post(example).handedOn(resolved)
-		g.post(example).handedOn(resolved)
+		g.post(example).forwarded(resolved)
+		g.post(example).forwarded(resolved)
 		g.want(2, 2, 1)
 	})
 	t.Run("another user's answer is not mine", func(t *testing.T) {
@@ -112,8 +112,8 @@ func TestHowOftenWeChatIsCalled(t *testing.T) {
 		as := func(who string) reply {
 			return g.in(t).do(call{header: map[string]string{"X-Test-User": who}, body: `{"a":"` + id + `"}`})
 		}
-		as(user).handedOn(`{"a":{"cloudID":"` + id + `","data":1}}`)
-		as("o-another").handedOn(`{"a":` + errorObject(id, -601007, "cloudID and calling user does not match") + `}`)
+		as(user).forwarded(`{"a":{"cloudID":"` + id + `","data":1}}`)
+		as("o-another").forwarded(`{"a":` + errorObject(id, -601007, "cloudID and calling user does not match") + `}`)
 		g.want(2, 2, 1)
 	})
 	t.Run("200 parallel first requests of different users: one token", func(t *testing.T) {
@@ -146,7 +146,7 @@ func TestHowOftenWeChatIsCalled(t *testing.T) {
 	t.Run("where it is busy: retries times more, and no longer than the timeout", func(t *testing.T) {
 		g := start(t, setup{account: "retries 1\ncache off"})
 		g.fault(sandbox.Fault{API: "getopendata", Kind: "errcode", Code: -1})
-		g.post(example).handedOn(resolved)
+		g.post(example).forwarded(resolved)
 		g.want(2, 2, 1)
 		g.fault(sandbox.Fault{API: "getopendata", Kind: "errcode", Code: -1, Times: 2})
 		g.post(example)
@@ -187,7 +187,7 @@ func TestTheBreaker(t *testing.T) {
 				t.Errorf("%d lines in the log", len(lines))
 			}
 			soon(t, "WeChat is asked again", func() bool { return post().got != nil && g.metric(state) == 0 })
-			post().handedOn(resolved)
+			post().forwarded(resolved)
 		})
 	}
 	t.Run("one user's faults do not open it", func(t *testing.T) {
@@ -198,7 +198,7 @@ func TestTheBreaker(t *testing.T) {
 				g.post(example)
 			}
 		}
-		g.post(example).handedOn(resolved)
+		g.post(example).forwarded(resolved)
 		g.want(19, 19, 1)
 	})
 }

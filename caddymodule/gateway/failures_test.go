@@ -74,7 +74,7 @@ func TestWhenWeChatDoesNotAnswer(t *testing.T) {
 
 			g := start(t, setup{account: c.account})
 			g.fault(c.fault)
-			g.post(example).handedOn(strings.Replace(resolved, stepsAnswer, object, 1)).
+			g.post(example).forwarded(strings.Replace(resolved, stepsAnswer, object, 1)).
 				has(t, "X-WX-OPEN-DATA-INFO", `{"keys":[]}`)
 			g.wantOneLine(c.errcode, c.advice)
 			g.wantNoSecrets()
@@ -82,7 +82,7 @@ func TestWhenWeChatDoesNotAnswer(t *testing.T) {
 			g = start(t, setup{account: c.account, cloudid: "on_error reject"})
 			g.fault(c.fault)
 			r := g.post(example)
-			r.refused(c.status)
+			r.rejected(c.status)
 			if strings.Contains(r.body, steps) || strings.Contains(r.body, user) {
 				t.Error("the client is told more than it should")
 			}
@@ -160,9 +160,9 @@ func TestWhenOneIDFails(t *testing.T) {
 			for _, onError := range []string{"embed", "reject"} {
 				g := start(t, setup{cloudid: "on_error " + onError})
 				g.fault(sandbox.Fault{API: "getopendata", Kind: c.kind})
-				g.post(body).handedOn(`{"a":`+c.a+`,"b":`+c.b+`}`).has(t, "X-WX-OPEN-DATA-INFO", `{"keys":[`+c.keys+`]}`)
+				g.post(body).forwarded(`{"a":`+c.a+`,"b":`+c.b+`}`).has(t, "X-WX-OPEN-DATA-INFO", `{"keys":[`+c.keys+`]}`)
 				// What was no definite word is asked again.
-				g.post(body).handedOn(`{"a":` + stepsAnswer + `,"b":` + groupAnswer + `}`)
+				g.post(body).forwarded(`{"a":` + stepsAnswer + `,"b":` + groupAnswer + `}`)
 			}
 		})
 	}
@@ -171,7 +171,7 @@ func TestWhenOneIDFails(t *testing.T) {
 		old := g.mint(sandbox.OpenData{OpenID: user, Kind: "phone", TTL: -1})
 		theirs := g.mint(sandbox.OpenData{OpenID: "o-another", Kind: "phone"})
 		g.post(`{"a":"`+old+`","b":"`+theirs+`","c":"`+unknownID+`","d":{"cloudID":"`+unknownID+`"},"e":"`+steps+`"}`).
-			handedOn(`{"a":`+errorObject(old, -601006, "cloudID expired.")+`,"b":`+
+			forwarded(`{"a":`+errorObject(old, -601006, "cloudID expired.")+`,"b":`+
 				errorObject(theirs, -601007, "cloudID and calling user does not match")+`,"c":"`+unknownID+`","d":`+invalid+`,"e":`+stepsAnswer+`}`).
 			has(t, "X-WX-OPEN-DATA-INFO", `{"keys":["e"]}`)
 	})
@@ -179,7 +179,7 @@ func TestWhenOneIDFails(t *testing.T) {
 		for _, code := range []int{-601006, 40097} {
 			g := start(t, setup{})
 			g.fault(sandbox.Fault{API: "getopendata", Kind: "errcode", Code: code})
-			g.post(body).handedOn(`{"a":` + stepsAnswer + `,"b":` + groupAnswer + `}`)
+			g.post(body).forwarded(`{"a":` + stepsAnswer + `,"b":` + groupAnswer + `}`)
 			if calls := g.wechat.Calls(); calls.GetOpenData != 3 || len(g.logLines(failedExchange)) != 0 {
 				t.Errorf("%d calls, log %v", calls.GetOpenData, g.logLines(failedExchange))
 			}
@@ -188,13 +188,13 @@ func TestWhenOneIDFails(t *testing.T) {
 	t.Run("made out for another app", func(t *testing.T) {
 		g := start(t, setup{})
 		id := g.mint(sandbox.OpenData{OpenID: user, Data: []byte(`{"phoneNumber":"1","watermark":{"appid":"wxother"}}`)})
-		g.post(`{"a":"` + id + `"}`).handedOn(`{"a":` + errorObject(id, -601007, "cloudID and calling user does not match") + `}`)
+		g.post(`{"a":"` + id + `"}`).forwarded(`{"a":` + errorObject(id, -601007, "cloudID and calling user does not match") + `}`)
 	})
 	t.Run("open data is carried byte for byte", func(t *testing.T) {
 		g := start(t, setup{})
 		const data = `{ "n":1.10,"big":12345678901234567890,"a":1,"a":2,"é":"\u00e9\/","__proto__":{} }`
 		id := g.mint(sandbox.OpenData{OpenID: user, Data: []byte(data)})
-		g.post(`{"a":"` + id + `"}`).handedOn(`{"a":{"cloudID":"` + id + `","data":` + data + `}}`)
+		g.post(`{"a":"` + id + `"}`).forwarded(`{"a":{"cloudID":"` + id + `","data":` + data + `}}`)
 	})
 }
 

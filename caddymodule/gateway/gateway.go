@@ -1,43 +1,37 @@
-// Package gateway is the handler `cloudid`: it reads an event, finds the CloudIDs that it declares, has them exchanged,
-// writes the answers in their place and hands the request on. ServeHTTP is the way of a request from the top.
+// Package gateway is the handler `cloudid`: it reads an event, finds the CloudIDs that it declares, resolves them, writes open data
+// in their place, and forwards the request. ServeHTTP is the way of a request from the top.
 package gateway
 
 import (
-	"context"
-	"errors"
-	"fmt"
 	"net/http"
-	"strings"
 	"time"
+	"unsafe"
 
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+	"go.uber.org/zap"
 
 	"github.com/caddy-cloudid/caddy-cloudid/caddymodule/account"
+	"github.com/caddy-cloudid/caddy-cloudid/caddymodule/internal/bufpool"
+	"github.com/caddy-cloudid/caddy-cloudid/caddymodule/internal/callerheaders"
 	"github.com/caddy-cloudid/caddy-cloudid/caddymodule/internal/event"
+	"github.com/caddy-cloudid/caddy-cloudid/caddymodule/internal/invocation"
 )
 
 func init() {
 	caddy.RegisterModule(new(Handler))
 }
 
-// Defaults of the handler.
-const (
-	DefaultOpenID  = "{http.auth.user.id}"
-	DefaultUnionID = "{http.auth.user.unionid}"
-	DefaultMaxIDs  = 5
-	DefaultMaxSize = 1 << 20
-)
-
-const maxSizeLimit = 1 << 40
-
 // Handler gives functions open data where clients sent CloudIDs: it finds the CloudIDs among the top-level members of a
-// JSON event, asks WeChat for all of them in one call, puts the answers in their place, and hands the request on. It also
+// JSON event, asks WeChat for all of them in one call, puts the open data in their place, and forwards the request. It also
 // tells the function who calls, in X-WX-* headers, after removing whatever a client sent under these names.
 //
 // It needs an account in the app `cloudid`, and an authenticator in front that sets `{http.auth.user.id}` to the openid.
+//
+// The response has the header X-Request-Id, Caddy's `{http.request.uuid}`, unless the function set one.
 type Handler struct {
-	// The AppID of the account in whose name WeChat is asked. May hold placeholders, such as `{http.auth.user.appid}`.
+	// The AppID of the account in whose name WeChat is asked. May hold placeholders, such as `{http.auth.user.appid}`; a request
+	// for which they are empty, or name no account, is rejected with 403. So is one whose `{http.auth.user.appid}` is another.
 	// Default: the only account.
 	Account string `json:"account,omitempty"`
 
@@ -52,9 +46,15 @@ type Handler struct {
 	Event *EventLocation `json:"event,omitempty"`
 
 	// Strict mode, recommended for production: exactly these members of the event are looked at, and each that is present
-	// reaches the function as WeChat's answer or as an error object, never as anything a client made up. Default: off, any
-	// member may declare a CloudID.
+	// reaches the function as WeChat's open data or as an error object, never as anything a client made up. A body that is not
+	// read as an event is rejected with 415, since function frameworks make events of other types too. Placeholders such as
+	// `{env.FIELD}` are replaced when the config is loaded. Default: off, any member may declare a CloudID.
 	Fields []string `json:"fields,omitempty"`
+
+	// Media types whose bodies reach the function unread although `fields` or `user_info` is set, such as `multipart/form-data`
+	// or `image/*`. What such a body holds was made up by a client: if the function's framework makes an event of that type,
+	// neither `fields` nor `user_info` promises anything of it. Default: none.
+	Pass []string `json:"pass,omitempty"`
 
 	// Whether a string that only looks like a CloudID is left alone. Default: false, it is asked for, and stays what it was
 	// if WeChat says that it is none.
@@ -66,12 +66,13 @@ type Handler struct {
 	// How many bytes a JSON body may have, after decoding. Default: 1 MiB.
 	MaxSize int64 `json:"max_size,omitempty"`
 
-	// What happens when WeChat cannot be asked: `embed` puts an error object in each CloudID's place, `reject` answers 502 or
-	// 504 without calling the function. Default: `embed`.
+	// What happens when WeChat cannot be asked: `embed` puts an error object in each CloudID's place, `reject` responds with 502
+	// or 504 without calling the function. Default: `embed`.
 	OnError string `json:"on_error,omitempty"`
 
 	// Whether the event gets a member userInfo, {"appId","openId"}, as classic cloud functions know it. What a client sent
-	// under that name is removed.
+	// under that name is removed, and a POST, PUT or PATCH without a body gets one. A body that is not read as an event is
+	// rejected with 415, as with `fields`.
 	UserInfo bool `json:"user_info,omitempty"`
 
 	// Whether the function gets the header X-Functions-Extended-Context, which @cloudbase/functions-framework reads.
@@ -81,10 +82,15 @@ type Handler struct {
 	// can reach.
 	TrustHeaders bool `json:"trust_headers,omitempty"`
 
-	app            *account.App
-	account        *account.Account // nil: Account holds placeholders
-	rules          event.Rules      // for a known caller
-	anonymousRules event.Rules      // for an unknown one, whose guesses stay strings
+	account account.Ref
+	logger  *zap.Logger
+
+	// Whether something is promised of the event: by fields or by user_info. Then no body that is not read reaches the function,
+	// except for those of Pass.
+	guarded bool
+
+	known     ruleSet // for a caller who is known
+	anonymous ruleSet // for one who is not, whose guesses stay strings
 }
 
 // EventLocation is where in the body the event is.
@@ -94,225 +100,110 @@ type EventLocation struct {
 
 	// Whether the value there is a string that holds the event as JSON text.
 	Text bool `json:"text,omitempty"`
-}
 
-// The values of Handler.OnError.
-const (
-	Embed  = "embed"
-	Reject = "reject"
-)
+	// Whether events come as CloudEvents: the event is the member data in structured mode, and the whole body in binary mode
+	// (ce-* headers). Excludes the other two.
+	CloudEvents bool `json:"cloudevents,omitempty"`
+}
 
 // CaddyModule returns the Caddy module information.
 func (*Handler) CaddyModule() caddy.ModuleInfo {
 	return caddy.ModuleInfo{ID: "http.handlers.cloudid", New: func() caddy.Module { return new(Handler) }}
 }
 
-// Provision sets the defaults and finds the account.
-func (h *Handler) Provision(ctx caddy.Context) error {
-	if err := h.setDefaults(); err != nil {
-		return err
-	}
-	app, err := ctx.App("cloudid")
-	if err != nil {
-		return err
-	}
-	h.app = app.(*account.App)
-	if strings.Contains(h.Account, "{") {
-		if len(h.app.Accounts) == 0 {
-			_, err = h.app.Account("")
-		}
-		return err
-	}
-	h.account, err = h.app.Account(h.Account)
-	return err
-}
-
-func (h *Handler) setDefaults() error {
-	if h.OpenID == "" {
-		h.OpenID = DefaultOpenID
-	}
-	if h.UnionID == "" {
-		h.UnionID = DefaultUnionID
-	}
-	if h.MaxIDs == 0 {
-		h.MaxIDs = DefaultMaxIDs
-	}
-	if h.MaxSize == 0 {
-		h.MaxSize = DefaultMaxSize
-	}
-	if h.MaxIDs < 0 || h.MaxSize < 0 || h.MaxSize > maxSizeLimit {
-		return errors.New("max_ids and max_size must be above 0, and max_size at most 1 TiB")
-	}
-	if h.OnError == "" {
-		h.OnError = Embed
-	}
-	if h.OnError != Embed && h.OnError != Reject {
-		return fmt.Errorf("on_error: %q is neither embed nor reject", h.OnError)
-	}
-	if h.Event == nil {
-		h.Event = new(EventLocation)
-	}
-	at, err := event.ParsePointer(h.Event.Pointer)
-	if err != nil {
-		return fmt.Errorf("event: %w", err)
-	}
-	h.rules = event.Rules{
-		Pointer:         at,
-		IsString:        h.Event.Text,
-		Fields:          h.Fields,
-		Guess:           !h.NoGuess,
-		MaxDeclarations: h.MaxIDs,
-		ReplaceUserInfo: h.UserInfo,
-	}
-	if err := h.rules.Compile(); err != nil {
-		return err
-	}
-	h.anonymousRules = h.rules
-	h.anonymousRules.Guess = false
-	return nil
-}
-
-// caller is who calls, and in which account.
-type caller struct {
-	account *account.Account
-	openid  string // "": unknown, and so is the rest
-	unionid string
-}
-
 func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler) error {
-	repl := r.Context().Value(caddy.ReplacerCtxKey).(*caddy.Replacer)
-	o := new(outcome)
-	repl.Map(o.placeholder)
-
-	who, err := h.identify(r, repl)
+	c := h.newCall(w, r, next)
+	err := h.identify(r, c) // before the headers that may tell it are removed
 	if !h.TrustHeaders {
-		stripReservedHeaders(r)
+		callerheaders.Strip(r)
 	}
-	stripReservedTrailers(r)
-	var body *replayableBody
-	if err == nil {
-		body, err = h.replaceCloudIDs(r, who, o)
-	}
+	callerheaders.StripTrailers(r)
+	dropHTTPUpgrade(r)
 	if err != nil {
-		o.recordRejected(err)
-		dropBody(r)
-		return err
+		return c.reject(r, err)
 	}
-	o.recordForwarded()
-	if err := h.setCallerHeaders(r, repl, who, o.keys); err != nil {
-		dropBody(r)
-		return caddyhttp.Error(http.StatusInternalServerError, err)
+
+	body, err := h.replaceCloudIDs(r, c)
+	if err != nil {
+		return c.reject(r, err)
 	}
-	if err := next.ServeHTTP(w, r); err != nil {
-		return err // an error route may send the body elsewhere; the collector takes it when nobody does
+	if err := h.setCallerHeaders(r, c); err != nil {
+		return c.reject(r, caddyhttp.Error(http.StatusInternalServerError, err))
+	}
+
+	c.forward(r, body)
+	err = next.ServeHTTP(&c.response, r)
+	c.end(err)
+	if err != nil {
+		return err // an error route may send the body elsewhere, so its buffer is left to the garbage collector
 	}
 	body.release()
 	return nil
 }
 
-// identify reads who calls, before the headers that might tell it are removed.
-func (h *Handler) identify(r *http.Request, repl *caddy.Replacer) (caller, error) {
-	openid := repl.ReplaceAll(h.OpenID, "")
-	if openid == "" && h.TrustHeaders {
-		openid = r.Header.Get("X-WX-OPENID")
-	}
-	if !validID(openid) {
-		return caller{}, nil
-	}
-	unionid := repl.ReplaceAll(h.UnionID, "")
-	if unionid == "" && h.TrustHeaders {
-		unionid = r.Header.Get("X-WX-UNIONID")
-	}
-	if !validID(unionid) {
-		unionid = ""
-	}
-	if h.account != nil {
-		return caller{h.account, openid, unionid}, nil
-	}
-	found, err := h.app.Account(repl.ReplaceAll(h.Account, ""))
-	if err != nil {
-		return caller{}, caddyhttp.Error(http.StatusForbidden, errors.New("this gateway does not serve the mini program that the call comes from"))
-	}
-	return caller{found, openid, unionid}, nil
-}
-
 // replaceCloudIDs reads the event, if the request has one, and puts open data in the place of CloudIDs. It returns the body
-// that is handed on; nil where that is the client's own.
-func (h *Handler) replaceCloudIDs(r *http.Request, who caller, o *outcome) (*replayableBody, error) {
-	body, err := h.readEvent(r)
+// that is forwarded; nil where that is the client's own.
+func (h *Handler) replaceCloudIDs(r *http.Request, c *call) (*replayableBody, error) {
+	if err := h.checkQuery(r); err != nil {
+		return nil, err
+	}
+	start := time.Now()
+	body, err := h.readEvent(r, c)
+	c.record.Timing.Read = time.Since(start)
 	if err != nil || body == nil {
 		return nil, err
 	}
-	rewritten, err := h.rewrite(r, who, body.bytes, o)
+	rewritten, changed, err := h.rewrite(r, c, body)
 	if err != nil {
-		putBuffer(body.bytes)
+		bufpool.Put(body.bytes)
 		return nil, err
 	}
-	o.addedBytes = len(rewritten) - len(body.bytes)
-	return body.setRequestBody(r, rewritten), nil
+	c.keepBodies(body.bytes, rewritten)
+	return body.setRequestBody(r, rewritten, changed), nil
 }
 
-// rewrite returns the body with open data in the place of CloudIDs: the body itself where there are none, else borrowed
-// memory.
-func (h *Handler) rewrite(r *http.Request, who caller, body []byte, o *outcome) ([]byte, error) {
-	rules := &h.rules
-	if who.openid == "" {
-		rules = &h.anonymousRules
-	}
-	found, err := rules.Parse(body)
+// rewrite returns the body with open data in the place of CloudIDs, in another buffer, or the body itself if nothing changed.
+func (h *Handler) rewrite(r *http.Request, c *call, body *jsonBody) (rewritten []byte, changed bool, err error) {
+	start := time.Now()
+	found, err := h.parse(c, body)
+	c.record.Timing.Find = time.Since(start)
 	if err != nil {
-		return nil, caddyhttp.Error(http.StatusBadRequest, err)
+		return nil, false, caddyhttp.Error(http.StatusBadRequest, err)
 	}
-	answers, err := h.resolve(r, who, found.Declarations, o)
+	if found.Object() == nil {
+		c.skip(invocation.NoEvent)
+	}
+	c.explain(body.bytes, &found)
+	openData, err := h.resolve(r, c, found.Declarations)
 	if err != nil {
-		return nil, err
+		return nil, false, err
 	}
 	var userInfo []byte
-	if h.UserInfo && who.openid != "" {
-		userInfo = userInfoJSON(who)
+	if h.UserInfo && c.caller.openid != "" {
+		userInfo = userInfoJSON(c.caller)
 	}
-	return found.Write(answers, userInfo, getBuffer), nil
+	start = time.Now()
+	rewritten = found.Write(openData, userInfo, bufpool.Get)
+	changed = unsafe.SliceData(rewritten) != unsafe.SliceData(body.bytes)
+	c.record.Timing.Write = time.Since(start)
+	return rewritten, changed, nil
 }
 
-// answer returns what is to stand in the place of each declaration; nil for one that stays as it is.
-func (h *Handler) resolve(r *http.Request, who caller, declarations []event.Declaration, o *outcome) ([][]byte, error) {
-	if len(declarations) == 0 {
-		return nil, nil
+// parse finds what the event declares.
+func (h *Handler) parse(c *call, body *jsonBody) (event.Event, error) {
+	rules := &h.known
+	if c.caller.openid == "" {
+		rules = &h.anonymous
 	}
-	o.found = len(declarations)
-	var ids []string
-	for _, d := range declarations {
-		if d.ID == "" {
-			continue
-		}
-		if who.openid == "" {
-			return nil, caddyhttp.Error(http.StatusUnauthorized, fmt.Errorf("the member %s holds a CloudID, but nobody is logged in: log in, and send what proves it with the call", event.QuoteName(d.Name)))
-		}
-		ids = append(ids, d.ID)
+	if !body.structured {
+		return rules.body.Parse(body.bytes)
 	}
-	start := time.Now()
-	result, err := h.exchange(r.Context(), who, ids)
-	o.duration = time.Since(start)
+	found, err := rules.data.Parse(body.bytes)
 	if err != nil {
-		return nil, contextError(err)
+		return found, err
 	}
-	o.cached, o.err = result.Cached, result.Err
-	if result.Err != nil && h.OnError == Reject {
-		return nil, upstreamError(result.Err)
-	}
-	return o.assign(declarations, result.OpenData), nil
+	return found, h.checkEnvelope(body.bytes)
 }
-
-// contextError answers a client that will not read it (499, as Caddy and nginx call it), or one that a handler in front gave
-// only so much time.
-func contextError(err error) error {
-	if errors.Is(err, context.DeadlineExceeded) {
-		return caddyhttp.Error(http.StatusGatewayTimeout, errors.New("the time for this request ended before WeChat answered"))
-	}
-	return caddyhttp.Error(statusClientClosedRequest, errors.New("the client went away"))
-}
-
-const statusClientClosedRequest = 499
 
 // Interface guards
 var (

@@ -4,15 +4,14 @@ import (
 	"bytes"
 	"compress/gzip"
 	"encoding/base64"
-	"io"
 	"net/http"
 	"strings"
 	"unicode/utf16"
 
-	"github.com/caddyserver/caddy/v2"
 	"github.com/tidwall/gjson"
 	"github.com/tidwall/sjson"
 
+	"github.com/caddy-cloudid/caddy-cloudid/caddymodule/internal/callerheaders"
 	"github.com/caddy-cloudid/caddy-cloudid/caddymodule/internal/usertoken"
 )
 
@@ -30,55 +29,8 @@ const (
 // source is what X-WX-SOURCE says of a call by a mini program.
 const source = "wx_client"
 
-// validID reports whether an id can be one of WeChat's, and so may stand in a header: printable ASCII without space.
-func validID(id string) bool {
-	for i := range len(id) {
-		if id[i] <= ' ' || id[i] >= 0x7F {
-			return false
-		}
-	}
-	return id != "" && len(id) <= 128
-}
-
-// ours reports whether a header's name is one by which the gateway speaks to functions.
-func isReservedHeader(name string) bool {
-	const context = "x-functions-extended-context"
-	return hasReservedPrefix(name, "x-wx-") || hasReservedPrefix(name, "x-cloudid-") || len(name) == len(context) && hasReservedPrefix(name, context)
-}
-
-// hasReservedPrefix reports whether a header's name begins with prefix, in whatever letter case. CGI and its heirs read any separator
-// as a dash.
-func hasReservedPrefix(name, prefix string) bool {
-	if len(name) < len(prefix) {
-		return false
-	}
-	for i := range len(prefix) {
-		c := name[i]
-		switch {
-		case 'A' <= c && c <= 'Z':
-			c |= 0x20
-		case 'a' <= c && c <= 'z', '0' <= c && c <= '9':
-		default:
-			c = '-'
-		}
-		if c != prefix[i] {
-			return false
-		}
-	}
-	return true
-}
-
-// stripReservedHeaders removes what a client sent under our names.
-func stripReservedHeaders(r *http.Request) {
-	for name := range r.Header {
-		if isReservedHeader(name) {
-			delete(r.Header, name)
-		}
-	}
-}
-
-// pruneConnectionHeader takes names out of the Connection header, by which a client could have the proxy behind us remove what we
-// say, or what says of a body that it is no JSON.
+// pruneConnectionHeader takes names out of the Connection header, by which a client could have the proxy behind us remove what the gateway
+// says, or what says of a body that it is no JSON.
 func pruneConnectionHeader(r *http.Request) {
 	connection := r.Header["Connection"]
 	for i, field := range connection {
@@ -87,7 +39,7 @@ func pruneConnectionHeader(r *http.Request) {
 		}
 		var kept []string
 		for option := range strings.SplitSeq(field, ",") {
-			if name := strings.TrimSpace(option); !isReservedHeader(name) && !describesBody(name) {
+			if name := strings.TrimSpace(option); !callerheaders.Reserved(name) && !describesBody(name) {
 				kept = append(kept, option)
 			}
 		}
@@ -100,85 +52,69 @@ func describesBody(name string) bool {
 	return len(name) > len(prefix) && strings.EqualFold(name[:len(prefix)], prefix)
 }
 
-// stripReservedTrailers removes our names from the trailers, also from those that arrive only at the end of a body.
-func stripReservedTrailers(r *http.Request) {
-	for name := range r.Trailer {
-		if isReservedHeader(name) {
-			delete(r.Trailer, name)
-		}
-	}
-	if r.Body != nil && (r.ContentLength < 0 || r.Trailer != nil) {
-		r.Body = trailerFilter{r.Body, r}
-	}
-}
-
-type trailerFilter struct {
-	io.ReadCloser
-	request *http.Request
-}
-
-func (g trailerFilter) Read(p []byte) (int, error) {
-	n, err := g.ReadCloser.Read(p)
-	if err == io.EOF {
-		for name := range g.request.Trailer {
-			if isReservedHeader(name) {
-				delete(g.request.Trailer, name)
+// dropHTTPUpgrade takes the Upgrade header from a request that asks for another version of HTTP, or for TLS, which a server may
+// ignore. A function that did not would speak HTTP with the client past the gateway.
+func dropHTTPUpgrade(r *http.Request) {
+	for _, field := range r.Header["Upgrade"] {
+		for protocol := range strings.SplitSeq(field, ",") {
+			name, _, _ := strings.Cut(strings.ToLower(strings.TrimSpace(protocol)), "/")
+			if name == "h2c" || name == "h2" || name == "http" || name == "tls" {
+				delete(r.Header, "Upgrade")
+				return
 			}
 		}
 	}
-	return n, err
 }
 
 // setCallerHeaders tells the function who calls, and which members hold open data that WeChat really gave.
-func (h *Handler) setCallerHeaders(r *http.Request, repl *caddy.Replacer, who caller, keys []string) error {
+func (h *Handler) setCallerHeaders(r *http.Request, c *call) error {
 	pruneConnectionHeader(r)
-	r.Header[headerOpenDataInfo] = []string{openDataInfo(keys)}
-	if who.openid == "" {
+	r.Header[headerOpenDataInfo] = []string{`{"keys":` + quotedNames(c.keys()) + `}`}
+	if c.caller.openid == "" {
+		c.describeHeaders(r.Header)
 		return nil
 	}
-	r.Header[headerOpenID] = []string{who.openid}
-	r.Header[headerAppID] = []string{who.account.AppID()}
-	if who.unionid != "" {
-		r.Header[headerUnionID] = []string{who.unionid}
+	r.Header[headerOpenID] = []string{c.caller.openid}
+	r.Header[headerAppID] = []string{c.caller.account.AppID()}
+	if c.caller.unionid != "" {
+		r.Header[headerUnionID] = []string{c.caller.unionid}
 	}
 	// With trust_headers, WeChat's own word on these stands.
 	if r.Header[headerSource] == nil {
 		r.Header[headerSource] = []string{source}
 	}
 	if r.Header[headerToken] == nil {
-		if err := setInvocationToken(r, who); err != nil {
+		if err := setInvocationToken(r, c.caller); err != nil {
 			return err
 		}
 	}
 	if h.ExtendedContext {
-		r.Header[headerExtendedContext] = []string{extendedContext(repl, who)}
+		r.Header[headerExtendedContext] = []string{extendedContext(c)}
 	}
+	c.describeHeaders(r.Header)
 	return nil
 }
 
 // setInvocationToken gives the function what proves, when it asks the gateway for more, in whose name it runs.
-func setInvocationToken(r *http.Request, who caller) error {
-	token, err := who.account.InvocationToken(usertoken.User{OpenID: who.openid, UnionID: who.unionid})
+func setInvocationToken(r *http.Request, c caller) error {
+	token, err := c.account.InvocationToken(usertoken.User{OpenID: c.openid, UnionID: c.unionid})
 	if err == nil && token != "" {
 		r.Header[headerToken] = []string{token}
 	}
 	return err
 }
 
-// openDataInfo is {"keys":[…]} in ASCII, as a header takes it.
-func openDataInfo(keys []string) string {
-	if len(keys) == 0 {
-		return `{"keys":[]}`
+// quotedNames is a JSON array in ASCII, as a header takes it.
+func quotedNames(names []string) string {
+	if len(names) == 0 {
+		return "[]"
 	}
 	var text strings.Builder
-	text.WriteString(`{"keys":[`)
-	for i, key := range keys {
-		if i > 0 {
-			text.WriteByte(',')
-		}
-		writeASCII(&text, gjson.AppendJSONString(nil, key))
+	for i, name := range names {
+		text.WriteByte("[,"[min(i, 1)])
+		writeASCII(&text, gjson.AppendJSONString(nil, name))
 	}
-	text.WriteString(`]}`)
+	text.WriteByte(']')
 	return text.String()
 }
 
@@ -200,20 +136,19 @@ func writeASCII(text *strings.Builder, quoted []byte) {
 }
 
 // userInfoJSON is event.userInfo, as classic cloud functions find it.
-func userInfoJSON(who caller) []byte {
-	object, _ := sjson.SetBytes([]byte(`{}`), "appId", who.account.AppID())
-	object, _ = sjson.SetBytes(object, "openId", who.openid)
+func userInfoJSON(c caller) []byte {
+	object, _ := sjson.SetBytes([]byte(`{}`), "appId", c.account.AppID())
+	object, _ = sjson.SetBytes(object, "openId", c.openid)
 	return object
 }
 
 // extendedContext is base64(gzip(JSON)), as @cloudbase/functions-framework reads it.
-func extendedContext(repl *caddy.Replacer, who caller) string {
-	callID, _ := repl.GetString("http.request.uuid")
-	object, _ := sjson.SetBytes([]byte(`{}`), "wechatContext.callId", callID)
+func extendedContext(c *call) string {
+	object, _ := sjson.SetBytes([]byte(`{}`), "wechatContext.callId", c.record.RequestID)
 	object, _ = sjson.SetBytes(object, "wechatContext.source", source)
-	object, _ = sjson.SetBytes(object, "wechatContext.appId", who.account.AppID())
-	object, _ = sjson.SetBytes(object, "wechatContext.openId", who.openid)
-	object, _ = sjson.SetBytes(object, "wechatContext.unionId", who.unionid)
+	object, _ = sjson.SetBytes(object, "wechatContext.appId", c.caller.account.AppID())
+	object, _ = sjson.SetBytes(object, "wechatContext.openId", c.caller.openid)
+	object, _ = sjson.SetBytes(object, "wechatContext.unionId", c.caller.unionid)
 	var zipped bytes.Buffer
 	writer := gzip.NewWriter(&zipped)
 	_, _ = writer.Write(object) // a bytes.Buffer takes everything

@@ -12,19 +12,19 @@ import (
 )
 
 func TestPlaceholders(t *testing.T) {
-	names := []string{"found", "resolved", "failed", "keys", "cached", "error", "duration_ms"}
+	names := []string{"found", "resolved", "failed", "keys", "cached", "error", "codes", "skipped", "duration_ms"}
 	proxy := "reverse_proxy $UPSTREAM {\n"
 	for _, name := range names {
 		proxy += "header_up X-" + name + " \"{http.cloudid." + name + "}\"\n"
 	}
 	g := start(t, setup{site: "log\nlog_append cloudids {http.cloudid.found}\n$CLOUDID\n" + proxy + "}"})
-	told := func(t *testing.T, c call, found, resolved, failed, keys, cached, errorText string) {
+	told := func(t *testing.T, c call, found, resolved, failed, keys, cached, errorText, codes, skipped string) {
 		t.Helper()
 		got := g.in(t).do(c).got
 		if got == nil {
 			t.Fatal("the function was not called")
 		}
-		for i, want := range []string{found, resolved, failed, keys, cached, errorText} {
+		for i, want := range []string{found, resolved, failed, keys, cached, errorText, codes, skipped} {
 			value := got.header.Get("X-" + names[i])
 			value, _, _ = strings.Cut(value, ", rid ") // WeChat's request id is another each time
 			if value != want {
@@ -36,13 +36,22 @@ func TestPlaceholders(t *testing.T) {
 		}
 	}
 	with := func(body string) call { return call{body: body} }
-	told(t, with(example), "1", "1", "0", "weRunData", "0", "")
-	told(t, with(`{"a":"`+steps+`","b":"`+group+`","c":"`+unknownID+`","d":{"cloudID":"`+unknownID+`"}}`), "4", "2", "1", "a,b", "1", "")
-	told(t, with(`{"a":1}`), "0", "0", "0", "", "0", "")
-	told(t, call{kind: "text/plain", body: "x"}, "0", "0", "0", "", "0", "")
-	told(t, call{method: "GET"}, "0", "0", "0", "", "0", "")
+	told(t, with(example), "1", "1", "0", `["weRunData"]`, "0", "", "", "")
+	told(t, with(`{"a":"`+steps+`","b":"`+group+`","c":"`+unknownID+`","d":{"cloudID":"`+unknownID+`"}}`),
+		"4", "2", "1", `["a","b"]`, "1", "'d': -601005 invalid cloudID", "d=-601005", "")
+	told(t, with(`{"a,b=\n步":{"cloudID":"`+unknownID+`"},"c,d":"`+steps+`"}`),
+		"2", "1", "1", `["c,d"]`, "2", "'a,b=?步': -601005 invalid cloudID", `a\u002cb\u003d\n\u6b65=-601005`, "")
+	told(t, with(`{"a":1}`), "0", "0", "0", "[]", "0", "", "", "")
+	told(t, with(`[1]`), "0", "0", "0", "[]", "0", "", "", "no_event")
+	told(t, with(``), "0", "0", "0", "[]", "0", "", "", "no_body")
+	told(t, call{chunked: true}, "0", "0", "0", "[]", "0", "", "", "no_body")
+	told(t, call{kind: "text/plain", body: "x"}, "0", "0", "0", "[]", "0", "", "", "other_type")
+	told(t, call{kind: "-", body: "x"}, "0", "0", "0", "[]", "0", "", "", "no_type")
+	told(t, call{method: "GET"}, "0", "0", "0", "[]", "0", "", "", "no_body")
+	told(t, call{method: "GET", body: example}, "0", "0", "0", "[]", "0", "", "", "method")
+	told(t, call{header: map[string]string{"Upgrade": "x"}, body: example}, "0", "0", "0", "[]", "0", "", "", "upgrade")
 	g.fault(sandbox.Fault{API: "getopendata", Kind: "errcode", Code: 48001})
-	told(t, with(`{"a":"`+phone+`"}`), "1", "0", "1", "", "0", "getopendata: errcode 48001 (API not allowed for this app)")
+	told(t, with(`{"a":"`+phone+`"}`), "1", "0", "1", "[]", "0", "getopendata: errcode 48001 (API not allowed for this app)", "a=-601004", "")
 
 	t.Run("in an error page", func(t *testing.T) {
 		g := start(t, setup{errors: `respond "{http.cloudid.found} {http.cloudid.error}"`})
@@ -51,7 +60,7 @@ func TestPlaceholders(t *testing.T) {
 		}
 	})
 	t.Run("in an access log", func(t *testing.T) {
-		soon(t, "the calls are in the log", func() bool { return len(g.logLines(`"handled request"`)) == 6 })
+		soon(t, "the calls are in the log", func() bool { return len(g.logLines(`"handled request"`)) == 13 })
 		if lines := g.logLines(`"cloudids":4`); len(lines) != 1 {
 			t.Errorf("in the log: %v", lines)
 		}
@@ -60,8 +69,10 @@ func TestPlaceholders(t *testing.T) {
 
 // TestMetrics checks what each kind of call adds to the metrics.
 func TestMetrics(t *testing.T) {
-	outcome := func(name string) string { return `caddy_cloudid_invocations_total{outcome="` + name + `"}` }
-	ids := func(code string) string { return `caddy_cloudid_ids_total{code="` + code + `"}` }
+	outcome := func(name string) string {
+		return `caddy_cloudid_invocations_total{appid="` + appid + `",outcome="` + name + `"}`
+	}
+	ids := func(code string) string { return `caddy_cloudid_ids_total{appid="` + appid + `",code="` + code + `"}` }
 	wechat := func(api, code string) string {
 		return `caddy_cloudid_wechat_calls_total{api="` + api + `",errcode="` + code + `"}`
 	}
@@ -71,7 +82,7 @@ func TestMetrics(t *testing.T) {
 		took    = `caddy_cloudid_wechat_call_duration_seconds_count{api="getopendata"}`
 		tokens  = `caddy_cloudid_token_fetches_total{appid="` + appid + `",result="ok"}`
 		noToken = `caddy_cloudid_token_fetches_total{appid="` + appid + `",result="failed"}`
-		added   = "caddy_cloudid_added_bytes_total"
+		added   = `caddy_cloudid_added_bytes_total{appid="` + appid + `"}`
 	)
 	longer := float64(len(resolved) - len(example))
 	type adds map[string]float64
@@ -97,13 +108,13 @@ func TestMetrics(t *testing.T) {
 		{"none after all", setup{}, sandbox.Fault{}, call{body: `{"a":"` + unknownID + `"}`}, 1, adds{outcome("untouched"): 1, added: 0}},
 		{"no CloudID", setup{}, sandbox.Fault{}, call{body: `{}`}, 1, adds{outcome("untouched"): 1}},
 		{"no JSON", setup{}, sandbox.Fault{}, call{kind: "text/plain"}, 1, adds{outcome("untouched"): 1}},
-		{"a refusal", setup{}, sandbox.Fault{}, call{body: `{`}, 1, adds{outcome("refused"): 1}},
-		{"a foreign account", setup{cloudid: "account {http.request.header.X-App}"}, sandbox.Fault{}, call{header: map[string]string{"X-App": "wxno"}}, 1, adds{outcome("refused"): 1}},
+		{"a refusal", setup{}, sandbox.Fault{}, call{body: `{`}, 1, adds{outcome("rejected"): 1}},
+		{"a foreign account", setup{cloudid: "account {http.request.header.X-App}"}, sandbox.Fault{}, call{header: map[string]string{"X-App": "wxno"}}, 1, adds{`caddy_cloudid_invocations_total{appid="",outcome="rejected"}`: 1}},
 		{"a failed exchange", setup{}, sandbox.Fault{API: "getopendata", Kind: "errcode", Code: 48001}, call{body: example}, 1, adds{
 			outcome("failed"): 1, ids("-601004"): 1, wechat("getopendata", "48001"): 1, took: 1,
 		}},
 		{"a rejected one", setup{cloudid: "on_error reject"}, sandbox.Fault{API: "getopendata", Kind: "garbage"}, call{body: example}, 1, adds{
-			outcome("rejected"): 1, wechat("getopendata", "answer"): 1,
+			outcome("upstream_error"): 1, wechat("getopendata", "answer"): 1,
 		}},
 		{"no token", setup{}, sandbox.Fault{API: "stable_token", Kind: "errcode", Code: 40125}, call{body: example}, 1, adds{
 			outcome("failed"): 1, noToken: 1, wechat("stable_token", "40125"): 1, took: 0,
@@ -132,7 +143,7 @@ func TestMetrics(t *testing.T) {
 
 	t.Run("nothing in them is a user's, and there are no more than a few", func(t *testing.T) {
 		g := start(t, setup{})
-		g.post(example).handedOn(resolved)
+		g.post(example).forwarded(resolved)
 		res, err := http.Get(g.metrics)
 		if err != nil {
 			t.Fatal(err)

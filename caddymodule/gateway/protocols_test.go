@@ -95,7 +95,7 @@ func everyProtocol(g *gate, proto string) {
 	sized := func(n int) string { return `{"a":"` + strings.Repeat("x", n-8) + `"}` }
 	t.Run("an event", func(t *testing.T) {
 		for _, chunked := range []bool{false, true} {
-			got := g.in(t).do(call{body: example, chunked: chunked}).handedOn(resolved)
+			got := g.in(t).do(call{body: example, chunked: chunked}).forwarded(resolved)
 			got.has(t, "Content-Length", strconv.Itoa(len(resolved)))
 			got.has(t, "X-WX-OPEN-DATA-INFO", `{"keys":["weRunData"]}`)
 			if via := got.header["Via"]; via[len(via)-1] != strings.TrimPrefix(proto, "HTTP/")+" Caddy" {
@@ -105,26 +105,26 @@ func everyProtocol(g *gate, proto string) {
 	})
 	t.Run("bodies that are none", func(t *testing.T) {
 		for _, method := range []string{"GET", "POST", "DELETE"} {
-			got := g.in(t).do(call{method: method}).handedOn("")
+			got := g.in(t).do(call{method: method}).forwarded("")
 			got.has(t, "X-WX-OPENID", user)
 			if got.length > 0 || len(got.encoding) > 0 {
 				t.Errorf("%s: announced are %d bytes, transfer encoding %q", method, got.length, got.encoding)
 			}
 		}
-		g.in(t).do(call{chunked: true}).handedOn("")
+		g.in(t).do(call{chunked: true}).forwarded("")
 	})
 	t.Run("other types", func(t *testing.T) {
 		for _, chunked := range []bool{false, true} {
-			g.in(t).do(call{kind: "text/plain", body: sized(3 << 20), chunked: chunked}).handedOn(sized(3 << 20))
-			g.in(t).do(call{kind: "-", body: "x" + example, chunked: chunked}).handedOn("x" + example)
+			g.in(t).do(call{kind: "text/plain", body: sized(3 << 20), chunked: chunked}).forwarded(sized(3 << 20))
+			g.in(t).do(call{kind: "-", body: "x" + example, chunked: chunked}).forwarded("x" + example)
 		}
 	})
 	t.Run("refusals", func(t *testing.T) {
 		for _, chunked := range []bool{false, true} {
-			g.in(t).do(call{body: sized(10001), chunked: chunked}).refused(413)
-			g.in(t).do(call{body: `{"a":`, chunked: chunked}).refused(400)
-			g.in(t).do(call{kind: "-", body: `{"a":`, chunked: chunked}).refused(400)
-			g.in(t).do(call{kind: "application/json; charset=utf-16", body: `{}`, chunked: chunked}).refused(415)
+			g.in(t).do(call{body: sized(10001), chunked: chunked}).rejected(413)
+			g.in(t).do(call{body: `{"a":`, chunked: chunked}).rejected(400)
+			g.in(t).do(call{kind: "-", body: `{"a":`, chunked: chunked}).rejected(400)
+			g.in(t).do(call{kind: "application/json; charset=utf-16", body: `{}`, chunked: chunked}).rejected(415)
 		}
 		req := call{body: example}.request(t.Context(), g.url)
 		req.Header["Content-Type"] = []string{"application/json", "text/plain"}
@@ -132,7 +132,7 @@ func everyProtocol(g *gate, proto string) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		g.in(t).read(res).refused(400)
+		g.in(t).read(res).rejected(400)
 	})
 	t.Run("forged headers and trailers", func(t *testing.T) {
 		for _, c := range []call{
@@ -179,12 +179,12 @@ func TestAStalledUploadEndsOverHTTP2Too(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	g.read(res).refused(408)
+	g.read(res).rejected(408)
 }
 
 func TestAClientThatGoesAwayDuringAnUploadOverHTTP2(t *testing.T) {
 	g := start(t, setup{address: secure, site: certificate + "$CLOUDID\nreverse_proxy $UPSTREAM"})
-	const abandoned = `caddy_cloudid_invocations_total{outcome="abandoned"}`
+	const abandoned = `caddy_cloudid_invocations_total{appid="` + appid + `",outcome="canceled"}`
 	before := g.metric(abandoned)
 	reader, writer := io.Pipe()
 	ctx, leave := context.WithCancel(t.Context())
@@ -234,7 +234,7 @@ func TestAmongOtherHandlers(t *testing.T) {
 			}
 			g := start(t, s)
 			for _, c.chunked = range []bool{false, true} {
-				got := g.do(c).handedOn(resolved)
+				got := g.do(c).forwarded(resolved)
 				got.has(t, "X-WX-OPENID", user)
 				got.has(t, "X-WX-OPEN-DATA-INFO", `{"keys":["weRunData"]}`)
 				if got.length != int64(len(resolved)) {
@@ -242,7 +242,7 @@ func TestAmongOtherHandlers(t *testing.T) {
 				}
 			}
 			c.body, c.chunked = `{"a":`, false
-			g.do(c).refused(400)
+			g.do(c).rejected(400)
 		})
 	}
 }
@@ -259,7 +259,7 @@ func TestThePlaceholderOfTheBodyShowsTheNewOne(t *testing.T) {
 		}
 		g = start(t, setup{site: before + "$CLOUDID\nroute {\nheader X-Body {http.request.body_base64}\nreverse_proxy $UPSTREAM\n}"})
 		r := g.post(`{"a":1}`)
-		r.handedOn(`{"a":1}`)
+		r.forwarded(`{"a":1}`)
 		if got := r.header.Get("X-Body"); got != "eyJhIjoxfQ==" {
 			t.Errorf("behind %q the body in base64 is %q", before, got)
 		}
@@ -272,8 +272,8 @@ func TestThePlaceholderOfTheBodyShowsTheNewOne(t *testing.T) {
 
 func TestAMatcherLimitsIt(t *testing.T) {
 	g := start(t, setup{site: "cloudid /fn/* {\nopenid " + user + "\n}\nreverse_proxy $UPSTREAM"})
-	g.do(call{path: "/fn/x", body: example}).handedOn(resolved)
-	g.do(call{path: "/other", body: example}).handedOn(example).has(t, "X-WX-OPENID", "")
+	g.do(call{path: "/fn/x", body: example}).forwarded(resolved)
+	g.do(call{path: "/other", body: example}).forwarded(example).has(t, "X-WX-OPENID", "")
 }
 
 func TestFastCGI(t *testing.T) {
@@ -302,14 +302,14 @@ func TestFastCGI(t *testing.T) {
 		{call{kind: "text/plain", body: example}, example},
 	} {
 		c.path = "/fn.php"
-		got := g.do(c.call).handedOn(c.want)
+		got := g.do(c.call).forwarded(c.want)
 		if got.length != int64(len(c.want)) {
 			t.Errorf("announced are %d bytes instead of %d", got.length, len(c.want))
 		}
 		got.has(t, "X-WX-OPENID", user)
 		wantNothingForged(t, got)
 	}
-	g.do(call{path: "/fn.php", body: `{"a":`}).refused(400)
+	g.do(call{path: "/fn.php", body: `{"a":`}).rejected(400)
 }
 
 func basic(name, password string) string {

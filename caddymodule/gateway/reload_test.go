@@ -94,19 +94,19 @@ func (g *gate) reload(config string) {
 func TestAnswersAndMetricsSurviveAReload(t *testing.T) {
 	g := start(t, setup{})
 	const calls = `caddy_cloudid_wechat_calls_total{api="getopendata",errcode="0"}`
-	g.post(example).handedOn(resolved)
+	g.post(example).forwarded(resolved)
 	before := g.metric(calls)
 	if before == 0 {
 		t.Error("the metrics show no call")
 	}
 	g.reload(g.config)
-	g.post(example).handedOn(resolved)
+	g.post(example).forwarded(resolved)
 	g.want(1, 1, 1)
 	if after := g.metric(calls); after != before {
 		t.Errorf("after a reload the metrics show %v calls instead of %v", after, before)
 	}
 	g.reload(withOption(g.config, "timeout 4s"))
-	g.post(example).handedOn(resolved)
+	g.post(example).forwarded(resolved)
 	g.want(2, 2, 1) // another timeout means another cache, but not another token
 	if after := g.metric(calls); after != before+1 {
 		t.Errorf("after another reload the metrics show %v calls instead of %v", after, before+1)
@@ -129,5 +129,5 @@ func TestARequestOutlivesItsConfig(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	g.read(res).handedOn(resolved)
+	g.read(res).forwarded(resolved)
 }

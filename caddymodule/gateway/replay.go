@@ -5,26 +5,28 @@ import (
 	"errors"
 	"io"
 	"sync"
+
+	"github.com/caddy-cloudid/caddy-cloudid/caddymodule/internal/bufpool"
 )
 
 // replayableBody is a body in memory that reverse_proxy can send again. It closes the body after an attempt that failed and
-// reads the same one at the next; so Close rewinds, where somebody met the body's end.
+// reads the same one at the next; so Close rewinds, if somebody met the body's end.
 //
 // A transport may still read, or close, while the next attempt is under way. That must never mix the bytes of two attempts
-// into a body of the right length. So an attempt that ended in the middle tears the body: the next one fails at its first
-// read, sends nothing, and only the one after it starts anew. That the last byte was read is no end: an attempt under way
-// may have read all but what a dying one took from it.
+// into a body of the right length. So an attempt that ended in the middle makes the body partial: the next one fails at its
+// first read and sends nothing, and only the one after it starts at the beginning. That the last byte was read is no end: an
+// attempt under way may have read all but what one that is ending took from it.
 //
-// Its bytes are borrowed until the request was answered; a transport that still reads then gets an error, never what the
-// memory holds next.
+// Its bytes are from bufpool until the request was responded to; a transport that still reads then gets an error, never what
+// the buffer holds next.
 type replayableBody struct {
 	mu              sync.Mutex
 	bytes           []byte
 	off             int
 	sawEOF          bool // somebody met the end
 	partial         bool
-	partialReported bool // somebody was told that it is torn
-	released        bool // the request is, and the bytes are gone
+	partialReported bool // somebody was told so
+	released        bool // the request is over, and the bytes are gone
 }
 
 var (
@@ -70,13 +72,13 @@ func (b *replayableBody) text() []byte {
 	return bytes.Clone(b.bytes)
 }
 
-// end gives the bytes back. A nil body has none.
+// release gives the bytes back. A nil body has none.
 func (b *replayableBody) release() {
 	if b == nil {
 		return
 	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	putBuffer(b.bytes)
+	bufpool.Put(b.bytes)
 	b.bytes, b.released = nil, true
 }

@@ -4,6 +4,8 @@ import (
 	"errors"
 	"io"
 	"testing"
+
+	"github.com/caddy-cloudid/caddy-cloudid/caddymodule/internal/bufpool"
 )
 
 // step is one call of a replayableBody: a Read of at most n bytes and what it returns, or a Close.
@@ -54,4 +56,25 @@ func TestAReplayableBodyIsNeverMixed(t *testing.T) {
 			}
 		})
 	}
+}
+
+// A transport may read on when the request is over and its memory holds another body.
+func TestABodyIsNotReadBeyondItsRequest(t *testing.T) {
+	body := &replayableBody{bytes: append(bufpool.Get(10), "0123456789"...)}
+	start := make([]byte, 4)
+	if n, err := body.Read(start); n != 4 || err != nil {
+		t.Fatal(n, err)
+	}
+	body.release()
+	for range 2 {
+		if n, err := body.Read(start); n != 0 || err != errBodyReleased {
+			t.Errorf("read %d bytes and %v", n, err)
+		}
+		if text := body.text(); len(text) != 0 {
+			t.Errorf("it shows %d bytes", len(text))
+		}
+		_ = body.Close() // which begins anew a body that is not over
+		body.release()
+	}
+	(*replayableBody)(nil).release()
 }

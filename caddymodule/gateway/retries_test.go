@@ -211,7 +211,7 @@ func TestAnErrorRouteSendsTheWholeBodyElsewhere(t *testing.T) {
 	g := start(t, setup{site: "$CLOUDID\nreverse_proxy " + nobody, errors: "reverse_proxy $UPSTREAM"})
 	plain := `{"n":1.10,"padding":"` + strings.Repeat("x", 100<<10) + `"}`
 	for range 3 {
-		g.do(call{body: example}).handedOn(resolved)
-		g.do(call{body: plain}).handedOn(plain)
+		g.do(call{body: example}).forwarded(resolved)
+		g.do(call{body: plain}).forwarded(plain)
 	}
 }

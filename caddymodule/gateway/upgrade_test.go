@@ -49,7 +49,7 @@ func TestAnUpgradeGoesThrough(t *testing.T) {
 func TestTwiceInARow(t *testing.T) {
 	const second = "cloudid {\nopenid o-second\nguess off\n}"
 	g := start(t, setup{site: "route {\n$CLOUDID\n" + second + "\nreverse_proxy $UPSTREAM\n}"})
-	got := g.post(example).handedOn(resolved)
+	got := g.post(example).forwarded(resolved)
 	got.has(t, "X-WX-OPENID", "o-second")
 	got.has(t, "X-WX-OPEN-DATA-INFO", `{"keys":["weRunData"]}`)
 	g.want(2, 2, 1)

@@ -97,19 +97,19 @@ func TestADamagedBodyIsNotHandedOn(t *testing.T) {
 		return g.read(res)
 	}
 	t.Run("fewer bytes than promised", func(t *testing.T) {
-		halfClose(t, head+"Content-Length: 100\n\n"+example[:50]).refused(400)
+		halfClose(t, head+"Content-Length: 100\n\n"+example[:50]).rejected(400)
 	})
 	t.Run("fewer bytes than promised, though they are valid JSON", func(t *testing.T) {
-		halfClose(t, head+"Content-Length: 100\n\n"+`{"a":1}`).refused(400)
+		halfClose(t, head+"Content-Length: 100\n\n"+`{"a":1}`).rejected(400)
 	})
 	t.Run("fewer bytes than promised, without a Content-Type", func(t *testing.T) {
-		halfClose(t, "POST /fn HTTP/1.1\nHost: 127.0.0.1\nContent-Length: 100\n\n"+`{"a":1}`).refused(400)
+		halfClose(t, "POST /fn HTTP/1.1\nHost: 127.0.0.1\nContent-Length: 100\n\n"+`{"a":1}`).rejected(400)
 	})
 	t.Run("no last chunk", func(t *testing.T) {
-		halfClose(t, head+"Transfer-Encoding: chunked\n\n7\n"+`{"a":1}`+"\n").refused(400)
+		halfClose(t, head+"Transfer-Encoding: chunked\n\n7\n"+`{"a":1}`+"\n").rejected(400)
 	})
 	t.Run("no length of a chunk", func(t *testing.T) {
-		halfClose(t, head+"Transfer-Encoding: chunked\n\nxyz\n"+`{"a":1}`+"\n").refused(400)
+		halfClose(t, head+"Transfer-Encoding: chunked\n\nxyz\n"+`{"a":1}`+"\n").rejected(400)
 	})
 }
 
@@ -134,7 +134,7 @@ func TestAStalledUploadEnds(t *testing.T) {
 			if strings.HasSuffix(head, "chunked") {
 				part = "5\r\n" + part
 			}
-			g.in(t).raw("POST /fn HTTP/1.1\nHost: 127.0.0.1\n"+head, part).refused(408)
+			g.in(t).raw("POST /fn HTTP/1.1\nHost: 127.0.0.1\n"+head, part).rejected(408)
 		})
 	}
 }
@@ -147,7 +147,7 @@ func TestAClientThatWentAwayCostsNoCallOfTheFunction(t *testing.T) {
 		soon(t, "WeChat is asked", func() bool { return g.wechat.Calls().GetOpenData == 1 })
 		leave()
 	}()
-	const abandoned = `caddy_cloudid_invocations_total{outcome="abandoned"}`
+	const abandoned = `caddy_cloudid_invocations_total{appid="` + appid + `",outcome="canceled"}`
 	before := g.metric(abandoned)
 	_, err := g.client.Do(call{body: example}.request(ctx, g.url))
 	if !errors.Is(err, context.Canceled) {
@@ -161,7 +161,7 @@ func TestAClientThatWentAwayCostsNoCallOfTheFunction(t *testing.T) {
 		t.Error("the function was called")
 	}
 	// The answer that nobody waited for is not wasted.
-	g.post(example).handedOn(resolved)
+	g.post(example).forwarded(resolved)
 	if calls := g.wechat.Calls().GetOpenData; calls != 1 {
 		t.Errorf("WeChat was asked %d times", calls)
 	}

@@ -17,7 +17,7 @@ func Metric(t testing.TB, name string, labels ...string) float64 {
 	return Sum(t, ctx.GetMetricsRegistry(), name, labels...)
 }
 
-// Sum returns the value of caddy_cloudid_name, summed over the series whose label values are all among labels: of a counter
+// Sum returns the value of caddy_cloudid_name, summed over the series that have all of these label values: of a counter
 // or gauge its value, of a histogram the number of observations.
 func Sum(t testing.TB, metrics prometheus.Gatherer, name string, labels ...string) float64 {
 	t.Helper()
@@ -31,11 +31,11 @@ func Sum(t testing.TB, metrics prometheus.Gatherer, name string, labels ...strin
 			continue
 		}
 		for _, m := range family.GetMetric() {
-			matches := true
+			var values []string
 			for _, label := range m.GetLabel() {
-				matches = matches && slices.Contains(labels, label.GetValue())
+				values = append(values, label.GetValue())
 			}
-			if matches {
+			if !slices.ContainsFunc(labels, func(label string) bool { return !slices.Contains(values, label) }) {
 				sum += m.GetCounter().GetValue() + m.GetGauge().GetValue() + float64(m.GetHistogram().GetSampleCount())
 			}
 		}

@@ -236,7 +236,7 @@ func TestAbortedUploads(t *testing.T) {
 		called <- struct{}{}
 	}))
 	ended := func(t *testing.T) float64 {
-		return probe.Metric(t, "invocations_total", "refused") + probe.Metric(t, "invocations_total", "abandoned")
+		return probe.Metric(t, "invocations_total", "rejected") + probe.Metric(t, "invocations_total", "canceled")
 	}
 	sent, _ := numbered(t, fake, 1, 5000)
 	for _, c := range []struct{ sentence, text string }{

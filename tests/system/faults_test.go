@@ -142,7 +142,7 @@ func TestFaultsOfTheNetworkMayBeRejected(t *testing.T) {
 			if f.want == 0 {
 				counts = f.counts(counts)
 			} else {
-				counts["invocations_total rejected"] = 1
+				counts["invocations_total upstream_error"] = 1
 			}
 			counted := counts.from(t)
 			id := mint(t, fake)
@@ -386,7 +386,7 @@ func TestAClientThatHangsUp(t *testing.T) {
 	}
 	_ = fn.take()
 	line.breakDown(t, fault{toxics: toxics("latency", "", `"latency":500`)})
-	before, asked := probe.Metric(t, "invocations_total", "abandoned"), fake.Calls().GetOpenData
+	before, asked := probe.Metric(t, "invocations_total", "canceled"), fake.Calls().GetOpenData
 	id := mint(t, fake)
 	client := &http.Client{Timeout: 100 * time.Millisecond, Transport: &http.Transport{DisableKeepAlives: true}}
 	go func() {
@@ -410,5 +410,5 @@ func TestAClientThatHangsUp(t *testing.T) {
 	if n := fake.Calls().GetOpenData - asked; n != 1 {
 		t.Errorf("%d calls", n)
 	}
-	probe.Eventually(t, "the first invocation is counted as abandoned", func() bool { return probe.Metric(t, "invocations_total", "abandoned") == before+1 })
+	probe.Eventually(t, "the first invocation is counted as abandoned", func() bool { return probe.Metric(t, "invocations_total", "canceled") == before+1 })
 }

@@ -7,8 +7,7 @@
 package invocation
 
 import (
-	"crypto/sha256"
-	"encoding/hex"
+	"net/http"
 	"time"
 )
 
@@ -75,12 +74,27 @@ type Record struct {
 
 	// The bodies and what else is needed to send the call again. Nil unless a subscriber asked for it.
 	Capture *Capture `json:"-"`
+
+	// Whether it was sent again by way of Capture.Again.
+	Again bool `json:"again,omitempty"`
 }
+
+// The bounds of what clients can make a record hold.
+const (
+	MaxMembers = 100
+	MaxName    = 256  // bytes of a member's name; what is longer is cut
+	MaxPath    = 1024 // bytes of a path
+)
 
 // Member is one member of the event, or a string somewhere in it.
 type Member struct {
 	// The member's name, unescaped; for a nested one the path to it, as in obj.shareInfo or list[0].
 	Name string `json:"name"`
+
+	// What the client sent there: string, number, object, array, boolean or null, and of a string how many bytes it has. Only
+	// where the record is Explained.
+	Type   string `json:"type,omitempty"`
+	Length int    `json:"length,omitempty"`
 
 	// How it declares a CloudID; "" for a member that declares none.
 	Declared Declared `json:"declared,omitempty"`
@@ -186,13 +200,8 @@ type Capture struct {
 	Received    []byte // the body that was read, decoded, at most as much of it as was asked for
 	Forwarded   []byte // the body that the function was sent
 	Truncated   bool   // one of them was longer
-}
 
-// Caller returns a short hash of an openid, by which calls of the same user can be told to be that: the same on every node.
-func Caller(openid string) string {
-	if openid == "" {
-		return ""
-	}
-	sum := sha256.Sum256([]byte(openid))
-	return hex.EncodeToString(sum[:4])
+	// Again sends a request through the same handler and what lies behind it. Give the request's context the caller by
+	// WithCaller: there is no session in the way.
+	Again func(http.ResponseWriter, *http.Request) error
 }

@@ -1,5 +1,7 @@
 package invocation
 
+import "strconv"
+
 // Reason says why a member was kept as it was, or failed without WeChat having been asked. The values are stable: logs are
 // searched for them, and the inspector translates them.
 type Reason string
@@ -23,7 +25,7 @@ var reasonTexts = map[Reason]string{
 	Nested:      "it looks like a CloudID, but only direct members of the event are looked at",
 	NotListed:   "it looks like a CloudID, but `fields` does not list this member",
 	NotCloudID:  "it looked like a CloudID, but WeChat says that it is none",
-	WrongForm:   "it does not look like a CloudID",
+	WrongForm:   "it declares no CloudID: that is a string of its form, or an object with such a string as cloudID",
 	NamedAsID:   "it looks like a CloudID, but the member's name says that the function wants the id itself",
 	GuessOff:    "it looks like a CloudID, but `guess off` leaves strings alone; send it with cloudid_list or as an object with cloudID",
 	NoCaller:    "it looks like a CloudID, but nobody is logged in",
@@ -46,25 +48,25 @@ type Skipped string
 
 // Why bodies are not read.
 const (
-	NoBody     Skipped = "no_body"
-	OtherType  Skipped = "other_type"
-	Passed     Skipped = "pass"
-	NoType     Skipped = "no_type"
-	Method     Skipped = "method"
-	Upgrade    Skipped = "upgrade"
-	NoEvent    Skipped = "no_event"
-	BinaryOnly Skipped = "not_structured"
+	NoBody        Skipped = "no_body"
+	OtherType     Skipped = "other_type"
+	Passed        Skipped = "pass"
+	NoType        Skipped = "no_type"
+	Method        Skipped = "method"
+	Upgrade       Skipped = "upgrade"
+	NoEvent       Skipped = "no_event"
+	NotCloudEvent Skipped = "not_a_cloudevent"
 )
 
 var skippedTexts = map[Skipped]string{
-	NoBody:     "there is no body",
-	OtherType:  "its Content-Type is not JSON's",
-	Passed:     "`pass` names its media type",
-	NoType:     "it has no Content-Type, and does not begin like a JSON object",
-	Method:     "bodies of GET and HEAD are not read without `fields` or `user_info`",
-	Upgrade:    "the request asks for another protocol (Upgrade)",
-	NoEvent:    "the body is JSON, but there is no object where the event should be",
-	BinaryOnly: "the CloudEvent holds no event in JSON",
+	NoBody:        "there is no body",
+	OtherType:     "its Content-Type is not JSON's",
+	Passed:        "`pass` names its media type",
+	NoType:        "it has no Content-Type, and does not begin like a JSON object",
+	Method:        "bodies of GET and HEAD are not read without `fields` or `user_info`",
+	Upgrade:       "the request asks for another protocol (Upgrade or CONNECT)",
+	NoEvent:       "the body is JSON, but there is no object where the event should be",
+	NotCloudEvent: "it is no CloudEvent, as which `event cloudevents` expects it",
 }
 
 // Text is the reason as a clause for people.
@@ -72,5 +74,33 @@ func (s Skipped) Text() string { return skippedTexts[s] }
 
 // AllSkipped are all of them.
 func AllSkipped() []Skipped {
-	return []Skipped{NoBody, OtherType, Passed, NoType, Method, Upgrade, NoEvent, BinaryOnly}
+	return []Skipped{NoBody, OtherType, Passed, NoType, Method, Upgrade, NoEvent, NotCloudEvent}
+}
+
+// Sentence says what became of the member and why, for a log.
+func (m *Member) Sentence() string {
+	text := m.Name + ": "
+	if m.Declared != "" {
+		text += string(m.Declared) + ", "
+	}
+	switch m.Result {
+	case OpenData:
+		text += "open data"
+	case Failed:
+		text += "error " + strconv.Itoa(m.Code)
+	case Kept:
+		text += "kept"
+	case Rejected:
+		text += "rejected"
+	}
+	switch {
+	case m.Cached:
+		text += ", from the cache"
+	case m.Shared:
+		text += ", shared with another call"
+	}
+	if m.Reason != "" {
+		text += ", " + string(m.Reason) + ": " + m.Reason.Text()
+	}
+	return text
 }

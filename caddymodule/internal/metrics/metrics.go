@@ -15,8 +15,8 @@ const (
 
 // The collectors. No label ever holds what a client, a function or WeChat may choose freely.
 var (
-	Invocations         = newCounterVec("invocations_total", "Requests through the cloudid directive, by what became of their event.", "outcome")
-	IDs                 = newCounterVec("ids_total", "CloudIDs answered, to events and to functions, by the result: ok, a -6010xx code, or other.", "code")
+	Invocations         = newCounterVec("invocations_total", "Requests through the cloudid directive, by account and by what became of their event: untouched, resolved, partial, failed, rejected (4xx), upstream_error (5xx), canceled (the client went away).", "appid", "outcome")
+	IDs                 = newCounterVec("ids_total", "CloudIDs resolved, for events and for functions, by account and result: ok, a -6010xx code, or other.", "appid", "code")
 	WeChatCalls         = newCounterVec("wechat_calls_total", "Calls of WeChat's API, by API and errcode (0: success; timeout, network, answer: none came or it could not be read).", "api", "errcode")
 	CallDuration        = newHistogramVec("wechat_call_duration_seconds", "How long WeChat took to answer.", prometheus.ExponentialBuckets(0.005, 2, 11), "api")
 	IDsPerCall          = newHistogram("ids_per_call", "CloudIDs asked for in one call of getopendata.", []float64{1, 2, 3, 4, 5, 10, 20})
@@ -25,7 +25,7 @@ var (
 	WatermarkMismatches = newCounter("watermark_mismatches_total", "Answers refused because their watermark names another AppID.")
 	TokenFetches        = newCounterVec("token_fetches_total", "Access tokens fetched, by account and result: ok or failed.", "appid", "result")
 	Breaker             = newGaugeVec("breaker_state", "Whether WeChat is called: 0 yes, 1 on trial, 2 no, after a run of failures.", "appid", "api")
-	AddedBytes          = newCounter("added_bytes_total", "Bytes that rewritten bodies are longer than those received.")
+	AddedBytes          = newCounterVec("added_bytes_total", "Bytes that rewritten bodies are longer than those received, by account.", "appid")
 )
 
 var all []prometheus.Collector

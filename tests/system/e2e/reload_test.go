@@ -90,7 +90,7 @@ func TestReloads(t *testing.T) {
 	requests := clients.done.Load() + 1 // and not one more: none was begun and lost
 	metrics := get(t, admin+"/metrics")
 	for _, line := range []string{
-		fmt.Sprintf(`caddy_cloudid_invocations_total{outcome="resolved"} %d`, requests),
+		fmt.Sprintf(`caddy_cloudid_invocations_total{appid=%q,outcome="resolved"} %d`, appid, requests),
 		fmt.Sprintf(`caddy_cloudid_token_fetches_total{appid=%q,result="ok"} 1`, appid),
 		`caddy_cloudid_wechat_calls_total{api="getopendata",errcode="0"} 1`,
 	} {

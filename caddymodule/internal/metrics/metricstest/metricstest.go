@@ -10,7 +10,7 @@ import (
 	"github.com/caddy-cloudid/caddy-cloudid/tests/probe"
 )
 
-// Value returns the value of caddy_cloudid_name, summed over the series whose label values are all among labels.
+// Value returns the value of caddy_cloudid_name, summed over the series that have all of these label values.
 func Value(t testing.TB, name string, labels ...string) float64 {
 	t.Helper()
 	registry := prometheus.NewRegistry()

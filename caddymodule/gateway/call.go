@@ -1,0 +1,248 @@
+package gateway
+
+import (
+	"bytes"
+	"errors"
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/caddyserver/caddy/v2"
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+
+	"github.com/caddy-cloudid/caddy-cloudid/caddymodule/account"
+	"github.com/caddy-cloudid/caddy-cloudid/caddymodule/internal/httpbody"
+	"github.com/caddy-cloudid/caddy-cloudid/caddymodule/internal/invocation"
+	"github.com/caddy-cloudid/caddy-cloudid/caddymodule/internal/metrics"
+)
+
+// call is one request on its way through the handler, and what becomes of it.
+type call struct {
+	handler  *Handler
+	next     caddyhttp.Handler
+	repl     *caddy.Replacer
+	caller   caller
+	record   invocation.Record
+	response response
+	body     *replayableBody // that was forwarded; nil: the client's own
+	added    int             // how many bytes longer it is than the one that came
+	cached   int             // how many CloudIDs were known
+	failure  error           // why the exchange failed, or why the request was not forwarded
+	earlier  *call           // of another `cloudid` in front, for the same body
+
+	debug     bool // the log wants a line of each call
+	listening bool // somebody subscribed to calls
+	capture   int  // up to how many bytes of each body they want to see
+}
+
+// caller is who calls, and in which account.
+type caller struct {
+	account *account.Account
+	openid  string // "": unknown, and so is the rest
+	unionid string
+}
+
+// variable is the request's variable that holds its latest call.
+const variable = "cloudid.call"
+
+// String is for whoever shows all variables of a request.
+func (c *call) String() string { return "cloudid " + c.record.RequestID }
+
+func (h *Handler) newCall(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler) *call {
+	c := &call{handler: h, next: next, repl: r.Context().Value(caddy.ReplacerCtxKey).(*caddy.Replacer)}
+	c.record.Time = time.Now()
+	c.record.RequestID, _ = c.repl.GetString("http.request.uuid")
+	c.response = response{ResponseWriterWrapper: &caddyhttp.ResponseWriterWrapper{ResponseWriter: w}, requestID: c.record.RequestID}
+	c.earlier, _ = caddyhttp.GetVar(r.Context(), variable).(*call)
+	if c.earlier == nil {
+		c.repl.Map(placeholders(r))
+	}
+	caddyhttp.SetVar(r.Context(), variable, c)
+	if body, _ := r.Body.(*replayableBody); c.earlier != nil && (body == nil || body != c.earlier.body) {
+		c.earlier = nil // it had no event, or something between the two set another body
+	}
+	c.debug = debugging(h.logger)
+	if app := h.account.App(); app != nil {
+		c.listening, c.capture = app.Invocations().Listening()
+	}
+	c.describeRequest(r)
+	return c
+}
+
+// skip notes why the body is not read.
+func (c *call) skip(reason invocation.Skipped) { c.record.Skipped = reason }
+
+// reject ends a call that is not forwarded. It returns err, for the caller to return.
+func (c *call) reject(r *http.Request, err error) error {
+	dropBody(r)
+	status := httpbody.Status(err)
+	if c.failure == nil {
+		c.failure = err
+	}
+	for i := range c.record.Members {
+		if m := &c.record.Members[i]; m.Declared != "" {
+			m.Result = invocation.Rejected
+		}
+	}
+	c.record.Rejection = &invocation.Rejection{Status: status, Reason: message(err)}
+	switch {
+	case status == httpbody.StatusClientClosedRequest:
+		c.record.Outcome = invocation.Canceled
+	case status < http.StatusInternalServerError:
+		c.record.Outcome = invocation.ClientError
+	default:
+		c.record.Outcome = invocation.UpstreamError
+	}
+	c.count()
+	c.response.setRequestID()
+	c.record.Status = status
+	c.finish()
+	return err
+}
+
+// forward is called before the next handler is.
+func (c *call) forward(r *http.Request, body *replayableBody) {
+	c.body = body
+	c.record.Sizes.Forwarded = r.ContentLength
+	c.record.Outcome = c.outcome()
+	c.count()
+	if c.added > 0 {
+		metrics.AddedBytes.WithLabelValues(c.appID()).Add(float64(c.added))
+	}
+	c.response.forwarded = time.Now()
+	c.publish(false)
+}
+
+// end is called after the next handler returned. err is what it returned.
+func (c *call) end(err error) {
+	now := time.Now()
+	if err != nil {
+		c.response.setRequestID()
+	}
+	c.record.Status, c.record.Sizes.Response = c.response.status, c.response.size
+	if err != nil && c.response.status == 0 {
+		c.record.Status = httpbody.Status(err)
+	}
+	first := c.response.firstByte
+	if first.IsZero() {
+		first = now
+	}
+	c.record.Timing.Function = first.Sub(c.response.forwarded)
+	c.record.Timing.Respond = now.Sub(first)
+	c.finish()
+}
+
+// outcome is what became of a call that is forwarded.
+func (c *call) outcome() invocation.Outcome {
+	resolved, failed := 0, 0
+	for i := range c.record.Members {
+		switch c.record.Members[i].Result {
+		case invocation.OpenData:
+			resolved++
+		case invocation.Failed:
+			failed++
+		}
+	}
+	switch {
+	case resolved+failed == 0:
+		return invocation.Untouched
+	case failed == 0:
+		return invocation.Resolved
+	case resolved > 0:
+		return invocation.Partial
+	default:
+		return invocation.AllFailed
+	}
+}
+
+func (c *call) count() {
+	metrics.Invocations.WithLabelValues(c.appID(), string(c.record.Outcome)).Inc()
+}
+
+// appID is the account's AppID; "" where the account depends on the request, and is not known.
+func (c *call) appID() string {
+	if c.caller.account != nil {
+		return c.caller.account.AppID()
+	}
+	if fixed := c.handler.account.Fixed(); fixed != nil {
+		return fixed.AppID()
+	}
+	return ""
+}
+
+// keepBodies notes how long the bodies are, and keeps them for those who asked for them.
+func (c *call) keepBodies(received, forwarded []byte) {
+	c.added = len(forwarded) - len(received)
+	c.record.Sizes.Received = int64(len(received))
+	if c.record.Capture == nil {
+		return
+	}
+	c.record.Capture.Received = bytes.Clone(received[:min(len(received), c.capture)])
+	c.record.Capture.Forwarded = bytes.Clone(forwarded[:min(len(forwarded), c.capture)])
+	c.record.Capture.Truncated = max(len(received), len(forwarded)) > c.capture
+}
+
+// message is what an error says, without the identifier and the place in the code that Caddy's error type adds.
+func message(err error) string {
+	if err == nil {
+		return ""
+	}
+	if known, ok := errors.AsType[caddyhttp.HandlerError](err); ok && known.Err != nil {
+		return known.Err.Error()
+	}
+	return err.Error()
+}
+
+// members are those that declare something: of this call, and of one for the same body in front of it, as far as this one left
+// them alone.
+func (c *call) members() []invocation.Member {
+	own := c.declared()
+	if c.earlier == nil {
+		return own
+	}
+	var all []invocation.Member
+	for _, m := range c.earlier.members() {
+		if !hasMember(own, m.Name) {
+			all = append(all, m)
+		}
+	}
+	return append(all, own...)
+}
+
+func (c *call) declared() []invocation.Member {
+	if !c.record.Explained {
+		return c.record.Members
+	}
+	var declared []invocation.Member
+	for _, m := range c.record.Members {
+		if m.Declared != "" {
+			declared = append(declared, m)
+		}
+	}
+	return declared
+}
+
+func hasMember(members []invocation.Member, name string) bool {
+	for i := range members {
+		if members[i].Name == name {
+			return true
+		}
+	}
+	return false
+}
+
+// keys are the names of the members that hold open data which WeChat really gave.
+func (c *call) keys() []string {
+	var keys []string
+	for _, m := range c.members() {
+		if m.Result == invocation.OpenData {
+			keys = append(keys, m.Name)
+		}
+	}
+	return keys
+}
+
+func contentType(header http.Header) string {
+	name, _, _ := strings.Cut(header.Get("Content-Type"), ";")
+	return strings.ToLower(strings.TrimSpace(name))
+}

@@ -1,0 +1,54 @@
+package gateway
+
+import (
+	"errors"
+	"net/http"
+
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+
+	"github.com/caddy-cloudid/caddy-cloudid/caddymodule/internal/invocation"
+)
+
+// identify finds out who calls. It is called before the headers that might tell it are removed.
+func (h *Handler) identify(r *http.Request, c *call) error {
+	defer c.describeCaller()
+	if again, ok := invocation.CallerOf(r.Context()); ok {
+		found, err := h.account.App().Account(again.AppID)
+		if err == nil && validID(again.OpenID) {
+			c.caller = caller{found, again.OpenID, again.UnionID}
+		}
+		return nil //nolint:nilerr // an account that is gone since has no callers
+	}
+	openid := h.id(r, c, h.OpenID, headerOpenID)
+	if openid == "" {
+		return nil
+	}
+	found, ok := h.account.ResolveForUser(c.repl)
+	if !ok {
+		return caddyhttp.Error(http.StatusForbidden, errors.New("this gateway does not serve the mini program that the call comes from"))
+	}
+	c.caller = caller{found, openid, h.id(r, c, h.UnionID, headerUnionID)}
+	return nil
+}
+
+// id returns the id that a placeholder holds, or else a header that is trusted; "" if neither is a valid id.
+func (h *Handler) id(r *http.Request, c *call, placeholder, header string) string {
+	id := c.repl.ReplaceAll(placeholder, "")
+	if id == "" && h.TrustHeaders {
+		id = r.Header.Get(header)
+	}
+	if !validID(id) {
+		return ""
+	}
+	return id
+}
+
+// validID reports whether an id can be one of WeChat's, and so may stand in a header: printable ASCII without space.
+func validID(id string) bool {
+	for i := range len(id) {
+		if id[i] <= ' ' || id[i] >= 0x7F {
+			return false
+		}
+	}
+	return id != "" && len(id) <= 128
+}

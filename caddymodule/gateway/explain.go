@@ -1,0 +1,152 @@
+package gateway
+
+import (
+	"strconv"
+	"strings"
+
+	"github.com/tidwall/gjson"
+
+	"github.com/caddy-cloudid/caddy-cloudid/caddymodule/internal/event"
+	"github.com/caddy-cloudid/caddy-cloudid/caddymodule/internal/invocation"
+)
+
+// explain notes what is in the event, and why members of it are left alone, for somebody who wonders why theirs was. It is a
+// second look at the event, taken only where a log line or a subscriber shows it.
+func (c *call) explain(body []byte, found *event.Event) {
+	if !c.observed() {
+		return
+	}
+	c.record.Explained = true
+	e := explainer{call: c, declared: make(map[string]event.Declaration, len(found.Declarations))}
+	for _, d := range found.Declarations {
+		e.declared[d.Name] = d
+	}
+	object := found.Object()
+	if object != nil {
+		gjson.ParseBytes(object).ForEach(func(key, value gjson.Result) bool {
+			e.member(key.String(), value)
+			return !e.full()
+		})
+	}
+	for _, d := range found.Declarations { // those of a cloudid_list have no member
+		e.add(invocation.Member{Name: d.Name, Declared: howDeclared(d)})
+	}
+	if object != nil && len(object) == len(body) {
+		return
+	}
+	gjson.ParseBytes(body).ForEach(func(key, value gjson.Result) bool {
+		if value.Type == gjson.String && event.LooksLikeCloudID(value.Str) {
+			e.keep(key.String(), value, invocation.OutsideOfIt)
+		}
+		return !e.full()
+	})
+}
+
+type explainer struct {
+	call     *call
+	declared map[string]event.Declaration // those that the event was not passed by yet
+}
+
+func (e *explainer) full() bool { return len(e.call.record.Members) >= invocation.MaxMembers }
+
+func (e *explainer) add(m invocation.Member) {
+	if _, waiting := e.declared[m.Name]; m.Declared != "" && !waiting {
+		return
+	}
+	delete(e.declared, m.Name)
+	e.call.record.Members = append(e.call.record.Members, m)
+}
+
+// member notes a direct member of the event.
+func (e *explainer) member(name string, value gjson.Result) {
+	kind, length := describeValue(value)
+	if d, ok := e.declared[name]; ok {
+		e.add(invocation.Member{Name: name, Type: kind, Length: length, Declared: howDeclared(d)})
+		return
+	}
+	looksLike := value.Type == gjson.String && event.LooksLikeCloudID(value.Str)
+	switch {
+	case looksLike:
+		e.keep(name, value, e.whyKept(name))
+	case value.IsObject() && value.Get("cloudID").Type == gjson.String && event.LooksLikeCloudID(value.Get("cloudID").Str):
+		e.keep(name, value, invocation.NotListed)
+	default:
+		e.keep(name, value, invocation.WrongForm)
+		e.nested(name, value)
+	}
+}
+
+// whyKept says why a string that looks like a CloudID declares none.
+func (e *explainer) whyKept(name string) invocation.Reason {
+	h := e.call.handler
+	switch {
+	case h.Fields != nil:
+		return invocation.NotListed
+	case h.NoGuess:
+		return invocation.GuessOff
+	case e.call.caller.openid == "":
+		return invocation.NoCaller
+	default:
+		return invocation.NamedAsID
+	}
+}
+
+// nested looks for strings that look like CloudIDs where none are looked for.
+func (e *explainer) nested(path string, value gjson.Result) {
+	if !value.IsObject() && !value.IsArray() || e.full() || len(path) > invocation.MaxName {
+		return
+	}
+	index := 0
+	value.ForEach(func(key, inner gjson.Result) bool {
+		at := path + "." + key.String()
+		if value.IsArray() {
+			at = path + "[" + strconv.Itoa(index) + "]"
+			index++
+		}
+		if inner.Type == gjson.String && event.LooksLikeCloudID(inner.Str) {
+			e.keep(at, inner, invocation.Nested)
+		} else {
+			e.nested(at, inner)
+		}
+		return !e.full()
+	})
+}
+
+func (e *explainer) keep(name string, value gjson.Result, reason invocation.Reason) {
+	kind, length := describeValue(value)
+	e.add(invocation.Member{Name: showableName(name), Type: kind, Length: length, Result: invocation.Kept, Reason: reason})
+}
+
+// showableName is a name as a log may show it.
+func showableName(name string) string {
+	if event.LooksLikeCloudID(name) {
+		return "(a CloudID)"
+	}
+	return strings.ToValidUTF8(cut(name, invocation.MaxName), "?")
+}
+
+// describeValue names a value's type, and of a string how many bytes it has.
+func describeValue(value gjson.Result) (kind string, length int) {
+	switch {
+	case value.Type == gjson.String:
+		return "string", len(value.Str)
+	case value.IsObject():
+		return "object", 0
+	case value.IsArray():
+		return "array", 0
+	case value.IsBool():
+		return "boolean", 0
+	case value.Type == gjson.Number:
+		return "number", 0
+	default:
+		return "null", 0
+	}
+}
+
+// howDeclared says how a declaration was made.
+func howDeclared(d event.Declaration) invocation.Declared {
+	if d.Guess {
+		return invocation.Guess
+	}
+	return invocation.Object
+}

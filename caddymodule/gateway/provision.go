@@ -1,0 +1,167 @@
+package gateway
+
+import (
+	"errors"
+	"fmt"
+	"mime"
+	"strings"
+
+	"github.com/caddyserver/caddy/v2"
+	"go.uber.org/zap"
+
+	"github.com/caddy-cloudid/caddy-cloudid/caddymodule/account"
+	"github.com/caddy-cloudid/caddy-cloudid/caddymodule/internal/event"
+	"github.com/caddy-cloudid/caddy-cloudid/caddymodule/internal/httpbody"
+	"github.com/caddy-cloudid/caddy-cloudid/caddymodule/internal/placeholder"
+)
+
+// Defaults of the handler.
+const (
+	defaultOpenID  = "{http.auth.user.id}"
+	defaultUnionID = "{http.auth.user.unionid}"
+	defaultMaxIDs  = 5
+	defaultMaxSize = 1 << 20
+
+	largestMaxSize = 1 << 40
+	largestMaxIDs  = 10000
+)
+
+// The values of Handler.OnError.
+const (
+	embed  = "embed"
+	reject = "reject"
+)
+
+// ruleSet is what to look for in events: in a body that is the event or holds it where `event` says, and in a CloudEvent in
+// structured mode.
+type ruleSet struct{ body, data event.Rules }
+
+// Provision sets the defaults and finds the account.
+func (h *Handler) Provision(ctx caddy.Context) (err error) {
+	h.logger = ctx.Logger()
+	if err := h.setDefaults(); err != nil {
+		return err
+	}
+	if err := h.resolvePlaceholders(); err != nil {
+		return err
+	}
+	if err := h.checkPass(); err != nil {
+		return err
+	}
+	if err := h.makeRules(); err != nil {
+		return err
+	}
+	h.guarded = h.Fields != nil || h.UserInfo
+	h.account, err = account.NewRef(ctx, h.Account)
+	return err
+}
+
+func (h *Handler) setDefaults() error {
+	if h.OpenID == "" {
+		h.OpenID = defaultOpenID
+	}
+	if h.UnionID == "" {
+		h.UnionID = defaultUnionID
+	}
+	if h.MaxIDs == 0 {
+		h.MaxIDs = defaultMaxIDs
+	}
+	if h.MaxSize == 0 {
+		h.MaxSize = defaultMaxSize
+	}
+	if h.MaxIDs < 0 || h.MaxIDs > largestMaxIDs {
+		return fmt.Errorf("max_ids: a number from 1 to %d is expected", largestMaxIDs)
+	}
+	if h.MaxSize < 0 || h.MaxSize > largestMaxSize {
+		return errors.New("max_size: a size above 0 and up to 1 TiB is expected")
+	}
+	if h.OnError == "" {
+		h.OnError = embed
+	}
+	if h.OnError != embed && h.OnError != reject {
+		return fmt.Errorf("on_error: %q is neither embed nor reject", h.OnError)
+	}
+	if h.Event == nil {
+		h.Event = new(EventLocation)
+	}
+	return nil
+}
+
+// resolvePlaceholders replaces the placeholders that are known when the config is loaded.
+func (h *Handler) resolvePlaceholders() (err error) {
+	if err := placeholder.ResolveAll("fields", h.Fields); err != nil {
+		return err
+	}
+	if err := placeholder.ResolveAll("pass", h.Pass); err != nil {
+		return err
+	}
+	if h.OpenID, err = placeholder.Known("openid", h.OpenID); err != nil {
+		return err
+	}
+	if h.UnionID, err = placeholder.Known("unionid", h.UnionID); err != nil {
+		return err
+	}
+	for setting, value := range map[string]string{"openid": h.OpenID, "unionid": h.UnionID} {
+		if strings.HasPrefix(value, "http.") {
+			return fmt.Errorf("%s: %q is the name of a placeholder without its braces; write {%s}", setting, value, value)
+		}
+	}
+	if !placeholder.PerRequest(h.OpenID) {
+		h.logger.Warn("the openid of cloudid holds no placeholder, so everybody acts as the same user",
+			zap.String("advice", "write a placeholder that an authenticator sets, such as "+defaultOpenID+", the default"))
+	}
+	return nil
+}
+
+func (h *Handler) checkPass() error {
+	for i, pattern := range h.Pass {
+		h.Pass[i] = strings.ToLower(pattern)
+		if err := checkMediaType(pattern); err != nil {
+			return fmt.Errorf("pass: %w", err)
+		}
+	}
+	return nil
+}
+
+// checkMediaType returns an error unless a pattern is a media type, or all of a kind as in image/*.
+func checkMediaType(pattern string) error {
+	kind, subtype, _ := strings.Cut(pattern, "/")
+	sample := pattern
+	if subtype == "*" {
+		sample = kind + "/x"
+	}
+	name, params, err := mime.ParseMediaType(sample)
+	if err != nil || kind == "" || kind == "*" || subtype == "" || len(params) > 0 || strings.Contains(name, "*") {
+		return fmt.Errorf("%q is no media type; write one as in multipart/form-data, or all of a kind as in image/*", pattern)
+	}
+	if httpbody.AnyJSON.Match(name) {
+		return fmt.Errorf("%q is JSON, which is always read as the event", pattern)
+	}
+	return nil
+}
+
+func (h *Handler) makeRules() error {
+	if h.Event.CloudEvents && (h.Event.Pointer != "" || h.Event.Text) {
+		return errors.New("event: cloudevents says where the event is, so it takes neither a pointer nor text")
+	}
+	pointer, err := event.ParsePointer(h.Event.Pointer)
+	if err != nil {
+		return fmt.Errorf("event: %w", err)
+	}
+	rules := event.Rules{
+		Pointer:         pointer,
+		IsString:        h.Event.Text,
+		Fields:          h.Fields,
+		Guess:           !h.NoGuess,
+		MaxDeclarations: h.MaxIDs,
+		ReplaceUserInfo: h.UserInfo,
+	}
+	if err := rules.Validate(); err != nil {
+		return err
+	}
+	h.known = ruleSet{rules, rules}
+	h.known.data.Pointer, err = event.ParsePointer("/data")
+	h.anonymous = h.known
+	h.anonymous.body.Guess, h.anonymous.data.Guess = false, false
+	return err
+}

@@ -1,0 +1,132 @@
+package gateway
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"time"
+
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+	"go.opentelemetry.io/otel/attribute"
+	"go.opentelemetry.io/otel/codes"
+	"go.opentelemetry.io/otel/trace"
+	"go.uber.org/zap"
+
+	"github.com/caddy-cloudid/caddy-cloudid/caddymodule/internal/event"
+	"github.com/caddy-cloudid/caddy-cloudid/caddymodule/internal/httpbody"
+	"github.com/caddy-cloudid/caddy-cloudid/caddymodule/internal/invocation"
+	"github.com/caddy-cloudid/caddy-cloudid/caddymodule/internal/metrics"
+	"github.com/caddy-cloudid/caddy-cloudid/caddymodule/opendata"
+	"github.com/caddy-cloudid/caddy-cloudid/caddymodule/wechat"
+)
+
+// resolve returns the value that is to stand in the place of each declaration; nil for one that stays as it is.
+func (h *Handler) resolve(r *http.Request, c *call, declarations []event.Declaration) ([][]byte, error) {
+	if len(declarations) == 0 {
+		return nil, nil
+	}
+	var ids []string
+	for _, d := range declarations {
+		c.member(d)
+	}
+	for _, d := range declarations {
+		if d.ID == "" {
+			continue
+		}
+		if c.caller.openid == "" {
+			return nil, caddyhttp.Error(http.StatusUnauthorized, fmt.Errorf("the member %s holds a CloudID, but nobody is logged in: log in, and send what proves it with the call", event.QuoteName(d.Name)))
+		}
+		ids = append(ids, d.ID)
+	}
+	start := time.Now()
+	result, err := h.exchange(r.Context(), c.caller, ids)
+	c.record.Timing.Exchange = time.Since(start)
+	if err != nil {
+		return nil, h.resolveError(r, err)
+	}
+	c.cached, c.failure = result.Cached, result.Err
+	if result.Err != nil && h.OnError == reject {
+		return nil, upstreamError(result.Err)
+	}
+	return c.assign(declarations, result), nil
+}
+
+// exchange has CloudIDs exchanged, in a span of Caddy's trace where one is recorded.
+func (h *Handler) exchange(ctx context.Context, c caller, ids []string) (opendata.Result, error) {
+	if len(ids) == 0 {
+		return opendata.Result{}, nil
+	}
+	request := trace.SpanFromContext(ctx)
+	if !request.IsRecording() {
+		return c.account.Resolve(ctx, c.openid, ids)
+	}
+	tracer := request.TracerProvider().Tracer("github.com/caddy-cloudid/caddy-cloudid")
+	ctx, span := tracer.Start(ctx, "cloudid exchange", trace.WithAttributes(
+		attribute.String("cloudid.appid", c.account.AppID()),
+		attribute.Int("cloudid.found", len(ids))))
+	defer span.End()
+	result, err := c.account.Resolve(ctx, c.openid, ids)
+	span.SetAttributes(attribute.Int("cloudid.cached", result.Cached))
+	if failure := errors.Join(err, result.Err); failure != nil {
+		span.SetStatus(codes.Error, failure.Error())
+	}
+	return result, err
+}
+
+// resolveError gives an error of exchanging nothing at all its status.
+func (h *Handler) resolveError(r *http.Request, err error) error {
+	if r.Context().Err() != nil {
+		return httpbody.ContextError(r.Context().Err())
+	}
+	h.logger.Error("open data could not be asked for", zap.Error(err))
+	return caddyhttp.Error(http.StatusServiceUnavailable, errors.New("open data cannot be asked for at the moment; try again later"))
+}
+
+// upstreamError is what a client sees where `on_error reject` is set.
+func upstreamError(err error) error {
+	if wechat.IsTimeout(err) {
+		return caddyhttp.Error(http.StatusGatewayTimeout, errors.New("WeChat did not respond in time; try again later"))
+	}
+	return caddyhttp.Error(http.StatusBadGateway, errors.New("WeChat could not be asked for the open data of this call; try again later"))
+}
+
+// assign chooses what stands in the place of each declaration, and takes note of it.
+func (c *call) assign(declarations []event.Declaration, result opendata.Result) [][]byte {
+	values := make([][]byte, len(declarations))
+	next := 0 // results are one for one with the declarations that have an id
+	for i, d := range declarations {
+		member := c.member(d)
+		var data wechat.OpenData
+		if d.ID != "" {
+			data = result.OpenData[next]
+			next++
+		} else {
+			data = wechat.OpenDataError("", wechat.CodeInvalidCloudID)
+			member.Reason = invocation.CannotBe
+		}
+		metrics.IDs.WithLabelValues(c.appID(), data.MetricLabel()).Inc()
+		switch {
+		case data.Code == 0:
+			member.Result = invocation.OpenData
+		case d.Guess && data.Code == wechat.CodeInvalidCloudID:
+			member.Result, member.Reason = invocation.Kept, invocation.NotCloudID
+			continue // it was no CloudID, and nobody said that it was one
+		default:
+			member.Result, member.Code = invocation.Failed, data.Code
+		}
+		values[i] = data.JSON
+	}
+	return values
+}
+
+// member returns the entry of a declaration in the record.
+func (c *call) member(d event.Declaration) *invocation.Member {
+	for i := range c.record.Members {
+		if m := &c.record.Members[i]; m.Declared != "" && m.Name == d.Name {
+			return m
+		}
+	}
+	c.record.Members = append(c.record.Members, invocation.Member{Name: d.Name, Declared: howDeclared(d)})
+	return &c.record.Members[len(c.record.Members)-1]
+}

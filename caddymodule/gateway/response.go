@@ -1,0 +1,68 @@
+package gateway
+
+import (
+	"io"
+	"net/http"
+	"time"
+
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+)
+
+const headerRequestID = "X-Request-Id"
+
+// response is the client's response. It gets the request's id before its header is sent, unless the function named one, and
+// notes what the record of the call says of it.
+type response struct {
+	*caddyhttp.ResponseWriterWrapper
+	requestID string
+	status    int // 0: the header was not sent
+	size      int64
+	forwarded time.Time // when the request was
+	firstByte time.Time // when the header was sent
+}
+
+// setRequestID names the request, unless something has already, or it is too late.
+func (w *response) setRequestID() {
+	if w.status == 0 && w.Header()[headerRequestID] == nil && w.requestID != "" {
+		w.Header()[headerRequestID] = []string{w.requestID}
+	}
+}
+
+// WriteHeader implements http.ResponseWriter.
+func (w *response) WriteHeader(status int) {
+	if status >= http.StatusOK || status == http.StatusSwitchingProtocols {
+		w.setRequestID()
+		w.begin(status)
+	}
+	w.ResponseWriterWrapper.WriteHeader(status)
+}
+
+func (w *response) begin(status int) {
+	if w.status == 0 {
+		w.status, w.firstByte = status, time.Now()
+	}
+}
+
+func (w *response) Write(p []byte) (int, error) {
+	w.setRequestID()
+	w.begin(http.StatusOK)
+	n, err := w.ResponseWriterWrapper.Write(p)
+	w.size += int64(n)
+	return n, err
+}
+
+// ReadFrom implements io.ReaderFrom.
+func (w *response) ReadFrom(from io.Reader) (int64, error) {
+	w.setRequestID()
+	w.begin(http.StatusOK)
+	n, err := w.ResponseWriterWrapper.ReadFrom(from)
+	w.size += n
+	return n, err
+}
+
+// FlushError is for http.ResponseController. It sends the header, if that was not sent.
+func (w *response) FlushError() error {
+	w.setRequestID()
+	w.begin(http.StatusOK)
+	return http.NewResponseController(w.ResponseWriter).Flush()
+}
