@@ -145,7 +145,7 @@ type snapshot struct {
 func (s *store) snapshot() snapshot {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	all := snapshot{Limit: s.limit, Calls: make([]shown, 0, len(s.order)), Notes: slices.Clone(s.notes), Timeline: s.stats.recent(time.Now())}
+	all := snapshot{Limit: s.limit, Calls: make([]shown, 0, len(s.order)), Notes: append([]note{}, s.notes...), Timeline: s.stats.recent(time.Now())}
 	for _, seq := range s.order {
 		all.Calls = append(all.Calls, view(s.calls[seq]))
 	}
