@@ -3,6 +3,7 @@ package caddymodule
 
 import (
 	_ "github.com/caddy-cloudid/caddy-cloudid/caddymodule/account"
+	_ "github.com/caddy-cloudid/caddy-cloudid/caddymodule/command"
 	_ "github.com/caddy-cloudid/caddy-cloudid/caddymodule/functionapi"
 	_ "github.com/caddy-cloudid/caddy-cloudid/caddymodule/gateway"
 	_ "github.com/caddy-cloudid/caddy-cloudid/caddymodule/inspector"

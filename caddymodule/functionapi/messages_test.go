@@ -5,7 +5,6 @@ import (
 	"encoding/hex"
 	"reflect"
 	"slices"
-	"strings"
 	"testing"
 
 	"github.com/caddy-cloudid/caddy-cloudid/caddymodule/wechat"
@@ -111,17 +110,4 @@ func FuzzMessages(f *testing.F) {
 		_, _ = decodeVoIPSignReq(message)
 		_, _ = arguments(data.pairs)
 	})
-}
-
-func TestPreloadCommand(t *testing.T) {
-	var out strings.Builder
-	command := preloadCommand()
-	command.SetOut(&out)
-	command.SetArgs([]string{})
-	if err := command.Execute(); err != nil {
-		t.Fatal(err)
-	}
-	if !strings.Contains(out.String(), "AsyncLocalStorage") || out.String() != preload {
-		t.Error("the command does not print the preload")
-	}
 }

@@ -1,34 +1,12 @@
-package functionapi
+package command
 
 import (
-	_ "embed"
 	"fmt"
 
-	caddycmd "github.com/caddyserver/caddy/v2/cmd"
 	"github.com/spf13/cobra"
+
+	"github.com/caddy-cloudid/caddy-cloudid/caddymodule/functionapi"
 )
-
-// preload is what Node.js loads before a function, so that the unmodified wx-server-sdk keeps parallel calls apart.
-//
-//go:embed preload.cjs
-var preload string
-
-func init() {
-	caddycmd.RegisterCommand(caddycmd.Command{
-		Name:  "cloudid",
-		Usage: "preload",
-		Short: "Tools for WeChat mini-program functions behind this server",
-		Long: `
-Tools for functions of WeChat mini programs that run behind this server. See
-the help of each command.
-`,
-		CobraFunc: func(cmd *cobra.Command) {
-			cmd.AddCommand(preloadCommand())
-			cmd.Args = cobra.NoArgs // an unknown command is an error, which cobra checks only of commands that run
-			cmd.RunE = func(cmd *cobra.Command, _ []string) error { return cmd.Help() }
-		},
-	})
-}
 
 func preloadCommand() *cobra.Command {
 	return &cobra.Command{
@@ -59,7 +37,7 @@ With the functions framework, or anything else that starts node itself:
 		Args:         cobra.NoArgs,
 		SilenceUsage: true,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			_, err := fmt.Fprint(cmd.OutOrStdout(), preload)
+			_, err := fmt.Fprint(cmd.OutOrStdout(), functionapi.Preload())
 			return err
 		},
 	}

@@ -1,0 +1,127 @@
+package command
+
+import (
+	"context"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	_ "github.com/caddyserver/caddy/v2/modules/standard"
+
+	_ "github.com/caddy-cloudid/caddy-cloudid/caddymodule/gateway"
+	"github.com/caddy-cloudid/caddy-cloudid/caddymodule/sandbox"
+	_ "github.com/caddy-cloudid/caddy-cloudid/caddymodule/session"
+)
+
+// run runs `caddy cloudid check` for a Caddyfile.
+func run(t *testing.T, caddyfile string, args ...string) (out string, err error) {
+	t.Helper()
+	file := filepath.Join(t.TempDir(), "Caddyfile")
+	if err := os.WriteFile(file, []byte(caddyfile), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	command := checkCommand()
+	var text strings.Builder
+	command.SetOut(&text)
+	command.SetErr(&text)
+	command.SetArgs(append([]string{"--config", file, "--adapter", "caddyfile"}, args...))
+	err = command.ExecuteContext(context.Background())
+	return strings.ReplaceAll(text.String(), file, "Caddyfile"), err
+}
+
+func config(endpoint, site string) string {
+	return `{
+	admin off
+	cloudid {
+		account wx3d289323f5900f8e {
+			secret made-up-but-long-enough
+			endpoint ` + endpoint + `
+		}
+	}
+}
+` + site
+}
+
+const right = `http://127.0.0.1:18080 {
+	wechat_session
+	cloudid {
+		fields weRunData
+	}
+	reverse_proxy 127.0.0.1:3000
+}
+`
+
+const wrong = `http://127.0.0.1:18080, http://example.com:18080 {
+	wechat_session
+	cloudid /fn/* {
+		fields weRunData
+	}
+	reverse_proxy 127.0.0.1:3000
+}
+`
+
+func TestCheckPrintsFindingsWithTheirLines(t *testing.T) {
+	out, err := run(t, config("http://127.0.0.1:1", wrong), "--offline")
+	for _, want := range []string{"Caddyfile:15: ", "reaches the functions at 127.0.0.1:3000 without passing cloudid", "    -> put cloudid in front", "1 finding\n"} {
+		if !strings.Contains(out, want) {
+			t.Errorf("it does not say %q:\n%s", want, out)
+		}
+	}
+	if err == nil {
+		t.Error("with findings it must fail")
+	}
+}
+
+func TestCheckOfARightConfig(t *testing.T) {
+	if out, err := run(t, config("http://127.0.0.1:1", right), "--offline"); err != nil || out != "nothing is wrong, as far as a config tells\n" {
+		t.Errorf("%v: %s", err, out)
+	}
+}
+
+func TestCheckOfWhatIsNoConfig(t *testing.T) {
+	for _, c := range []struct{ sentence, caddyfile, want string }{
+		{"an unknown option", config("http://127.0.0.1:1", "http://127.0.0.1:1 {\n\tcloudid {\n\t\tfoo\n\t}\n}\n"), `unknown option "foo"`},
+		{"what only loading shows", strings.Replace(config("http://127.0.0.1:1", right), "made-up-but-long-enough", "{env.NOT_SET_ANYWHERE}", 1), "Caddy does not take this config"},
+		{"nothing", "", "EOF"},
+	} {
+		t.Run(c.sentence, func(t *testing.T) {
+			if out, err := run(t, c.caddyfile, "--offline"); err == nil || !strings.Contains(out, c.want) {
+				t.Errorf("%v: %s", err, out)
+			}
+		})
+	}
+}
+
+func TestCheckAsksWeChatForATokenOfEachAccount(t *testing.T) {
+	fake := sandbox.New()
+	server := httptest.NewServer(fake)
+	t.Cleanup(server.Close)
+	t.Run("all is well", func(t *testing.T) {
+		out, err := run(t, config(server.URL, right))
+		if err != nil || !strings.Contains(out, "account wx3d289323f5900f8e: WeChat gave an access token") {
+			t.Errorf("%v: %s", err, out)
+		}
+	})
+	t.Run("WeChat names the address that is not on the whitelist", func(t *testing.T) {
+		refuse := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+			_, _ = w.Write([]byte(`{"errcode":40164,"errmsg":"invalid ip 203.0.113.7 ipv6 ::ffff:203.0.113.7, not in whitelist rid: 5f3c-1a"}`))
+		}))
+		t.Cleanup(refuse.Close)
+		out, err := run(t, config(refuse.URL, right))
+		if err == nil || !strings.Contains(out, "40164") || !strings.Contains(out, "-> put the IP address 203.0.113.7 on the IP whitelist") {
+			t.Errorf("%v: %s", err, out)
+		}
+		if strings.Contains(out, "made-up") {
+			t.Error("it shows the secret")
+		}
+	})
+	t.Run("nobody is there", func(t *testing.T) {
+		out, err := run(t, config("http://127.0.0.1:1", right))
+		if err == nil || !strings.Contains(out, "network") {
+			t.Errorf("%v: %s", err, out)
+		}
+	})
+}
