@@ -48,3 +48,13 @@ func (a *Account) InvocationToken(user usertoken.User) (string, error) {
 	}
 	return a.invocations.For(user)
 }
+
+// UnattendedToken returns a token for a function that another function called, depth calls of functions away from one that no
+// user called, such as a timer's. With it a function may ask what needs no user. It is "" where the account has no key to sign
+// with.
+func (a *Account) UnattendedToken(depth int) (string, error) {
+	if a.keys == nil {
+		return "", nil
+	}
+	return a.keys.Sign(usertoken.Unattended, usertoken.User{OpenID: "nobody", Depth: depth}, InvocationTTL)
+}

@@ -8,9 +8,10 @@ import (
 	"github.com/caddy-cloudid/caddy-cloudid/caddymodule/wechat/apicall"
 )
 
-// Relay makes a call of another of WeChat's APIs with the account's token. WeChat's errors are answers like any other, but
-// that a refused token is replaced and the call repeated once. If that is refused as well, there is an answer and an error.
-func (a *Account) Relay(ctx context.Context, request wechat.RelayRequest) (wechat.RelayResponse, error) {
+// Relay makes a call of another of WeChat's APIs with the account's token, for the user with this openid or for nobody (""), whose
+// share of the calls in flight it counts towards. WeChat's errors are responses like any other, except that a rejected token is
+// replaced and the call repeated once. If that is rejected as well, there is a response and an error.
+func (a *Account) Relay(ctx context.Context, openid string, request wechat.RelayRequest) (wechat.RelayResponse, error) {
 	held, done, err := a.acquire()
 	if err != nil {
 		return wechat.RelayResponse{}, err
@@ -18,11 +19,11 @@ func (a *Account) Relay(ctx context.Context, request wechat.RelayRequest) (wecha
 	defer done()
 	ctx, cancel := context.WithTimeout(ctx, time.Duration(a.Timeout))
 	defer cancel()
-	answer, err := apicall.Do(ctx, held.relay, apicall.Call{}, func(ctx context.Context, token string) (wechat.RelayResponse, error) {
+	response, err := apicall.Do(ctx, held.relay, apicall.Call{User: openid}, func(ctx context.Context, token string) (wechat.RelayResponse, error) {
 		return held.client.Relay(ctx, token, request)
 	})
 	if err != nil {
 		a.logFailure("relayed call failed", err)
 	}
-	return answer, err
+	return response, err
 }

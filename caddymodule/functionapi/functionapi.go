@@ -1,9 +1,9 @@
-// Package functionapi is the handler `http.handlers.cloudid_api`: what functions call on the gateway. It speaks three
-// dialects of the same two questions, so that code written for WeChat's cloud runs unchanged: plain JSON for any language,
-// the API of api.weixin.qq.com as WeChat Cloud Run relays it, and what the unmodified wx-server-sdk sends.
+// Package functionapi is the handler `http.handlers.cloudid_api`: what functions call on the gateway. It speaks three dialects, so
+// that code written for WeChat's cloud runs unchanged: plain JSON for any language, the API of api.weixin.qq.com as WeChat Cloud
+// Run relays it, and what the unmodified wx-server-sdk sends.
 //
-// Who the user is comes from the invocation token that the gateway gave the function with the call. A function never sees
-// WeChat's own access token.
+// The invocation token that the gateway gave the function with the call says who the user is. A function never sees WeChat's own
+// access token.
 package functionapi
 
 import (
@@ -11,14 +11,15 @@ import (
 	"fmt"
 	"net/http"
 	"net/netip"
-	"slices"
 	"unicode/utf8"
 
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+	"go.uber.org/zap"
 
 	"github.com/caddy-cloudid/caddy-cloudid/caddymodule/account"
 	"github.com/caddy-cloudid/caddy-cloudid/caddymodule/internal/metrics"
+	"github.com/caddy-cloudid/caddy-cloudid/caddymodule/internal/placeholder"
 	"github.com/caddy-cloudid/caddy-cloudid/caddymodule/internal/usertoken"
 	"github.com/caddy-cloudid/caddy-cloudid/caddymodule/opendata"
 	"github.com/caddy-cloudid/caddy-cloudid/caddymodule/wechat"
@@ -28,36 +29,56 @@ func init() {
 	caddy.RegisterModule(new(Handler))
 }
 
-// Handler answers functions that ask for open data and voice signatures:
+// Handler answers functions that ask for open data, for voice signatures, for other APIs of WeChat's, and for each other:
 //
-//   - `POST /getOpenData` with `{"list":["<CloudID>",...]}` and `POST /getVoIPSign` with
-//     `{"groupId","nonce","timestamp"}`, in JSON, for any language;
-//   - `POST /wxa/getopendata` and `POST /wxa/getvoipsign`, in the shapes of WeChat's server API, for code written for
-//     WeChat Cloud Run;
-//   - `POST /admin`, for the unmodified wx-server-sdk: getOpenData, getVoIPSign, openapi.cloudbase.getOpenData and
-//     openapi.cloudbase.getVoIPSign.
+//   - `POST /getOpenData` with `{"list":["<CloudID>",...]}`, `POST /getVoIPSign` with `{"groupId","nonce","timestamp"}` and
+//     `POST /callFunction` with `{"name","data"}`, in JSON, for any language;
+//   - `POST /wxa/getopendata`, `POST /wxa/getvoipsign`, and the paths of `relay` and of the names in `openapi`, in the shapes of
+//     WeChat's server API, for code written for WeChat Cloud Run;
+//   - `POST /admin`, for the unmodified wx-server-sdk from 2.3.3: getOpenData, getVoIPSign, openapi and callFunction.
 //
-// A request for any other path goes on to the next handler. Every request must say for which user it is made: with the
+// A request for any other path is answered 404, with what is served. Every request must say for which user it is made: with the
 // invocation token that the cloudid handler gave the function in the header X-WX-CLOUDBASE-ACCESS-TOKEN, sent as
 // `Authorization: Bearer <token>`, as `cloudbase_access_token=<token>` in the query or, by the SDK, as wxCloudApiToken.
-// Without one it is answered 401. Let it listen where only functions can reach it.
+// Without one it is answered 401.
 type Handler struct {
-	// The AppID of the account that functions act for. Default: the only account there is.
+	// The AppID of the account that functions act for. Default: the only account there is. Placeholders are replaced when the
+	// config is loaded.
 	Account string `json:"account,omitempty"`
 
-	// The addresses of callers that may name any user with `openid=` in the query instead of sending an invocation token:
-	// IP addresses or ranges such as 10.1.0.0/16. They count for the caller's own connection: a request that a proxy passed
-	// on, or a browser sent, is never trusted. Default: none.
+	// The addresses whose connections are answered at all: IP addresses or ranges such as 10.1.0.0/16. Others get 403. Default:
+	// loopback, private and link-local ranges.
+	Allow []string `json:"allow,omitempty"`
+
+	// The addresses of callers that may name any user with `openid=` in the query, or none, instead of sending an invocation
+	// token: IP addresses or ranges. They count for the caller's own connection. A request that a proxy forwarded, or a browser
+	// sent, is not trusted as far as its headers show that; a proxy on a trusted machine that adds no header lends its trust to
+	// all its clients, so list no machine with one. Default: none.
 	Trust []string `json:"trust,omitempty"`
 
-	// Further paths of WeChat's server API to relay with the account's access token added, such as /wxa/msg_sec_check. They
-	// are exact, and called with GET or POST. WeChat obeys such a call whomever its body names, so list only what every
-	// function may do. Default: none.
+	// The APIs that functions may call as cloud.openapi.<name>, by name, such as wxacode.get; * stands for all. Names that WeChat
+	// has renamed count under both. Each also opens its path of WeChat's server API, as relay does. A call that names another
+	// account of this gateway, cloud.openapi({appid}), is made with that account's token. Default: none.
+	OpenAPI []string `json:"openapi,omitempty"`
+
+	// Further paths of WeChat's server API to relay with the account's access token added, such as /wxa/some_new_api. They
+	// are exact, and called with GET or POST, with bodies up to 10 MiB. WeChat obeys such a call whomever its body names, so list
+	// only what every function may do. Default: none.
 	Relay []string `json:"relay,omitempty"`
 
-	account *account.Account
-	keys    *usertoken.Keys // nil: the account signs no tokens; all callers are in trust
-	trust   []netip.Prefix
+	// Where cloud.callFunction sends the event: a URL with {name} in its path, which stands for the name of the function that is
+	// called, such as http://127.0.0.1:3000/{name}. {env.*} and {file.*} are replaced when the config is loaded. Default: functions
+	// cannot call each other.
+	Functions string `json:"functions,omitempty"`
+
+	ref       account.Ref
+	account   *account.Account
+	keys      *usertoken.Keys // nil: the account signs no tokens; all callers are in trust
+	allow     []netip.Prefix  // nil: the default
+	trust     []netip.Prefix
+	open      openPaths
+	functions *functionClient // nil: functions cannot call each other
+	large     chan struct{}   // a slot for each large body in memory
 }
 
 // CaddyModule returns the Caddy module information.
@@ -67,49 +88,93 @@ func (*Handler) CaddyModule() caddy.ModuleInfo {
 
 // Provision finds the account and checks the options. It calls nobody.
 func (h *Handler) Provision(ctx caddy.Context) error {
-	app, err := ctx.App("cloudid")
-	if err != nil {
+	var err error
+	if h.ref, err = account.NewRef(ctx, h.Account); err != nil {
 		return err
 	}
-	if h.account, err = app.(*account.App).Account(h.Account); err != nil {
+	if h.account = h.ref.Fixed(); h.account == nil {
+		return fmt.Errorf("account: %s has placeholders that are only known for a request; name one account", h.Account)
+	}
+	if h.allow, err = parsePrefixes("allow", h.Allow); err != nil {
 		return err
 	}
-	for _, text := range h.Trust {
-		prefix, err := parsePrefix(text)
-		if err != nil {
-			return err
-		}
-		h.trust = append(h.trust, prefix)
+	if h.trust, err = parsePrefixes("trust", h.Trust); err != nil {
+		return err
 	}
 	if h.keys, err = h.account.UserTokens(); err != nil && len(h.trust) == 0 {
 		return fmt.Errorf("nobody could call: %w, or name the functions' addresses with `trust <cidr>...`", err)
+	}
+	if err := h.openAPIs(ctx.Logger()); err != nil {
+		return err
+	}
+	if h.Functions != "" {
+		if h.functions, err = newFunctionClient(h.Functions); err != nil {
+			return err
+		}
+	}
+	h.large = make(chan struct{}, maxLargeBodies)
+	return nil
+}
+
+// openAPIs opens the paths of openapi and relay.
+func (h *Handler) openAPIs(logger *zap.Logger) error {
+	if err := placeholder.ResolveAll("openapi", h.OpenAPI); err != nil {
+		return err
+	}
+	if err := placeholder.ResolveAll("relay", h.Relay); err != nil {
+		return err
+	}
+	h.open = make(openPaths)
+	for _, name := range h.OpenAPI {
+		if err := checkOpenAPI(name); err != nil {
+			return err
+		}
+		if useless := h.open.addAPI(name); useless != nil {
+			logger.Warn("a name in openapi cannot be called", zap.String("name", name), zap.Error(useless))
+		}
 	}
 	for _, path := range h.Relay {
 		if err := checkRelay(path); err != nil {
 			return err
 		}
+		h.open[path] = true
 	}
 	return nil
 }
 
-// ServeHTTP answers what functions ask.
-func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler) error {
+// Cleanup closes idle connections to functions.
+func (h *Handler) Cleanup() error {
+	if h.functions != nil {
+		h.functions.close()
+	}
+	return nil
+}
+
+// ServeHTTP answers what functions ask. No request goes on to the next handler: an empty 200 would read as success.
+func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, _ caddyhttp.Handler) error {
+	if !h.isAllowed(r) {
+		return rejectWeChat(w, http.StatusForbidden, notAllowed())
+	}
 	switch path := r.URL.Path; path {
 	case "/getOpenData":
-		return h.serveJSON(w, r, "getOpenData", h.getOpenData)
+		return h.serveJSON(w, r, jsonAPI{"getOpenData", maxBody, h.getOpenData})
 	case "/getVoIPSign":
-		return h.serveJSON(w, r, "getVoIPSign", h.getVoIPSign)
+		return h.serveJSON(w, r, jsonAPI{"getVoIPSign", maxBody, h.getVoIPSign})
+	case "/callFunction":
+		return h.serveJSON(w, r, jsonAPI{"callFunction", maxRelayedBody, h.callFunction})
 	case "/wxa/getopendata":
 		return h.serveWeChat(w, r, h.weChatOpenData)
 	case "/wxa/getvoipsign":
 		return h.serveWeChat(w, r, h.weChatVoIPSign)
 	case "/admin":
 		return h.serveSDK(w, r)
+	case uploadPath:
+		return serveUpload(w, r)
 	default:
-		if slices.Contains(h.Relay, path) {
+		if h.open[path] {
 			return h.serveRelay(w, r)
 		}
-		return next.ServeHTTP(w, r)
+		return h.serveNothing(w, path)
 	}
 }
 
@@ -117,11 +182,10 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyht
 // there must be one.
 const maxList = 100
 
+func listTooLong() error { return badRequest("the list has more than %d CloudIDs", maxList) }
+
 // resolve exchanges CloudIDs, one for one and in order. They share cache and calls with those of the gateway.
 func (h *Handler) resolve(ctx context.Context, openid string, ids []string) (opendata.Result, error) {
-	if len(ids) > maxList {
-		return opendata.Result{}, badRequest("the list has %d CloudIDs; at most %d are answered at once", len(ids), maxList)
-	}
 	for i, id := range ids {
 		if !utf8.ValidString(id) {
 			return opendata.Result{}, badRequest("CloudID %d of the list is no valid UTF-8", i+1)
@@ -152,5 +216,6 @@ func (h *Handler) sign(ctx context.Context, openid string, request wechat.VoIPSi
 // Interface guards
 var (
 	_ caddy.Provisioner           = (*Handler)(nil)
+	_ caddy.CleanerUpper          = (*Handler)(nil)
 	_ caddyhttp.MiddlewareHandler = (*Handler)(nil)
 )

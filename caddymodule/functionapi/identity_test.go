@@ -43,7 +43,7 @@ func TestIdentity(t *testing.T) {
 		{"an openid that contradicts the token", false, mine("openid=" + other), bearer("Bearer " + good), 403, "leave it out"},
 		{"also where the caller is trusted", true, mine("openid=" + other), bearer("Bearer " + good), 403, "leave it out"},
 		{"two tokens of different users", false, mine("cloudbase_access_token=" + token(t, other)), bearer("Bearer " + good), 401, "two invocation tokens"},
-		{"a good token beside a bad one", false, mine("cloudbase_access_token=x"), bearer("Bearer " + good), 401, "invalid or has ended"},
+		{"a good token beside a bad one", false, mine("cloudbase_access_token=x"), bearer("Bearer " + good), 401, "invalid or has expired"},
 		{"nothing at all", false, "/getOpenData", nil, 401, "X-WX-CLOUDBASE-ACCESS-TOKEN"},
 		{"nothing but an openid", false, mine("openid=" + user), nil, 401, "trust"},
 		{"an empty token is none", false, mine("cloudbase_access_token="), bearer("Bearer "), 401, "does not say for which user"},
@@ -51,15 +51,15 @@ func TestIdentity(t *testing.T) {
 		{"the header in which the token came proves nothing", false, "/getOpenData", map[string]string{"X-WX-CLOUDBASE-ACCESS-TOKEN": good}, 401, "does not say for which user"},
 		{"nor does the openid's header", false, "/getOpenData", map[string]string{"X-WX-OPENID": user}, 401, "does not say for which user"},
 		{"access_token= is WeChat's, not ours", false, mine("access_token=" + good), nil, 401, "does not say for which user"},
-		{"a token that has ended", false, "/getOpenData", bearer("Bearer " + sign(t, appid, key, usertoken.Invocation, user, -time.Second)), 401, "invalid or has ended"},
-		{"a session's token", false, "/getOpenData", bearer("Bearer " + sign(t, appid, key, usertoken.Session, user, time.Minute)), 401, "invalid or has ended"},
-		{"another account's token", false, "/getOpenData", bearer("Bearer " + sign(t, "wx0000000000000000", key, usertoken.Invocation, user, time.Minute)), 401, "invalid or has ended"},
-		{"a token signed with another key", false, "/getOpenData", bearer("Bearer " + sign(t, appid, "x", usertoken.Invocation, user, time.Minute)), 401, "invalid or has ended"},
-		{"a token without a signature", false, "/getOpenData", bearer("Bearer " + good[:strings.LastIndexByte(good, '.')+1]), 401, "invalid or has ended"},
+		{"a token that has ended", false, "/getOpenData", bearer("Bearer " + sign(t, appid, key, usertoken.Invocation, user, -time.Second)), 401, "invalid or has expired"},
+		{"a session's token", false, "/getOpenData", bearer("Bearer " + sign(t, appid, key, usertoken.Session, user, time.Minute)), 401, "invalid or has expired"},
+		{"another account's token", false, "/getOpenData", bearer("Bearer " + sign(t, "wx0000000000000000", key, usertoken.Invocation, user, time.Minute)), 401, "invalid or has expired"},
+		{"a token signed with another key", false, "/getOpenData", bearer("Bearer " + sign(t, appid, "x", usertoken.Invocation, user, time.Minute)), 401, "invalid or has expired"},
+		{"a token without a signature", false, "/getOpenData", bearer("Bearer " + good[:strings.LastIndexByte(good, '.')+1]), 401, "invalid or has expired"},
 
 		{"a trusted caller names the user", true, mine("openid=" + user), nil, 200, ""},
 		{"a trusted caller may send a token as well", true, "/getOpenData", bearer("Bearer " + good), 200, ""},
-		{"a trusted caller's bad token is not passed over", true, mine("openid=" + user), bearer("Bearer x"), 401, "invalid or has ended"},
+		{"a trusted caller's bad token is not passed over", true, mine("openid=" + user), bearer("Bearer x"), 401, "invalid or has expired"},
 		{"a trusted caller must name somebody", true, "/getOpenData", nil, 401, "does not say for which user"},
 		{"a trusted caller must not name two", true, mine("openid=" + user + "&openid=" + other), nil, 403, "leave it out"},
 		{"what a proxy passed on is not trusted", true, mine("openid=" + user), map[string]string{"X-Forwarded-For": "127.0.0.1"}, 401, "trust"},
@@ -140,7 +140,7 @@ func TestLogHasNoSecrets(t *testing.T) {
 			t.Errorf("the log does not say %q", text)
 		}
 	}
-	for name, text := range map[string]string{"openid": user, "token": token(t, user)[:20], "secret": forbiddenPaths, "key": key, "CloudID": steps[3:], "nonce": "8AP6DT9ybtniUJfb"} {
+	for name, text := range map[string]string{"openid": user, "token": token(t, user)[:20], "secret": appSecret, "key": key, "CloudID": steps[3:], "nonce": "8AP6DT9ybtniUJfb"} {
 		if strings.Contains(log, text) {
 			t.Errorf("the log has the %s in it", name)
 		}

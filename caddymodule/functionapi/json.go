@@ -9,33 +9,49 @@ import (
 
 	"github.com/tidwall/gjson"
 
+	"github.com/caddy-cloudid/caddy-cloudid/caddymodule/internal/usertoken"
 	"github.com/caddy-cloudid/caddy-cloudid/caddymodule/wechat"
 )
 
-// api answers one question of a user's: the arguments are a JSON object, the answer is JSON.
-type apiFunc func(ctx context.Context, openid string, args gjson.Result) ([]byte, error)
+// apiFunc serves one API for a user, or for nobody, who has no openid: the arguments are a JSON object, the response is JSON.
+type apiFunc func(ctx context.Context, user usertoken.User, args gjson.Result) ([]byte, error)
 
-// serveJSON is the dialect for any language: arguments and answers are those of the SDK's function of that name.
-func (h *Handler) serveJSON(w http.ResponseWriter, r *http.Request, name string, answer apiFunc) error {
-	body, err := h.handleJSON(w, r, name, answer)
+// jsonAPI is an API in the dialect for any language.
+type jsonAPI struct {
+	name    string // that of the SDK's function, whose arguments and responses it has
+	maxBody int
+	serve   apiFunc
+}
+
+// serveJSON is the dialect for any language.
+func (h *Handler) serveJSON(w http.ResponseWriter, r *http.Request, api jsonAPI) error {
+	body, err := h.handleJSON(w, r, api)
 	if err == nil {
 		return write(w, http.StatusOK, "application/json", body)
 	}
-	refused, ok := errors.AsType[*rejection](err)
+	rejected, ok := errors.AsType[*rejection](err)
 	if !ok {
 		return err
 	}
-	message := refused.reason
-	if refused.code != codeSDKArgs {
-		message = fmt.Sprintf("%s:fail %d %s. %s", name, refused.code, wechat.OpenDataMessage(refused.code), refused.reason)
+	message := rejected.reason
+	if rejected.code != codeSDKArgs {
+		message = fmt.Sprintf("%s:fail %d %s. %s", api.name, rejected.code, messageOf(rejected.code), rejected.reason)
 	}
-	return writeJSON(w, refused.status, "application/json", struct {
+	return writeJSON(w, rejected.status, "application/json", struct {
 		ErrCode int    `json:"errCode"`
 		ErrMsg  string `json:"errMsg"`
-	}{refused.code, message})
+	}{rejected.code, message})
 }
 
-func (h *Handler) handleJSON(w http.ResponseWriter, r *http.Request, name string, answer apiFunc) ([]byte, error) {
+// messageOf returns the errMsg that wx-server-sdk has for a code.
+func messageOf(code int) string {
+	if message := functionMessages[code]; message != "" {
+		return message
+	}
+	return wechat.OpenDataMessage(code)
+}
+
+func (h *Handler) handleJSON(w http.ResponseWriter, r *http.Request, api jsonAPI) ([]byte, error) {
 	if err := onlyPOST(w, r); err != nil {
 		return nil, err
 	}
@@ -46,26 +62,30 @@ func (h *Handler) handleJSON(w http.ResponseWriter, r *http.Request, name string
 	if err != nil {
 		return nil, err
 	}
-	openid, err := h.user(r, claims)
+	user, err := h.caller(r, claims)
 	if err != nil {
 		return nil, err
 	}
-	body, err := readBody(r)
+	body, release, err := h.readLargeBody(r, api.maxBody)
 	if err != nil {
 		return nil, err
 	}
+	defer release()
 	args, err := parseJSON(body)
 	if err != nil {
 		return nil, err
 	}
 	if !args.IsObject() {
-		return nil, badParameter(fmt.Sprintf("%s:fail Params for %[1]s must be an object instead of %s", name, jsTypeOf(args)))
+		return nil, badParameter(fmt.Sprintf("%s:fail Params for %[1]s must be an object instead of %s", api.name, jsTypeOf(args)))
 	}
-	return answer(r.Context(), openid, args)
+	return api.serve(r.Context(), user, args)
 }
 
-// getOpenData answers {"list":["<CloudID>",…]}.
-func (h *Handler) getOpenData(ctx context.Context, openid string, args gjson.Result) ([]byte, error) {
+// getOpenData serves {"list":["<CloudID>",…]}.
+func (h *Handler) getOpenData(ctx context.Context, user usertoken.User, args gjson.Result) ([]byte, error) {
+	if user.OpenID == "" {
+		return nil, noUser()
+	}
 	list := args.Get("list")
 	if !list.Exists() || list.Type == gjson.Null {
 		return nil, badParameter("getOpenData:fail list must be provided")
@@ -73,29 +93,31 @@ func (h *Handler) getOpenData(ctx context.Context, openid string, args gjson.Res
 	if !list.IsArray() {
 		return nil, badParameter(fmt.Sprintf("parameter.list should be array instead of %s;", jsTypeOf(list)))
 	}
-	var ids []string
-	for i, id := range list.Array() {
-		if id.Type != gjson.String {
-			return nil, badParameter(fmt.Sprintf("parameter.list[%d] should be string instead of %s;", i, jsTypeOf(id)))
-		}
-		ids = append(ids, id.String())
-	}
-	result, err := h.resolve(ctx, openid, ids)
+	ids, err := stringList(list, func(i int, id gjson.Result) error {
+		return badParameter(fmt.Sprintf("parameter.list[%d] should be string instead of %s;", i, jsTypeOf(id)))
+	})
 	if err != nil {
 		return nil, err
 	}
-	answer := []byte(`{"list":[`)
+	result, err := h.resolve(ctx, user.OpenID, ids)
+	if err != nil {
+		return nil, err
+	}
+	response := []byte(`{"list":[`)
 	for i, one := range result.OpenData {
 		if i > 0 {
-			answer = append(answer, ',')
+			response = append(response, ',')
 		}
-		answer = append(answer, one.JSON...) // as WeChat wrote it
+		response = append(response, one.JSON...) // as WeChat wrote it
 	}
-	return append(answer, `],"errCode":0,"errMsg":"getOpenData:ok"}`...), nil
+	return append(response, `],"errCode":0,"errMsg":"getOpenData:ok"}`...), nil
 }
 
-// getVoIPSign answers {"groupId","nonce","timestamp"}.
-func (h *Handler) getVoIPSign(ctx context.Context, openid string, args gjson.Result) ([]byte, error) {
+// getVoIPSign serves {"groupId","nonce","timestamp"}.
+func (h *Handler) getVoIPSign(ctx context.Context, user usertoken.User, args gjson.Result) ([]byte, error) {
+	if user.OpenID == "" {
+		return nil, noUser()
+	}
 	// What is wrong is listed in the SDK's order and without a space between, as the SDK does.
 	var wrong strings.Builder
 	for _, parameter := range []struct{ name, kind string }{{"groupId", "string"}, {"timestamp", "number"}, {"nonce", "string"}} {
@@ -110,10 +132,10 @@ func (h *Handler) getVoIPSign(ctx context.Context, openid string, args gjson.Res
 	if err != nil {
 		return nil, err
 	}
-	signature, err := h.sign(ctx, openid, request)
+	signature, err := h.sign(ctx, user.OpenID, request)
 	if err != nil {
 		return nil, err
 	}
-	answer := gjson.AppendJSONString([]byte(`{"signature":`), signature)
-	return append(answer, `,"errCode":0,"errMsg":"getVoIPSign:ok"}`...), nil
+	response := gjson.AppendJSONString([]byte(`{"signature":`), signature)
+	return append(response, `,"errCode":0,"errMsg":"getVoIPSign:ok"}`...), nil
 }

@@ -60,7 +60,7 @@ func TestGetOpenDataArguments(t *testing.T) {
 		{"a body of null", `null`, "-1", "getOpenData:fail Params for getOpenData must be an object instead of null"},
 		{"a body that is no JSON", `{"list":[}`, "-601002", "getOpenData:fail -601002 system args error. the body cannot be read: invalid JSON at byte 9"},
 		{"an empty body", ``, "-601002", "getOpenData:fail -601002 system args error. the body cannot be read: invalid JSON at byte 0"},
-		{"more ids than are answered at once", `{"list":["x"` + strings.Repeat(`,"x"`, 100) + `]}`, "-601002", "getOpenData:fail -601002 system args error. the list has 101 CloudIDs; at most 100 are answered at once"},
+		{"more ids than are answered at once", `{"list":["x"` + strings.Repeat(`,"x"`, 100) + `]}`, "-601002", "getOpenData:fail -601002 system args error. the list has more than 100 CloudIDs"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			r := g.in(t).do(call{path: "/getOpenData", token: token(t, user), body: c.body})
@@ -152,13 +152,20 @@ func TestJSONRequests(t *testing.T) {
 	}
 }
 
-// Another path, or one that only looks like one of ours, is for whoever shares the site.
-func TestNextHandler(t *testing.T) {
-	g := start(t, setup{})
-	for _, path := range []string{"/", "/getopendata", "/getOpenData/", "/wxa/msg_sec_check", "/admin/x", "/cgi-bin/token"} {
-		g.do(call{path: path}).is(200, "next handler")
+// At any other path, or one that only looks like one that is served, a function is told what there is, and what opens the path.
+func TestWhatIsNotServed(t *testing.T) {
+	g := start(t, setup{api: "openapi wxacode.get"})
+	for _, path := range []string{"/", "/getopendata", "/getOpenData/", "/admin/x", "/cgi-bin/token", "/sns/jscode2session", "/wxa/getwxacode/", "/WXA/getwxacode"} {
+		r := g.do(call{path: path})
+		r.says(404, `{"errcode":-604100,"errmsg":"nothing is served at this path; served are POST /getOpenData, `)
+		if kind := r.header.Get("Content-Type"); kind != weChatJSON {
+			t.Errorf("Content-Type is %q", kind)
+		}
 	}
+	g.do(call{path: "/wxa/msg_sec_check"}).is(404, `{"errcode":-604101,"errmsg":"/wxa/msg_sec_check is not open to functions: add the line `+"`openapi security.msgSecCheck`"+` to cloudid_api"}`)
 }
+
+const weChatJSON = "application/json; encoding=utf-8"
 
 func TestFailedExchanges(t *testing.T) {
 	list := `{"list":["` + steps + `","` + group + `"]}`
@@ -175,7 +182,7 @@ func TestFailedExchanges(t *testing.T) {
 		sign  int    // the status of getVoIPSign
 		says  string // and what it says
 	}{
-		{"no answer in time is a time-out", sandbox.Fault{Kind: "latency", Latency: time.Minute}, embedded("-601008", "server-side request timedout"), 504, `{"errCode":-601008,"errMsg":"getVoIPSign:fail -601008 server-side request timedout. WeChat did not answer in time`},
+		{"no answer in time is a time-out", sandbox.Fault{Kind: "latency", Latency: time.Minute}, embedded("-601008", "server-side request timedout"), 504, `{"errCode":-601008,"errMsg":"getVoIPSign:fail -601008 server-side request timedout. WeChat did not respond in time`},
 		{"a connection that ends is a network fault", sandbox.Fault{Kind: "drop", Times: 2}, embedded("-601003", "system network error"), 502, `{"errCode":-601003,"errMsg":"getVoIPSign:fail -601003 system network error. WeChat could not be reached`},
 		{"an openid that WeChat does not know", sandbox.Fault{Kind: "errcode", Code: 40003}, embedded("-601007", "cloudID and calling user does not match"), 502, `{"errCode":-601007,`},
 		{"an API that the app may not call", sandbox.Fault{Kind: "errcode", Code: 48001}, embedded("-601004", "api permission denied"), 502, `errcode 48001`},

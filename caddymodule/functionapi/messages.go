@@ -2,6 +2,7 @@ package functionapi
 
 import (
 	"errors"
+	"fmt"
 	"iter"
 
 	"google.golang.org/protobuf/encoding/protowire"
@@ -10,10 +11,12 @@ import (
 )
 
 // The protobuf messages of wx-server-sdk, as far as the APIs served here use them. Names and numbers are the SDK's; what
-// it may add is passed over, as protobuf wants it.
+// it may add is skipped, as protobuf wants it.
 
 // errMessage is all that is said of bytes that are no such message.
 var errMessage = errors.New("requestData is no message of wx-server-sdk")
+
+var errTooMany = fmt.Errorf("the call has more than %d arguments", maxArguments)
 
 // commAPIData is what the SDK sends: a call of WeChat's server API, or of a service within WeChat.
 type commAPIData struct {
@@ -24,8 +27,9 @@ type commAPIData struct {
 
 // keyValuePair is one argument: its name and, unless it is a file, a JSON text.
 type keyValuePair struct {
-	key   string
-	value []byte
+	key      string
+	value    []byte
+	filename string // of a file; "": none
 }
 
 type svrkitAPIData struct {
@@ -71,6 +75,9 @@ func decodePairs(message []byte) ([]keyValuePair, error) {
 			var pair keyValuePair
 			pair, err = decodePair(f.bytes)
 			pairs = append(pairs, pair)
+			if len(pairs) > maxArguments {
+				return nil, errTooMany
+			}
 		}
 		if err != nil {
 			return nil, err
@@ -89,6 +96,8 @@ func decodePair(message []byte) (keyValuePair, error) {
 			pair.key = string(f.bytes)
 		case f.is(2, protowire.BytesType):
 			pair.value = f.bytes
+		case f.is(4, protowire.BytesType):
+			pair.filename = string(f.bytes)
 		}
 	}
 	return pair, nil
@@ -116,6 +125,9 @@ func decodeOpenDataReq(message []byte) (openDataReq, error) {
 		case err != nil:
 			return openDataReq{}, err
 		case f.is(2, protowire.BytesType):
+			if len(req.cloudIDs) == maxList {
+				return openDataReq{}, listTooLong()
+			}
 			req.cloudIDs = append(req.cloudIDs, string(f.bytes))
 		case f.is(3, protowire.BytesType):
 			req.appid = string(f.bytes)
@@ -142,11 +154,11 @@ func decodeVoIPSignReq(message []byte) (voIPSignReq, error) {
 }
 
 // encodeOpenDataResp is the respData of ApiGetOpenDataByCloudId: for each CloudID an OpDataItem.
-func encodeOpenDataResp(ids []string, answers []wechat.OpenData) []byte {
+func encodeOpenDataResp(ids []string, openData []wechat.OpenData) []byte {
 	var message []byte
 	for i, id := range ids {
 		item := appendBytes(nil, 1, []byte(id))
-		item = appendBytes(item, 2, answers[i].JSON)
+		item = appendBytes(item, 2, openData[i].JSON)
 		message = appendBytes(message, 1, item)
 	}
 	return message

@@ -47,7 +47,7 @@ func TestRecordedMessages(t *testing.T) {
 	}
 
 	data, err = decodeCommAPIData(decodeHex(t, recordedOpenAPI))
-	want := []keyValuePair{{"openid", []byte(`"o1"`)}, {"cloudid_list", []byte(`["27_good"]`)}}
+	want := []keyValuePair{{key: "openid", value: []byte(`"o1"`)}, {key: "cloudid_list", value: []byte(`["27_good"]`)}}
 	if err != nil || !reflect.DeepEqual(data.pairs, want) {
 		t.Errorf("openapi: %+v, %v", data, err)
 	}

@@ -22,8 +22,24 @@ type rejection struct {
 
 func (r *rejection) Error() string { return r.reason }
 
-// codeSDKArgs is the errCode of what wx-server-sdk refuses itself. The reason is its whole errMsg then.
+// codeSDKArgs is the errCode of what wx-server-sdk rejects itself. The reason is its whole errMsg then.
 const codeSDKArgs = -1
+
+// The codes of WeChat's cloud for cloud.openapi and cloud.callFunction.
+//
+// Source: WeChat's document of the cloud's error codes.
+const (
+	codeTooLarge         = -604001
+	codeUnknownAPI       = -604100
+	codeNotPermitted     = -604101
+	codeOpenAPITimeout   = -604102
+	codeOpenAPIError     = -604103
+	codeIllegalSource    = -604104
+	codeFunctionTimeout  = -501002
+	codeInvalidParameter = -501007
+	codeFunctionRequest  = -504001
+	codeFunctionFailed   = -504002
+)
 
 func badRequest(format string, args ...any) error {
 	return &rejection{http.StatusBadRequest, wechat.CodeArgsError, 40097, fmt.Sprintf(format, args...)}
@@ -45,29 +61,38 @@ func forbidden(reason string) error {
 	return &rejection{http.StatusForbidden, wechat.CodeDenied, 40003, reason}
 }
 
+// notAllowed rejects a connection from elsewhere.
+func notAllowed() *rejection {
+	const reason = "connections from this address are not answered; its range must be in `allow <cidr>...` of cloudid_api, " +
+		"which is loopback and private ranges by default"
+	return &rejection{http.StatusForbidden, wechat.CodeDenied, codeIllegalSource, reason}
+}
+
 func unsupportedMediaType(reason string) error {
 	return &rejection{http.StatusUnsupportedMediaType, wechat.CodeArgsError, 47001, reason}
 }
 
-func tooLarge() error {
-	reason := fmt.Sprintf("the body is larger than %d bytes", maxBody)
+func tooLarge(limit int) error {
+	reason := fmt.Sprintf("the body is larger than %d bytes", limit)
 	return &rejection{http.StatusRequestEntityTooLarge, wechat.CodeArgsError, 45002, reason}
 }
 
-// unsupported refuses an API that WeChat's cloud has and this gateway has not.
-func unsupported(api string) error {
-	reason := fmt.Sprintf("%.100s is not served by this gateway", api)
-	return &rejection{http.StatusNotImplemented, wechat.CodeDenied, 48001, reason}
+// unsupported rejects what WeChat's cloud has and this gateway has not.
+func unsupported(reason string) error {
+	return &rejection{http.StatusNotImplemented, wechat.CodeDenied, codeUnknownAPI, reason}
 }
 
-// exchangeFailed refuses what WeChat did not answer. The account has logged why.
+// exchangeFailed rejects what WeChat did not answer. The account has logged why.
 func exchangeFailed(err error) error {
-	r := &rejection{http.StatusBadGateway, wechat.ErrCode(err), -1, "WeChat could not be reached, or its answer could not be read"}
+	r := &rejection{http.StatusBadGateway, wechat.ErrCode(err), -1, "WeChat could not be reached, or its response could not be read"}
 	if wechat.IsTimeout(err) {
-		r.status, r.reason = http.StatusGatewayTimeout, "WeChat did not answer in time"
+		r.status, r.reason = http.StatusGatewayTimeout, "WeChat did not respond in time"
 	}
-	if answer, ok := errors.AsType[*wechat.Error](err); ok {
-		r.errcode, r.reason = answer.Code, answer.Error()
+	if wechat.IsTooLarge(err) {
+		r.errcode, r.reason = codeTooLarge, "WeChat's response is larger than 10 MiB"
+	}
+	if response, ok := errors.AsType[*wechat.Error](err); ok {
+		r.errcode, r.reason = response.Code, response.Error()
 	}
 	r.reason += "; the gateway's log says what to do"
 	return r
@@ -77,12 +102,12 @@ func exchangeFailed(err error) error {
 // only so much time.
 func contextError(err error) error {
 	if errors.Is(err, context.DeadlineExceeded) {
-		return &rejection{http.StatusGatewayTimeout, wechat.CodeTimeout, -1, "the time for this request ended before WeChat answered"}
+		return &rejection{http.StatusGatewayTimeout, wechat.CodeTimeout, -1, "the time for this request ended before WeChat responded"}
 	}
 	return caddyhttp.Error(499, errors.New("the caller went away"))
 }
 
-// onlyPOST refuses other methods.
+// onlyPOST rejects other methods.
 func onlyPOST(w http.ResponseWriter, r *http.Request) error {
 	if r.Method == http.MethodPost {
 		return nil

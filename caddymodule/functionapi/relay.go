@@ -1,6 +1,7 @@
 package functionapi
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"net/http"
@@ -9,17 +10,18 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/caddy-cloudid/caddy-cloudid/caddymodule/account"
 	"github.com/caddy-cloudid/caddy-cloudid/caddymodule/wechat"
 )
 
-// serveRelay hands a call on to WeChat with the account's token added, and WeChat's answer back as it is.
+// serveRelay passes a call on to WeChat with the account's token added, and WeChat's response back as it is.
 func (h *Handler) serveRelay(w http.ResponseWriter, r *http.Request) error {
-	answer, err := h.relay(w, r)
+	response, err := h.relay(w, r)
 	if err == nil {
-		return write(w, answer.Status, answer.ContentType, answer.Body)
+		return write(w, response.Status, response.ContentType, response.Body)
 	}
-	if refused, ok := errors.AsType[*rejection](err); ok {
-		return rejectWeChat(w, refused.status, refused)
+	if rejected, ok := errors.AsType[*rejection](err); ok {
+		return rejectWeChat(w, rejected.status, rejected)
 	}
 	return err
 }
@@ -32,12 +34,12 @@ func (h *Handler) relay(w http.ResponseWriter, r *http.Request) (wechat.RelayRes
 	if err != nil {
 		return wechat.RelayResponse{}, err
 	}
-	// Most calls are in nobody's name: a caller that could name any user need not name one.
-	anonymous := len(nonEmpty(claims.tokens)) == 0 && len(nonEmpty(claims.openids)) == 0
-	if !anonymous || !h.isTrusted(r) {
-		if _, err := h.user(r, claims); err != nil {
-			return wechat.RelayResponse{}, err
-		}
+	if openIDIsArgument(r.URL.Path) && len(nonEmpty(claims.tokens)) > 0 {
+		claims.openids = nil
+	}
+	user, err := h.caller(r, claims)
+	if err != nil {
+		return wechat.RelayResponse{}, err
 	}
 	request := wechat.RelayRequest{
 		Method:      r.Method,
@@ -46,18 +48,35 @@ func (h *Handler) relay(w http.ResponseWriter, r *http.Request) (wechat.RelayRes
 		ContentType: r.Header.Get("Content-Type"),
 	}
 	if r.Method == http.MethodPost {
-		if request.Body, err = readBody(r); err != nil {
+		body, release, err := h.readLargeBody(r, maxRelayedBody)
+		if err != nil {
 			return wechat.RelayResponse{}, err
 		}
+		defer release()
+		request.Body = body
 	}
-	answer, err := h.account.Relay(r.Context(), request)
-	if err != nil && r.Context().Err() != nil {
-		return wechat.RelayResponse{}, contextError(r.Context().Err())
+	return callWeChat(r.Context(), h.account, user.OpenID, request)
+}
+
+// callWeChat makes a call in the name of an account. A response that says that WeChat rejected the account's token a second time is
+// passed on like any other: nobody can put it better.
+func callWeChat(ctx context.Context, account *account.Account, openid string, request wechat.RelayRequest) (wechat.RelayResponse, error) {
+	response, err := account.Relay(ctx, openid, request)
+	if err != nil && ctx.Err() != nil {
+		return wechat.RelayResponse{}, contextError(ctx.Err())
 	}
-	if err != nil && answer.Status == 0 {
+	if err != nil && response.Status == 0 {
 		return wechat.RelayResponse{}, exchangeFailed(err)
 	}
-	return answer, nil // with an error: WeChat's own refusal of our token, which nobody can put better
+	return response, nil
+}
+
+// openIDIsArgument reports whether a path is that of a GET in the table, whose openid in the query may be any user's, of an official
+// account too. Elsewhere openid names the user that the call is made for.
+func openIDIsArgument(path string) bool {
+	return slices.ContainsFunc(wechat.OpenAPIs(), func(api wechat.OpenAPI) bool {
+		return api.Path == path && api.Method == http.MethodGet
+	})
 }
 
 // withoutTokens returns a query without the tokens in it, and otherwise as it was written.
@@ -73,26 +92,41 @@ func withoutTokens(query string) string {
 var (
 	exactPath = regexp.MustCompile(`^(/[A-Za-z0-9_-][A-Za-z0-9_.-]*)+$`)
 
-	// served are answered here: relayed, they would bypass the checks.
-	builtinPaths = []string{"/getopendata", "/getvoipsign", "/wxa/getopendata", "/wxa/getvoipsign", "/admin"}
+	// builtinPaths are answered here: relayed, they would bypass the checks.
+	builtinPaths = []string{"/getopendata", "/getvoipsign", "/callfunction", "/wxa/getopendata", "/wxa/getvoipsign", "/admin", uploadPath}
 
-	// secret are the APIs that take or give an app's secrets, tokens and session keys.
+	// forbiddenPaths are the APIs that take or give an app's secrets, tokens and session keys.
 	forbiddenPaths = []string{"/cgi-bin/token", "/cgi-bin/stable_token", "/cgi-bin/component/", "/sns/", "/wxa/resetusersessionkey", "/tcb/getqcloudtoken"}
 )
 
 // checkRelay returns an error, for an operator, unless a path may be relayed.
 func checkRelay(path string) error {
 	if !exactPath.MatchString(path) {
-		return fmt.Errorf("relay: %q is no exact path of WeChat's API, such as /wxa/msg_sec_check", path)
+		return fmt.Errorf("%q is no exact path of WeChat's API, such as /wxa/some_new_api", path)
 	}
 	lower := strings.ToLower(path)
 	if slices.Contains(builtinPaths, lower) {
-		return fmt.Errorf("relay: %s is answered by the gateway itself; leave it out", path)
+		return fmt.Errorf("%s is answered by the gateway itself; leave it out", path)
 	}
 	for _, one := range forbiddenPaths {
 		if lower == one || strings.HasSuffix(one, "/") && strings.HasPrefix(lower, one) {
-			return fmt.Errorf("relay: %s would hand out tokens or secrets, which functions never hold; leave it out", path)
+			return fmt.Errorf("%s would give out tokens or secrets, which functions never hold; leave it out", path)
 		}
 	}
 	return nil
+}
+
+// unlessPlaceholder leaves a value with placeholders to Provision, which knows what they stand for.
+func unlessPlaceholder(check func(string) error) func(string) error {
+	return func(value string) error {
+		if strings.Contains(value, "{") {
+			return nil
+		}
+		return check(value)
+	}
+}
+
+func checkPrefix(text string) error {
+	_, err := parsePrefix(text)
+	return err
 }

@@ -11,8 +11,8 @@ import (
 	"time"
 )
 
-// api is a stand-in for one more of WeChat's APIs, before the sandbox.
-func apiFunc(path string, handler http.HandlerFunc) func(http.Handler) http.Handler {
+// weChatAPI is a stand-in for one more of WeChat's APIs, before the sandbox.
+func weChatAPI(path string, handler http.HandlerFunc) func(http.Handler) http.Handler {
 	return func(next http.Handler) http.Handler {
 		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			if r.URL.Path == path {
@@ -31,7 +31,7 @@ func TestRelay(t *testing.T) {
 	var last got
 	g := start(t, setup{
 		api: "relay /wxa/msg_sec_check /wxa/other",
-		wechat: apiFunc("/wxa/msg_sec_check", func(w http.ResponseWriter, r *http.Request) {
+		wechat: weChatAPI("/wxa/msg_sec_check", func(w http.ResponseWriter, r *http.Request) {
 			body, _ := io.ReadAll(r.Body)
 			accessToken := r.URL.Query().Get("access_token")
 			if strings.Contains(accessToken, ".") {
@@ -78,7 +78,7 @@ func TestRelay(t *testing.T) {
 		{"an openid by name is no token", call{path: "?openid=" + user, body: `{}`}, 401, `{"errcode":40001,`},
 		{"an openid that contradicts the token", call{path: "?openid=" + other, token: good, body: `{}`}, 403, `{"errcode":40003,`},
 		{"other methods", call{method: "DELETE", token: good}, 405, `{"errcode":43002,"errmsg":"the method must be GET, POST"}`},
-		{"a body over 1 MiB", call{token: good, body: strings.Repeat("x", 1<<20+1)}, 413, `{"errcode":45002,`},
+		{"a body over 10 MiB", call{token: good, body: strings.Repeat("x", 10<<20+1)}, 413, `{"errcode":45002,`},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			last = got{}
@@ -92,13 +92,13 @@ func TestRelay(t *testing.T) {
 
 	// The sandbox does not know this one, and has its own way to say so.
 	g.do(call{path: "/wxa/other", token: good, body: `{}`}).says(404, `"errcode":40066`)
-	g.do(call{path: "/wxa/other/", token: good, body: `{}`}).is(200, "next handler")
-	g.do(call{path: "/wxa/msg_sec_check/x", token: good, body: `{}`}).is(200, "next handler")
+	g.do(call{path: "/wxa/other/", token: good, body: `{}`}).says(404, "nothing is served at this path")
+	g.do(call{path: "/wxa/msg_sec_check/x", token: good, body: `{}`}).says(404, "nothing is served at this path")
 }
 
 // Most of WeChat's APIs are called in nobody's name, and code in WeChat Cloud Run sends nothing at all.
 func TestRelayForTrustedCallers(t *testing.T) {
-	g := start(t, setup{api: "trust 127.0.0.0/8\nrelay /x", wechat: apiFunc("/x", func(w http.ResponseWriter, r *http.Request) {
+	g := start(t, setup{api: "trust 127.0.0.0/8\nrelay /x", wechat: weChatAPI("/x", func(w http.ResponseWriter, r *http.Request) {
 		w.Header()["Content-Type"] = nil
 		fmt.Fprintf(w, "<p>%s", r.URL.Query().Get("openid"))
 	})})
@@ -115,7 +115,7 @@ func TestRelayForTrustedCallers(t *testing.T) {
 // A token that WeChat refuses is replaced, once, and the call repeated; nobody notices.
 func TestRelayRenewsToken(t *testing.T) {
 	var refuse, calls atomic.Int32
-	g := start(t, setup{api: "relay /x", wechat: apiFunc("/x", func(w http.ResponseWriter, r *http.Request) {
+	g := start(t, setup{api: "relay /x", wechat: weChatAPI("/x", func(w http.ResponseWriter, r *http.Request) {
 		calls.Add(1)
 		body, _ := io.ReadAll(r.Body)
 		if refuse.Add(-1) >= 0 {
@@ -141,7 +141,7 @@ func TestRelayRenewsToken(t *testing.T) {
 func TestRelayFailures(t *testing.T) {
 	const accessToken = "made-up-access-token-92"
 	var answer atomic.Value
-	g := start(t, setup{account: "timeout 2s\ntoken static " + accessToken, api: "relay /x", wechat: apiFunc("/x", func(w http.ResponseWriter, r *http.Request) {
+	g := start(t, setup{account: "timeout 2s\ntoken static " + accessToken, api: "relay /x", wechat: weChatAPI("/x", func(w http.ResponseWriter, r *http.Request) {
 		_, _ = io.ReadAll(r.Body) // else net/http would not notice that the caller went away
 		answer.Load().(http.HandlerFunc)(w, r)
 	})})
@@ -151,9 +151,9 @@ func TestRelayFailures(t *testing.T) {
 		status int
 		says   string
 	}{
-		{"an answer up to 8 MiB is passed on", func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, strings.Repeat("x", 8<<20)) }, 200, "xxx"},
-		{"one beyond is not, not even in part", func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, strings.Repeat("x", 8<<20+1)) }, 502, `{"errcode":-1,`},
-		{"no answer in time", func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() }, 504, `{"errcode":-1,"errmsg":"WeChat did not answer in time`},
+		{"an answer up to 10 MiB is passed on", func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, strings.Repeat("x", 10<<20)) }, 200, "xxx"},
+		{"one beyond is not, not even in part", func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, strings.Repeat("x", 10<<20+1)) }, 502, `{"errcode":-604001,"errmsg":"WeChat's response is larger than 10 MiB`},
+		{"no answer in time", func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() }, 504, `{"errcode":-1,"errmsg":"WeChat did not respond in time`},
 		{"an answer that breaks off", func(w http.ResponseWriter, _ *http.Request) {
 			w.Header().Set("Content-Length", "10")
 			_, _ = io.WriteString(w, "x")

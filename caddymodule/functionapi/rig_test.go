@@ -24,11 +24,11 @@ import (
 )
 
 const (
-	appid          = "wx20afc706a711eefc" // of the documented voice signature
-	forbiddenPaths = "made-up-secret-81f3"
-	key            = "made-up-key-c70a"
-	user           = "o-made-up-user-77"
-	other          = "o-made-up-user-78"
+	appid     = "wx20afc706a711eefc" // of the documented voice signature
+	appSecret = "made-up-secret-81f3"
+	key       = "made-up-key-c70a"
+	user      = "o-made-up-user-77"
+	other     = "o-made-up-user-78"
 
 	// The CloudIDs of WeChat's documentation, and what the sandbox says of them.
 	steps       = "27_Ih-9vxDaOhIbh48Bdpk90DUkUoNMAPaNtg7OSGM-P2wPEk1NbspjKGoql_g"
@@ -120,7 +120,7 @@ func withSecret(options, keys string) string {
 	if strings.Contains(options, "token ") {
 		return keys
 	}
-	return "secret " + forbiddenPaths + "\n" + keys
+	return "secret " + appSecret + "\n" + keys
 }
 
 func (g *rig) load(config string) {
@@ -282,7 +282,7 @@ func (g *rig) logIn(openid string) {
 	if err != nil {
 		g.t.Fatal(err)
 	}
-	res, err := http.Get(g.host + "/sns/jscode2session?grant_type=authorization_code&appid=" + appid + "&secret=" + forbiddenPaths + "&js_code=" + code)
+	res, err := http.Get(g.host + "/sns/jscode2session?grant_type=authorization_code&appid=" + appid + "&secret=" + appSecret + "&js_code=" + code)
 	if err != nil {
 		g.t.Fatal(err)
 	}

@@ -8,121 +8,138 @@ import (
 	"github.com/tidwall/gjson"
 
 	"github.com/caddy-cloudid/caddy-cloudid/caddymodule/internal/jsonscan"
+	"github.com/caddy-cloudid/caddy-cloudid/caddymodule/internal/usertoken"
 	"github.com/caddy-cloudid/caddy-cloudid/caddymodule/wechat"
 )
 
 const (
-	// sdkRefusal is the one Content-Type by which wx-server-sdk tells JSON from protobuf, letter by letter. What has it is
-	// a refusal; an answer must never have it.
-	sdkRefusal = "application/json; charset=utf-8"
+	// sdkRejection is the one Content-Type by which wx-server-sdk tells JSON from protobuf, letter by letter. What has it is
+	// a rejection; a response to wx.openApi must never have it.
+	sdkRejection = "application/json; charset=utf-8"
 
-	sdkAnswer = "application/octet-stream"
+	sdkResponse = "application/octet-stream"
 )
 
 // actionWeChat is the action of calls of WeChat's API; the others are Tencent's cloud: database, storage, functions.
 const actionWeChat = "wx.openApi"
 
-// serveSDK is the dialect of the unmodified wx-server-sdk. All refusals have status 200: the SDK shows their errcode and
+// serveSDK is the dialect of the unmodified wx-server-sdk. All rejections have status 200: the SDK shows their errcode and
 // errmsg then, while of another status it shows nothing but the number and the URL.
 func (h *Handler) serveSDK(w http.ResponseWriter, r *http.Request) error {
 	call, body, err := h.handleSDK(w, r)
 	if err == nil {
-		return write(w, http.StatusOK, sdkAnswer, body)
+		contentType := sdkResponse
+		if call.action != actionWeChat {
+			contentType = sdkRejection
+		}
+		return write(w, http.StatusOK, contentType, body)
 	}
-	refused, ok := errors.AsType[*rejection](err)
+	rejected, ok := errors.AsType[*rejection](err)
 	if !ok {
 		return err
 	}
-	status, object := http.StatusOK, weChatError{refused.code, refused.reason}
-	if refused.status == http.StatusMethodNotAllowed {
-		status = refused.status // this is not the SDK
+	if call.action != "" && call.action != actionWeChat {
+		return rejectCloud(w, r, call, rejected)
+	}
+	status, object := http.StatusOK, weChatError{rejected.code, rejected.reason}
+	if rejected.status == http.StatusMethodNotAllowed {
+		status = rejected.status // this is not the SDK
 	}
 	if call.isOpenAPI() {
-		object.ErrCode = refused.errcode
+		object.ErrCode = openAPICode(rejected)
 	}
-	if call.action == "" || call.action == actionWeChat {
-		return writeJSON(w, status, sdkRefusal, object)
-	}
-	// The SDK's other parts know no errcode: without a code of Tencent's they take a refusal for success.
-	return writeJSON(w, status, sdkRefusal, struct {
-		weChatError
-		Code    string `json:"code"`
-		Message string `json:"message"`
-	}{object, "INVALID_REQUEST_SOURCE", refused.reason})
+	return writeJSON(w, status, sdkRejection, object)
 }
 
-func (h *Handler) handleSDK(w http.ResponseWriter, r *http.Request) (call sdkCall, answer []byte, err error) {
+// openAPICode is the errCode of a rejection for cloud.openapi: that of WeChat's cloud where it has one, else that of the API.
+func openAPICode(r *rejection) int {
+	switch {
+	case r.status == http.StatusUnauthorized:
+		return codeIllegalSource
+	case r.errcode == -1 && r.status == http.StatusGatewayTimeout:
+		return codeOpenAPITimeout
+	case r.errcode == -1 && r.code != 0:
+		return codeOpenAPIError
+	default:
+		return r.errcode
+	}
+}
+
+func (h *Handler) handleSDK(w http.ResponseWriter, r *http.Request) (call sdkCall, response []byte, err error) {
 	if err = onlyPOST(w, r); err != nil {
 		return call, nil, err
 	}
-	body, err := readBody(r)
+	body, release, err := h.readLargeBody(r, maxSDKBody)
 	if err != nil {
 		return call, nil, err
 	}
+	defer release()
 	if isJSON(r.Header) {
-		// How the SDK calls database and functions. None of that is served, and this is to be read in its words.
-		args, err := parseJSON(body)
-		if err != nil {
-			return call, nil, err
-		}
-		call.action = args.Get("action").String()
-		return call, nil, unsupported(call.name())
+		return h.handleCloud(r, body)
 	}
 	if call, err = readCall(r.Header.Get("Content-Type"), body); err != nil {
 		return call, nil, err
 	}
 	if call.action != actionWeChat {
-		return call, nil, unsupported(call.name())
+		return call, nil, unsupported(unservedReason(call.action))
 	}
-	switch call.apiName {
-	case "ApiGetOpenDataByCloudId":
-		answer, err = h.sdkOpenData(r, call)
-	case "ApiVoipSign":
-		answer, err = h.sdkVoIPSign(r, call)
-	case "cloudbase.getOpenData":
-		answer, err = h.sdkOpenAPI(r, call, h.weChatOpenData)
-	case "cloudbase.getVoIPSign":
-		answer, err = h.sdkOpenAPI(r, call, h.weChatVoIPSign)
+	switch {
+	case call.apiName == "ApiGetOpenDataByCloudId":
+		response, err = h.sdkOpenData(r, call)
+	case call.apiName == "ApiVoipSign":
+		response, err = h.sdkVoIPSign(r, call)
+	case call.apiName == "cloudbase.getOpenData":
+		response, err = h.sdkBuiltin(r, call, h.weChatOpenData)
+	case call.apiName == "cloudbase.getVoIPSign":
+		response, err = h.sdkBuiltin(r, call, h.weChatVoIPSign)
+	case call.isOpenAPI():
+		response, err = h.sdkOpenAPI(r, call)
 	default:
-		err = unsupported(call.name())
+		err = unsupported(unservedReason(call.apiName))
 	}
-	return call, answer, err
+	return call, response, err
 }
 
 // isOpenAPI reports whether an API of WeChat's server API is called, as cloudbase.getOpenData; services within WeChat have
 // names without a dot.
 func (c sdkCall) isOpenAPI() bool { return strings.Contains(c.apiName, ".") }
 
-// name names what is called, for a refusal.
-func (c sdkCall) name() string {
-	switch {
-	case c.apiName != "":
-		return c.apiName
-	case c.action != "":
-		return c.action
-	default:
-		return "a call without action and apiName"
-	}
-}
-
-// sdkUser returns the openid of a call's user, given what its message says of one.
-func (h *Handler) sdkUser(r *http.Request, call sdkCall, openid string) (string, error) {
+// sdkClaims is what a call says of its user, given what its message says of one.
+func (h *Handler) sdkClaims(r *http.Request, token, openid string) (claims, error) {
 	claims, err := parseClaims(r)
 	if err != nil {
-		return "", err
+		return claims, err
 	}
-	claims.tokens = append(claims.tokens, call.token)
+	claims.tokens = append(claims.tokens, token)
 	claims.openids = append(claims.openids, openid)
 	if len(nonEmpty(claims.tokens)) == 0 && !h.isTrusted(r) {
-		return "", unauthorized("the SDK sent no token of this call: the environment needs WX_API_TOKEN, " +
-			"with the value of the header X-WX-CLOUDBASE-ACCESS-TOKEN, and WX_CONTEXT_KEYS, naming it")
+		return claims, unauthorized("the SDK sent no token of this call: the environment needs WX_API_TOKEN, " +
+			"with the value of the header X-WX-CLOUDBASE-ACCESS-TOKEN, and WX_CONTEXT_KEYS, naming it; the preload sets both")
+	}
+	return claims, nil
+}
+
+// sdkUser returns a call's user.
+func (h *Handler) sdkUser(r *http.Request, call sdkCall, openid string) (usertoken.User, error) {
+	claims, err := h.sdkClaims(r, call.token, openid)
+	if err != nil {
+		return usertoken.User{}, err
 	}
 	return h.user(r, claims)
 }
 
-// sdkOpenData answers cloud.getOpenData. Whatever failed rides inside the list, which is how the SDK wants it.
+// sdkCaller returns a call's user, or nobody, for what needs no user.
+func (h *Handler) sdkCaller(r *http.Request, call sdkCall) (usertoken.User, error) {
+	claims, err := h.sdkClaims(r, call.token, "")
+	if err != nil {
+		return usertoken.User{}, err
+	}
+	return h.caller(r, claims)
+}
+
+// sdkOpenData serves cloud.getOpenData. Whatever failed rides inside the list, which is how the SDK wants it.
 func (h *Handler) sdkOpenData(r *http.Request, call sdkCall) ([]byte, error) {
-	openid, reqData, err := h.readSvrkitCall(r, call)
+	user, reqData, err := h.readSvrkitCall(r, call)
 	if err != nil {
 		return nil, err
 	}
@@ -133,16 +150,16 @@ func (h *Handler) sdkOpenData(r *http.Request, call sdkCall) ([]byte, error) {
 	if err := h.checkAppID(req.appid); err != nil {
 		return nil, err
 	}
-	result, err := h.resolve(r.Context(), openid, req.cloudIDs)
+	result, err := h.resolve(r.Context(), user.OpenID, req.cloudIDs)
 	if err != nil {
 		return nil, err
 	}
 	return encodeCommOpenAPIResp(encodeOpenDataResp(req.cloudIDs, result.OpenData), ""), nil
 }
 
-// sdkVoIPSign answers cloud.getVoIPSign.
+// sdkVoIPSign serves cloud.getVoIPSign.
 func (h *Handler) sdkVoIPSign(r *http.Request, call sdkCall) ([]byte, error) {
-	openid, reqData, err := h.readSvrkitCall(r, call)
+	user, reqData, err := h.readSvrkitCall(r, call)
 	if err != nil {
 		return nil, err
 	}
@@ -154,15 +171,16 @@ func (h *Handler) sdkVoIPSign(r *http.Request, call sdkCall) ([]byte, error) {
 	if err := checkSign(request); err != nil {
 		return nil, err
 	}
-	signature, err := h.sign(r.Context(), openid, request)
+	signature, err := h.sign(r.Context(), user.OpenID, request)
 	if err != nil {
 		return nil, err
 	}
 	return encodeCommOpenAPIResp(encodeVoIPSignResp(signature), ""), nil
 }
 
-// sdkOpenAPI answers cloud.openapi.cloudbase.*, whose arguments and answers are those of WeChat's server API.
-func (h *Handler) sdkOpenAPI(r *http.Request, call sdkCall, answer apiFunc) ([]byte, error) {
+// sdkBuiltin serves the APIs of cloud.openapi.cloudbase that the gateway has itself, whose arguments and responses are those of
+// WeChat's server API.
+func (h *Handler) sdkBuiltin(r *http.Request, call sdkCall, serve apiFunc) ([]byte, error) {
 	data, err := decodeCommAPIData(call.requestData)
 	if err != nil {
 		return nil, badRequest("%v", err)
@@ -174,11 +192,11 @@ func (h *Handler) sdkOpenAPI(r *http.Request, call sdkCall, answer apiFunc) ([]b
 	if err != nil {
 		return nil, err
 	}
-	openid, err := h.sdkUser(r, call, args.Get("openid").String())
+	user, err := h.sdkUser(r, call, args.Get("openid").String())
 	if err != nil {
 		return nil, err
 	}
-	body, err := answer(r.Context(), openid, args)
+	body, err := serve(r.Context(), user, args)
 	if err != nil {
 		return nil, err
 	}
@@ -186,21 +204,21 @@ func (h *Handler) sdkOpenAPI(r *http.Request, call sdkCall, answer apiFunc) ([]b
 }
 
 // readSvrkitCall reads a call of a service within WeChat, which names itself twice: who makes it, and what with.
-func (h *Handler) readSvrkitCall(r *http.Request, call sdkCall) (openid string, reqData []byte, err error) {
-	if openid, err = h.sdkUser(r, call, ""); err != nil {
-		return "", nil, err
+func (h *Handler) readSvrkitCall(r *http.Request, call sdkCall) (user usertoken.User, reqData []byte, err error) {
+	if user, err = h.sdkUser(r, call, ""); err != nil {
+		return user, nil, err
 	}
 	data, err := decodeCommAPIData(call.requestData)
 	if err != nil {
-		return "", nil, badRequest("%v", err)
+		return user, nil, badRequest("%v", err)
 	}
 	if data.svrkit.apiName != call.apiName {
-		return "", nil, badRequest("requestData is not a call of %s", call.apiName)
+		return user, nil, badRequest("requestData is not a call of %s", call.apiName)
 	}
-	return openid, data.svrkit.reqData, h.checkAppID(data.appid)
+	return user, data.svrkit.reqData, h.checkAppID(data.appid)
 }
 
-// checkAppID refuses to act for another app than the account's: the answer would be this app's.
+// checkAppID refuses to act for another app than the account's: the response would be this app's.
 func (h *Handler) checkAppID(appid string) error {
 	if appid != "" && appid != h.account.AppID() {
 		return badRequest("the resources of another app are not served by this gateway; leave out its AppID")
@@ -213,7 +231,7 @@ func arguments(pairs []keyValuePair) (gjson.Result, error) {
 	object := []byte{'{'}
 	for i, pair := range pairs {
 		if jsonscan.Check(pair.value) != nil {
-			return gjson.Result{}, badRequest("the argument %.100s is no JSON text", pair.key)
+			return gjson.Result{}, badRequest("the argument %s is no JSON text", printable(pair.key))
 		}
 		if i > 0 {
 			object = append(object, ',')

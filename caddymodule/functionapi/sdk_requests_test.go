@@ -175,12 +175,15 @@ func TestSDKRefusals(t *testing.T) {
 		errcode                int64
 		says                   string
 	}{
-		{"an API that is not served", "security.msgSecCheck", openAPI(), good, 48001, "security.msgSecCheck is not served by this gateway"},
+		{"an API that no line opens", "security.msgSecCheck", openAPI(), good, -604101, "function has no permission to call this API: add the line `openapi security.msgSecCheck` to cloudid_api"},
+		{"an API that nobody knows", "wxacode.got", openAPI(), good, -604100, "there is no cloud.openapi.wxacode.got in this gateway's table; did you mean wxacode.get?; if WeChat has it, `relay <path>`"},
+		{"an API that WeChat has retired", "templateMessage.send", openAPI(), good, -604100, "WeChat has retired templateMessage.send; use subscribeMessage.send"},
+		{"an API that is not callable from the cloud", "auth.code2Session", openAPI(), good, -604100, "WeChat does not let functions call auth.code2Session"},
 		{"a service that is not served", "GetCloudCallSign", svrkit("GetCloudCallSign", ""), good, -601004, "GetCloudCallSign is not served by this gateway"},
-		{"no API", "", list, good, -601004, "wx.openApi is not served by this gateway"},
+		{"no API", "", list, good, -601004, "a call without action and apiName is not served by this gateway"},
 		{"no token", "ApiGetOpenDataByCloudId", list, "", -601004, "WX_API_TOKEN"},
-		{"a bad token", "ApiGetOpenDataByCloudId", list, good + "x", -601004, "invalid or has ended"},
-		{"no token for openapi, with WeChat's number", "cloudbase.getOpenData", openAPI("cloudid_list", `["x"]`), "", 40001, "WX_API_TOKEN"},
+		{"a bad token", "ApiGetOpenDataByCloudId", list, good + "x", -601004, "invalid or has expired"},
+		{"no token for openapi, with WeChat's number", "cloudbase.getOpenData", openAPI("cloudid_list", `["x"]`), "", -604104, "WX_API_TOKEN"},
 		{"an openid that contradicts the token", "cloudbase.getOpenData", openAPI("openid", `"`+other+`"`, "cloudid_list", `["x"]`), good, 40003, "the openid named is not the one"},
 		{"no list", "cloudbase.getOpenData", openAPI("openid", `"`+user+`"`), good, 40097, "cloudid_list must be an array"},
 		{"an argument that is no JSON", "cloudbase.getOpenData", openAPI("cloudid_list", `[`), good, 40097, "the argument cloudid_list is no JSON text"},
@@ -211,13 +214,13 @@ func TestSDKForeignRequests(t *testing.T) {
 	}
 	t.Run("the database, as the SDK calls it", func(t *testing.T) {
 		r := g.in(t).do(call{path: "/admin", body: `{"action":"database.getDocument","collectionName":"x"}`})
-		r.refused(-601004, "database.getDocument is not served by this gateway")
-		if gjson.Get(r.body, "code").String() != "INVALID_REQUEST_SOURCE" || gjson.Get(r.body, "message").String() != "database.getDocument is not served by this gateway" {
+		r.refused(-502001, "cloud.database is not served by this gateway")
+		if gjson.Get(r.body, "code").String() != "DATABASE_REQUEST_FAILED" || !strings.HasPrefix(gjson.Get(r.body, "message").String(), "cloud.database is not served by this gateway") {
 			t.Errorf("the SDK's database would take this for success: %s", r.body)
 		}
 	})
 	t.Run("another action in a form", func(t *testing.T) {
-		send(t, part{"action", "wx.wxPayApi"}, part{"apiName", "cloudPay.unifiedOrder"}).refused(48001, "cloudPay.unifiedOrder is not served by this gateway", `"code":`)
+		send(t, part{"action", "wx.wxPayApi"}, part{"apiName", "cloudPay.unifiedOrder"}).refused(-501001, "cloud.cloudPay is not served by this gateway", `"code":`)
 	})
 	t.Run("a form that says nothing", func(t *testing.T) { send(t).refused(-601004, "a call without action") })
 	t.Run("a part given twice", func(t *testing.T) {
@@ -230,8 +233,8 @@ func TestSDKForeignRequests(t *testing.T) {
 		kind, body := form(t, part{"action", "wx.openApi"})
 		g.in(t).do(call{path: "/admin", kind: kind, body: body[:len(body)-10]}).refused(-601002, "cannot be read")
 	})
-	t.Run("a form over 1 MiB", func(t *testing.T) {
-		send(t, part{"envName", strings.Repeat("x", 1<<20)}).refused(-601002, "larger than 1048576 bytes")
+	t.Run("a form over 10 MiB and what the SDK writes around a file", func(t *testing.T) {
+		send(t, part{"envName", strings.Repeat("x", 10<<20+64<<10)}).refused(-601002, "larger than 10551296 bytes")
 	})
 	t.Run("no form", func(t *testing.T) {
 		g.in(t).do(call{path: "/admin", kind: "text/plain", body: "x"}).refused(-601002, "multipart/form-data")

@@ -149,9 +149,9 @@ func TestSDKErrors(t *testing.T) {
 			errCode            int64
 			says               string
 		}{
-			{"an API that is not served", user, "openapi.security.msgSecCheck", object{"content": "x"}, 48001, "security.msgSecCheck is not served by this gateway"},
+			{"an API that is not served", user, "openapi.security.msgSecCheck", object{"content": "x"}, -604101, "add the line `openapi security.msgSecCheck` to cloudid_api"},
 			{"a service that is not served", user, "getCloudCallSign", object{}, -601004, "GetCloudCallSign is not served by this gateway"},
-			{"the database", user, "database", object{"collection": "x"}, -501008, "database.getDocument is not served by this gateway"},
+			{"the database", user, "database", object{"collection": "x"}, -502001, "cloud.database is not served by this gateway"},
 			{"nobody called", "", "getOpenData", object{"list": []string{steps}}, -601004, "WX_API_TOKEN"},
 			{"another user named", user, "openapi.cloudbase.getOpenData", object{"openid": other, "cloudidList": []string{steps}}, 40003, "the openid named is not the one"},
 			{"a nonce too long", user, "getVoIPSign", object{"groupId": "g", "nonce": strings.Repeat("n", 128), "timestamp": 5}, -601002, "shorter than 128 characters"},

@@ -6,32 +6,34 @@ import (
 	"net/http"
 
 	"github.com/tidwall/gjson"
+
+	"github.com/caddy-cloudid/caddy-cloudid/caddymodule/internal/usertoken"
 )
 
 // serveWeChat is the dialect of code written for WeChat Cloud Run, which calls http://api.weixin.qq.com without a token of
-// its own: WeChat's shapes, whatever the body's Content-Type says, and errors as errcode in an answer with status 200.
-func (h *Handler) serveWeChat(w http.ResponseWriter, r *http.Request, answer apiFunc) error {
-	body, err := h.handleWeChat(w, r, answer)
+// its own: WeChat's shapes, whatever the body's Content-Type says, and errors as errcode in a response with status 200.
+func (h *Handler) serveWeChat(w http.ResponseWriter, r *http.Request, serve apiFunc) error {
+	body, err := h.handleWeChat(w, r, serve)
 	if err == nil {
 		return write(w, http.StatusOK, weChatJSON, body)
 	}
-	refused, ok := errors.AsType[*rejection](err)
+	rejected, ok := errors.AsType[*rejection](err)
 	if !ok {
 		return err
 	}
 	status := http.StatusOK
-	switch refused.status {
+	switch rejected.status {
 	case http.StatusUnauthorized, http.StatusForbidden, http.StatusRequestEntityTooLarge:
-		status = refused.status // the gateway's own word, which WeChat has no errcode for
+		status = rejected.status // the gateway's own word, which WeChat has no errcode for
 	}
-	return rejectWeChat(w, status, refused)
+	return rejectWeChat(w, status, rejected)
 }
 
-// weChatJSON is the Content-Type of WeChat's answers; the parameter's odd name is theirs.
+// weChatJSON is the Content-Type of WeChat's responses; the parameter's odd name is theirs.
 const weChatJSON = "application/json; encoding=utf-8"
 
-func rejectWeChat(w http.ResponseWriter, status int, refused *rejection) error {
-	return writeJSON(w, status, weChatJSON, weChatError{refused.errcode, refused.reason})
+func rejectWeChat(w http.ResponseWriter, status int, rejected *rejection) error {
+	return writeJSON(w, status, weChatJSON, weChatError{rejected.errcode, rejected.reason})
 }
 
 type weChatError struct {
@@ -39,7 +41,7 @@ type weChatError struct {
 	ErrMsg  string `json:"errmsg"`
 }
 
-func (h *Handler) handleWeChat(w http.ResponseWriter, r *http.Request, answer apiFunc) ([]byte, error) {
+func (h *Handler) handleWeChat(w http.ResponseWriter, r *http.Request, serve apiFunc) ([]byte, error) {
 	if err := onlyPOST(w, r); err != nil {
 		return nil, err
 	}
@@ -47,14 +49,14 @@ func (h *Handler) handleWeChat(w http.ResponseWriter, r *http.Request, answer ap
 	if err != nil {
 		return nil, err
 	}
-	openid, err := h.user(r, claims)
+	user, err := h.user(r, claims)
 	if err != nil {
 		return nil, err
 	}
 	if err := h.checkAppID(r.URL.Query().Get("from_appid")); err != nil {
 		return nil, err
 	}
-	body, err := readBody(r)
+	body, err := readBody(r, maxBody)
 	if err != nil {
 		return nil, err
 	}
@@ -62,52 +64,58 @@ func (h *Handler) handleWeChat(w http.ResponseWriter, r *http.Request, answer ap
 	if err != nil {
 		return nil, err
 	}
-	return answer(r.Context(), openid, args)
+	return serve(r.Context(), user, args)
 }
 
-// weChatOpenData answers {"cloudid_list":["<CloudID>",…]} with a data_list. As with WeChat, an exchange that failed as a
+// weChatOpenData serves {"cloudid_list":["<CloudID>",…]} with a data_list. As with WeChat, an exchange that failed as a
 // whole has an errcode instead.
-func (h *Handler) weChatOpenData(ctx context.Context, openid string, args gjson.Result) ([]byte, error) {
-	list := args.Get("cloudid_list").Array()
-	if len(list) == 0 || !args.Get("cloudid_list").IsArray() {
-		return nil, badRequest("cloudid_list must be an array with at least one CloudID")
+func (h *Handler) weChatOpenData(ctx context.Context, user usertoken.User, args gjson.Result) ([]byte, error) {
+	list := args.Get("cloudid_list")
+	if !list.IsArray() {
+		return nil, errNoCloudIDs()
 	}
-	var ids []string
-	for i, id := range list {
-		if id.Type != gjson.String {
-			return nil, badRequest("cloudid_list[%d] must be a string, not %s", i, jsTypeOf(id))
-		}
-		ids = append(ids, id.String())
+	ids, err := stringList(list, func(i int, id gjson.Result) error {
+		return badRequest("cloudid_list[%d] must be a string, not %s", i, jsTypeOf(id))
+	})
+	if err != nil {
+		return nil, err
 	}
-	result, err := h.resolve(ctx, openid, ids)
+	if len(ids) == 0 {
+		return nil, errNoCloudIDs()
+	}
+	result, err := h.resolve(ctx, user.OpenID, ids)
 	if err != nil {
 		return nil, err
 	}
 	if result.Err != nil {
 		return nil, exchangeFailed(result.Err)
 	}
-	answer := []byte(`{"errcode":0,"errmsg":"ok","data_list":[`)
+	response := []byte(`{"errcode":0,"errmsg":"ok","data_list":[`)
 	for i, one := range result.OpenData {
 		if i > 0 {
-			answer = append(answer, ',')
+			response = append(response, ',')
 		}
-		answer = gjson.AppendJSONString(append(answer, `{"cloud_id":`...), ids[i])
-		answer = gjson.AppendJSONString(append(answer, `,"json":`...), string(one.JSON))
-		answer = append(answer, '}')
+		response = gjson.AppendJSONString(append(response, `{"cloud_id":`...), ids[i])
+		response = gjson.AppendJSONString(append(response, `,"json":`...), string(one.JSON))
+		response = append(response, '}')
 	}
-	return append(answer, `]}`...), nil
+	return append(response, `]}`...), nil
 }
 
-// weChatVoIPSign answers {"group_id","nonce","timestamp"}.
-func (h *Handler) weChatVoIPSign(ctx context.Context, openid string, args gjson.Result) ([]byte, error) {
+func errNoCloudIDs() error {
+	return badRequest("cloudid_list must be an array with at least one CloudID")
+}
+
+// weChatVoIPSign serves {"group_id","nonce","timestamp"}.
+func (h *Handler) weChatVoIPSign(ctx context.Context, user usertoken.User, args gjson.Result) ([]byte, error) {
 	request, err := signRequest(args.Get("group_id"), args.Get("nonce"), args.Get("timestamp"))
 	if err != nil {
 		return nil, err
 	}
-	signature, err := h.sign(ctx, openid, request)
+	signature, err := h.sign(ctx, user.OpenID, request)
 	if err != nil {
 		return nil, err
 	}
-	answer := gjson.AppendJSONString([]byte(`{"errcode":0,"errmsg":"ok","signature":`), signature)
-	return append(answer, '}'), nil
+	response := gjson.AppendJSONString([]byte(`{"errcode":0,"errmsg":"ok","signature":`), signature)
+	return append(response, '}'), nil
 }

@@ -3,6 +3,7 @@ package wechat
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -13,10 +14,10 @@ import (
 )
 
 const (
-	// maxRelayed bounds the body of an answer that is relayed, in bytes.
-	maxRelayed = 8 << 20
+	// maxRelayed bounds the body of a response that is relayed, in bytes: the largest file that WeChat's media API takes.
+	maxRelayed = 10 << 20
 
-	// maxErrorBody is the size in bytes up to which an answer may be one of WeChat's errors.
+	// maxErrorBody is the size in bytes up to which a response may be one of WeChat's errors.
 	maxErrorBody = 4 << 10
 
 	// minTokenEcho is the length in bytes below which a token is too short to look for: WeChat's have a hundred and more.
@@ -32,29 +33,37 @@ type RelayRequest struct {
 	Body        []byte
 }
 
-// RelayResponse is WeChat's answer to it.
+// RelayResponse is WeChat's response to it.
 type RelayResponse struct {
-	Status      int
+	Status      int    // 200 to 599
 	ContentType string // may be empty
 	Body        []byte
 }
 
-// APIRelay makes a call with the token added to its query. Whatever WeChat answers is an answer, with one exception: when it
-// refuses the token, the answer comes with an error for which TokenRefused is true.
+const reasonTooLarge = "it is larger than 10 MiB"
+
+// IsTooLarge reports whether a call failed because the response was larger than what is relayed.
+func IsTooLarge(err error) bool {
+	e, ok := errors.AsType[*ResponseError](err)
+	return ok && e.reason == reasonTooLarge
+}
+
+// Relay makes a call with the token added to its query. Whatever WeChat responds is a response, with one exception: when it
+// rejects the token, the response comes with an error for which IsTokenRejected is true.
 //
-// The answer is read whole before any of it is handed on, so that one which breaks off or is too large never looks
+// The response is read whole before any of it is passed on, so that one which breaks off or is too large never looks
 // complete, and so that a token which it repeats can be made unreadable.
 func (c *Client) Relay(ctx context.Context, token string, r RelayRequest) (RelayResponse, error) {
 	start := time.Now()
-	answer, err := c.relay(ctx, token, r)
+	response, err := c.relay(ctx, token, r)
 	if err == nil {
-		err = errorIn(answer.Body)
+		err = errorIn(response.Body)
 	}
 	c.observe(Call{API: APIRelay, Duration: time.Since(start), Err: err})
-	if answer.Status != 0 && !IsTokenRejected(err) {
-		return answer, nil
+	if response.Status != 0 && !IsTokenRejected(err) {
+		return response, nil
 	}
-	return answer, err
+	return response, err
 }
 
 func (c *Client) relay(ctx context.Context, token string, r RelayRequest) (RelayResponse, error) {
@@ -78,32 +87,45 @@ func (c *Client) relay(ctx context.Context, token string, r RelayRequest) (Relay
 		return RelayResponse{}, networkError(ctx, APIRelay, err)
 	}
 	defer res.Body.Close()
+	// net/http passes 101 and numbers below 100 on, which are no responses: the body of 101 is the connection, without an end.
+	if res.StatusCode < 200 || res.StatusCode > 599 {
+		return RelayResponse{}, &ResponseError{API: APIRelay, reason: fmt.Sprintf("HTTP status %03d", res.StatusCode)}
+	}
 	body, err := io.ReadAll(io.LimitReader(res.Body, maxRelayed+1))
 	switch {
 	case err != nil:
 		return RelayResponse{}, networkError(ctx, APIRelay, err)
 	case len(body) > maxRelayed:
-		return RelayResponse{}, &ResponseError{API: APIRelay, reason: fmt.Sprintf("more than %d bytes", maxRelayed)}
+		return RelayResponse{}, &ResponseError{API: APIRelay, reason: reasonTooLarge}
 	case res.Header.Get("Content-Encoding") != "":
 		return RelayResponse{}, &ResponseError{API: APIRelay, reason: "it is compressed, although that was not asked for"}
 	}
+	return RelayResponse{
+		Status:      res.StatusCode,
+		ContentType: res.Header.Get("Content-Type"),
+		Body:        withoutToken(body, token),
+	}, nil
+}
+
+// withoutToken makes a token unreadable that a response repeats.
+func withoutToken(body []byte, token string) []byte {
 	for _, written := range []string{token, url.QueryEscape(token)} {
-		if len(written) >= minTokenEcho {
+		if len(written) >= minTokenEcho && bytes.Contains(body, []byte(written)) {
 			body = bytes.ReplaceAll(body, []byte(written), bytes.Repeat([]byte("*"), len(written)))
 		}
 	}
-	return RelayResponse{Status: res.StatusCode, ContentType: res.Header.Get("Content-Type"), Body: body}, nil
+	return body
 }
 
-// errorIn returns the error that a relayed answer is, or nil.
+// errorIn returns the error that a relayed response is, whatever its Content-Type says, or nil.
 func errorIn(body []byte) error {
 	if len(body) > maxErrorBody || !gjson.ValidBytes(body) {
 		return nil
 	}
-	answer := gjson.ParseBytes(body)
-	code := answer.Get("errcode")
+	response := gjson.ParseBytes(body)
+	code := response.Get("errcode")
 	if code.Type != gjson.Number || code.Int() == 0 {
 		return nil
 	}
-	return newError(APIRelay, int(code.Int()), answer.Get("errmsg").String())
+	return newError(APIRelay, int(code.Int()), response.Get("errmsg").String())
 }

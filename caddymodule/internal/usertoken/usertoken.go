@@ -25,6 +25,9 @@ type Kind string
 const (
 	Session    Kind = "session"
 	Invocation Kind = "invocation"
+
+	// Unattended is for the functions that a function calls which no user called, such as a timer's. It speaks of nobody.
+	Unattended Kind = "unattended"
 )
 
 // ErrInvalid is what Verify returns for whatever is no token of this kind and account, signed with one of the keys,
@@ -46,6 +49,9 @@ const (
 type User struct {
 	OpenID  string
 	UnionID string // may be empty
+
+	// How many calls of one function by another lie between the user and the function that has this token.
+	Depth int
 }
 
 // Keys signs and verifies for one account.
@@ -70,6 +76,7 @@ type parsedToken struct {
 type claims struct {
 	jwt.Claims
 	UnionID string `json:"unionid,omitempty"`
+	Depth   int    `json:"depth,omitempty"`
 }
 
 // NewKeys returns the keys of the account appid. The first secret signs, all verify; each kind of token and each account
@@ -79,7 +86,7 @@ func NewKeys(appid string, secrets []string) (*Keys, error) {
 		return nil, errors.New("no key to sign with")
 	}
 	k := &Keys{appid: appid, kinds: make(map[Kind]kindKeys)}
-	for _, kind := range []Kind{Session, Invocation} {
+	for _, kind := range []Kind{Session, Invocation, Unattended} {
 		var derived [][]byte
 		for _, secret := range secrets {
 			mac := hmac.New(sha256.New, []byte(secret))
@@ -107,6 +114,7 @@ func (k *Keys) Sign(kind Kind, user User, ttl time.Duration) (string, error) {
 			Expiry:   jwt.NewNumericDate(now.Add(ttl)),
 		},
 		UnionID: user.UnionID,
+		Depth:   user.Depth,
 	}).Serialize()
 }
 
@@ -147,7 +155,7 @@ func (k *Keys) verify(kind Kind, token string) (parsedToken, bool) {
 		if c.Issuer != k.appid || !c.Audience.Contains(string(kind)) || c.Subject == "" || c.Expiry == nil {
 			return parsedToken{}, false
 		}
-		return parsedToken{User{OpenID: c.Subject, UnionID: c.UnionID}, c.Expiry.Time()}, true
+		return parsedToken{User{OpenID: c.Subject, UnionID: c.UnionID, Depth: c.Depth}, c.Expiry.Time()}, true
 	}
 	return parsedToken{}, false
 }
