@@ -16,13 +16,9 @@ export async function startRig () {
   const folder = fs.mkdtempSync(path.join(os.tmpdir(), 'miniprogram-'))
   const [gateway, wechat, framework] = await Promise.all([freeAddress(), freeAddress(), freeAddress()])
   const plain = await startPlain()
-  const processes = [
-    startFramework(framework, folder),
-    startCaddy(caddyfile({ gateway, wechat, framework, plain: plain.address }), folder)
-  ]
-  await Promise.all([gateway, wechat, framework].map(answers))
+  const processes = []
   const sandbox = `http://${wechat}`
-  return {
+  const rig = {
     url: `http://${gateway}`,
     sandbox,
     plain,
@@ -33,6 +29,15 @@ export async function startRig () {
       fs.rmSync(folder, { recursive: true, force: true })
     }
   }
+  try {
+    processes.push(startFramework(framework, folder))
+    processes.push(startCaddy(caddyfile({ gateway, wechat, framework, plain: plain.address }), folder))
+    await Promise.all([gateway, wechat, framework].map(answers))
+  } catch (err) {
+    await rig.stop()
+    throw err
+  }
+  return rig
 }
 
 const caddyfile = ({ gateway, wechat, framework, plain }) => `{
