@@ -209,7 +209,7 @@ class Session {
    * @returns {Promise<string>}
    */
   tokenWithKey () {
-    const token = this.pending ? '' : this.current()
+    const token = this.current()
     if (!token || typeof wx.checkSession !== 'function') return this.token()
     return new Promise(resolve => wx.checkSession({
       success: () => resolve(undefined),
@@ -239,8 +239,7 @@ class Session {
   /** @returns {StoredSession | null} */
   read () {
     try {
-      const stored = wx.getStorageSync(this.key)
-      return stored && typeof stored.token === 'string' ? stored : null
+      return wx.getStorageSync(this.key) || null
     } catch (err) {
       return null
     }
@@ -486,7 +485,7 @@ function absolute (path) {
 
 /** database, uploadFile and the rest are to be found in this object too, wherever it stands in for wx.cloud. */
 function inheritFromWxCloud () {
-  const native = typeof wx === 'object' && wx.cloud
+  const native = typeof wx !== 'undefined' && wx.cloud
   if (!native || /** @type {any} */ (native) === cloud) return
   if (native.CloudID && /** @type {any} */ (native.CloudID) !== CloudID) nativeCloudID = native.CloudID
   // Unless wx.cloud was built on top of this object.
@@ -495,7 +494,7 @@ function inheritFromWxCloud () {
 
 /** Puts both members into wx.cloud or, where they cannot all be changed, this object in the place of wx.cloud. */
 function intoWxCloud () {
-  if (typeof wx !== 'object') return false
+  if (typeof wx === 'undefined') return false
   const native = wx.cloud
   const both = native ? [put(native, 'callFunction', callFunction), put(native, 'CloudID', CloudID)] : [false]
   if (!both.every(Boolean) || !isInstalled()) put(wx, 'cloud', cloud)

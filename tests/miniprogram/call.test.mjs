@@ -185,7 +185,7 @@ describe('storage', () => {
     assert.equal(state.logins, 1)
   })
 
-  for (const stored of ['text', 5, {}, { token: 5 }, { token: 't' }, { token: '', from: 0, until: 1e15 }]) {
+  for (const stored of ['text', 5, {}, { token: 't' }, { token: '', from: 0, until: 1e15 }]) {
     test(`that holds ${JSON.stringify(stored)} is no session`, async () => {
       const { wx, call, state } = installed()
       wx.getStorageSync = () => stored
@@ -200,6 +200,55 @@ describe('storage', () => {
     assert.deepEqual([...state.storage.keys()], [`caddy-cloudid ${url}/login`])
     assert.deepEqual(Object.keys([...state.storage.values()][0]), ['token', 'from', 'until'])
   })
+})
+
+describe('401', () => {
+  const refused = { statusCode: 401, header: {}, data: '' }
+
+  test('that comes late, when another call has logged in again already: no second login', async () => {
+    const { wx, call, state } = installed()
+    await call({ name: 'f' })
+    const { request } = wx
+    let late
+    wx.request = options => {
+      if (options.header.Authorization !== 'Bearer token 1') return request(options)
+      if (options.url.endsWith('/late')) late = options
+      else options.success(refused)
+    }
+    const waiting = call({ name: 'late' })
+    await call({ name: 'f' })
+    assert.equal(state.logins, 2)
+    late.success(refused)
+    await waiting
+    assert.equal(state.logins, 2)
+  })
+
+  test('and then no login: the refused token is gone from storage', async () => {
+    const { wx, call, state } = installed(() => refused)
+    const { login } = wx
+    wx.login = options => state.logins === 1 ? options.fail({ errMsg: 'login:fail' }) : login(options)
+    await assert.rejects(call({ name: 'f' }), { errCode: -1, errMsg: 'cloud.callFunction:fail login:fail' })
+    assert.equal(state.storage.size, 0)
+  })
+})
+
+describe('a login', () => {
+  test('that is under way goes on when the same gateway is set again', async () => {
+    const { wx, state } = wxWith(undefined)
+    const cloud = program(wx).client().install({ url })
+    const first = cloud.callFunction({ name: 'f' })
+    cloud.install({ url: `${url}/`, timeout: 1000 })
+    await Promise.all([first, cloud.callFunction({ name: 'f' })])
+    assert.equal(state.logins, 1)
+  })
+
+  for (const data of ['', '{}', 'null', '<html>', '{"token":"t"}', '{"token":5,"expires_in":7200}', '{"token":"t","expires_in":"soon"}']) {
+    test(`that is responded to with ${data || 'nothing'} fails the call`, async () => {
+      const { wx, call } = installed()
+      wx.request = options => options.success({ statusCode: 200, header: {}, data })
+      await assert.rejects(call({ name: 'f' }), { errCode: -1, errMsg: /login did not respond with \{"token","expires_in"\}/ })
+    })
+  }
 })
 
 describe('a device that behaves oddly', () => {
@@ -222,9 +271,9 @@ describe('a device that behaves oddly', () => {
     await assert.rejects(call({ name: 'f' }), { errCode: -1, errMsg: 'cloud.callFunction:fail request:fail' })
   })
 
-  test('wx.request has parsed the response all the same', async () => {
+  test('wx.request has parsed the response all the same, or left a BOM', async () => {
     for (const [type, data, expected] of [
-      ['application/json', { a: 1 }, { a: 1 }], ['application/json; charset=utf-8', 123, 123], ['text/plain', 123, '123'], ['text/plain', 'x', 'x']
+      ['application/json', { a: 1 }, { a: 1 }], ['application/json', '\uFEFF[1]', [1]], ['application/json; charset=utf-8', 123, 123], ['text/plain', 123, '123'], ['text/plain', 'x', 'x']
     ]) {
       const { call } = installed(() => ({ statusCode: 200, header: { 'CONTENT-TYPE': type }, data }))
       assert.deepEqual((await call({ name: 'f' })).result, expected)

@@ -19,7 +19,7 @@ before(async () => {
   }
   config = config.replace(/127\.0\.0\.1:(\d+)/g, (_, port) => addresses.get(port))
   caddy = startCaddy(config, folder)
-  await Promise.all([...addresses.values()].map(answers))
+  await Promise.all([...addresses.values()].map(address => answers(address, caddy)))
 })
 after(async () => {
   if (caddy) await end(caddy)

@@ -13,6 +13,13 @@ const getters = object => {
   for (const name of Object.keys(object)) Object.defineProperty(result, name, { get: () => object[name], enumerable: true })
   return result
 }
+const accessors = object => {
+  const result = {}
+  for (const name of Object.keys(object)) {
+    Object.defineProperty(result, name, { get: () => object[name], set: value => { object[name] = value }, enumerable: true })
+  }
+  return result
+}
 const fixed = (object, name, value) => Object.defineProperty(object, name, { value, enumerable: true })
 const edit = change => wx => { change(wx) }
 
@@ -25,6 +32,7 @@ describe('wx.cloud is served by the gateway where', () => {
     ['only its CloudID cannot be changed', () => fixed(nativeCloud(), 'CloudID', nativeCloud().CloudID)],
     ['only its callFunction cannot be changed', () => fixed(nativeCloud(), 'callFunction', () => { throw new Error('native') })],
     ['it refuses what is assigned, in silence', () => new Proxy(nativeCloud(), { set: () => true, defineProperty: () => true })],
+    ['its members are accessors that cannot be defined anew', () => accessors(nativeCloud())],
     ['it is missing', undefined],
     ['it is a getter of wx', nativeCloud, edit(wx => { const { cloud } = wx; Object.defineProperty(wx, 'cloud', { get: () => cloud, configurable: true }) })],
     ['it is a getter of wx, and frozen', () => Object.freeze(nativeCloud()), edit(wx => { const { cloud } = wx; Object.defineProperty(wx, 'cloud', { get: () => cloud, configurable: true }) })],
@@ -42,6 +50,8 @@ describe('wx.cloud is served by the gateway where', () => {
 
       assert.equal(exported.install({ url }), exported)
       assert.deepEqual(log, [])
+      assert.equal(wx.cloud.callFunction, exported.callFunction)
+      if (!Object.isFrozen(wx)) assert.equal(wx.cloud.CloudID, exported.CloudID)
       assert.deepEqual((await wx.cloud.callFunction({ name: 'f', data: { id: wx.cloud.CloudID(realID) } })).result, { done: true })
       assert.deepEqual(requests.map(request => request.url), [`${url}/login`, `${url}/fn/f`])
       assert.deepEqual(JSON.parse(requests[1].data), { cloudid_list: [{ key_name: 'id', cloud_id: realID }] })
@@ -101,6 +111,15 @@ describe('after install', () => {
     assert.equal(wx.cloud, exported)
     exported.install({ url })
     assert.equal(wx.cloud.database().collection('x'), "collection x of WeChat's cloud")
+  })
+
+  test("WeChat's own CloudIDs are known, however often it is installed", async () => {
+    class CloudID { toJSON () { return 'short' } }
+    const cloud = Object.assign(nativeCloud(), { CloudID })
+    const { wx, requests, exported } = installed(cloud)
+    exported.install({ url })
+    await wx.cloud.callFunction({ name: 'f', data: { a: new CloudID() } })
+    assert.equal(requests.at(-1).data, '{"cloudid_list":[{"key_name":"a","cloud_id":"short"}]}')
   })
 
   test('callFunction can be assigned, also where wx.cloud was frozen', () => {

@@ -32,7 +32,7 @@ export async function startRig () {
   try {
     processes.push(startFramework(framework, folder))
     processes.push(startCaddy(caddyfile({ gateway, wechat, framework, plain: plain.address }), folder))
-    await Promise.all([gateway, wechat, framework].map(answers))
+    await Promise.all([answers(framework, processes[0]), answers(gateway, processes[1]), answers(wechat, processes[1])])
   } catch (err) {
     await rig.stop()
     throw err
@@ -144,10 +144,10 @@ export async function freeAddress () {
   return `127.0.0.1:${port}`
 }
 
-/** Resolves when something accepts connections there. */
-export async function answers (address) {
+/** Resolves when the process accepts connections there. */
+export async function answers (address, child) {
   const [host, port] = address.split(':')
-  for (const end = Date.now() + 20000; Date.now() < end;) {
+  for (const end = Date.now() + 20000; Date.now() < end && child.exitCode === null;) {
     const connected = await new Promise(resolve => {
       const socket = net.connect(port, host, () => { socket.destroy(); resolve(true) })
       socket.on('error', () => resolve(false))
