@@ -19,6 +19,7 @@ the help of each command.
 		CobraFunc: func(cmd *cobra.Command) {
 			cmd.AddCommand(
 				checkCommand(),
+				explainCommand(),
 				preloadCommand(),
 			)
 			cmd.Args = cobra.NoArgs // an unknown command is an error, which cobra checks only of commands that run

@@ -30,12 +30,7 @@ func (e *Error) Error() string {
 }
 
 // Advice says what the operator should do.
-func (e *Error) Advice() string {
-	if e.Code == 40164 && e.IP.IsValid() {
-		return fmt.Sprintf("put the IP address %s on the IP whitelist of this AppID (WeChat's admin console, development settings)", e.IP)
-	}
-	return codes[e.Code].advice
-}
+func (e *Error) Advice() string { return adviceFor(e) }
 
 // NetworkError is a call that got no whole answer.
 type NetworkError struct {
@@ -163,59 +158,9 @@ func MetricLabel(err error) string {
 		if _, known := codes[e.Code]; known {
 			return strconv.Itoa(e.Code)
 		}
-		if OpenDataMessage(e.Code) != "" {
-			return strconv.Itoa(e.Code)
-		}
 		return "other"
 	}
 	return "answer"
-}
-
-type codeInfo struct {
-	meaning, advice string
-	everybody       bool
-}
-
-const (
-	adviceCredentials = "correct the AppID or the secret of this account; calls go on failing until then"
-	advicePermission  = "the app may not call this API: open cloud development for it, or ask its owner for the permission"
-	adviceReport      = "the request was malformed, or the id in it is bad; if it goes on, report it with the rid"
-)
-
-// The errcodes of WeChat's documents (global return codes, and those of getopendata and jscode2session).
-var codes = map[int]codeInfo{
-	-1:    {"system busy", "WeChat is busy; if it goes on, raise the account's retries or timeout", true},
-	40001: {"access token or secret invalid", "another owner of this AppID may be invalidating its tokens: use token stable everywhere, or a token service", true},
-	40003: {"openid invalid", "the authenticator in front passes on something that is no openid of this AppID", false},
-	40013: {"AppID invalid", adviceCredentials, true},
-	40014: {"access token invalid", "another owner of this AppID may be invalidating its tokens: use token stable everywhere, or a token service", true},
-	40029: {"login code invalid", "the client must call wx.login again", false},
-	40097: {"arguments invalid", adviceReport, false},
-	40125: {"secret invalid", adviceCredentials, true},
-	40163: {"login code used before", "the client must call wx.login for every login", false},
-	40164: {"IP address not on the whitelist", "put this gateway's address on the IP whitelist of this AppID (WeChat's admin console, development settings)", true},
-	40226: {"user blocked as high risk", "WeChat blocks this user; nothing to be done here", false},
-	40243: {"secret frozen", adviceCredentials, true},
-	41001: {"access token missing", "token none works only where WeChat adds the token; use token stable elsewhere", true},
-	41002: {"AppID missing", adviceCredentials, true},
-	41004: {"secret missing", adviceCredentials, true},
-	42001: {"access token expired", "the token source hands out old tokens: check the token service or the token's file", true},
-	44002: {"request body empty", adviceReport, false},
-	45009: {"daily quota used up", "raise the quota or clear it in WeChat's admin console; a longer cache saves calls", true},
-	45011: {"called too often", "too many calls a minute: a longer cache saves calls", true},
-	47001: {"request body not understood", adviceReport, false},
-	48001: {"API not allowed for this app", advicePermission, true},
-	85088: {"app has no cloud development", advicePermission, true},
-}
-
-func meaningOf(code int) string {
-	if info, ok := codes[code]; ok {
-		return info.meaning
-	}
-	if message := OpenDataMessage(code); message != "" {
-		return message
-	}
-	return "not in the list of known codes"
 }
 
 // maxRID is the length of the longest word that is taken for a request id. WeChat's have 26 characters; the secret of an
