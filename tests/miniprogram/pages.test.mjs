@@ -29,7 +29,7 @@ for (const spelling of ['canonical', 'lower']) {
       assert.deepEqual(filled, ['weRunData'])
       assert.deepEqual(event.page, { from: 'steps', at: '2019-11-21T12:17:35.000Z' })
       assert.deepEqual(Object.keys(event).sort(), ['page', 'weRunData'])
-      assert.equal(typeof requestID, 'string')
+      assert.match(requestID, /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/)
     })
 
     test('then: the result', async () => {

@@ -56,15 +56,23 @@ http://${gateway} {
 		wechat_session
 		cloudid
 		handle /plain {
-			reverse_proxy ${plain}
+			reverse_proxy ${plain} {
+				transport http1
+			}
 		}
 		handle {
-			reverse_proxy ${framework}
+			reverse_proxy ${framework} {
+				transport http1
+			}
 		}
 	}
-	handle_errors {
+	handle_errors 4xx {
 		header Content-Type application/json
 		respond \`{"error":{"status":{err.status_code},"message":"{err.message}"}}\`
+	}
+	handle_errors 5xx {
+		header Content-Type application/json
+		respond \`{"error":{"status":{err.status_code},"message":"{err.status_text}"}}\`
 	}
 }
 http://${wechat} {
