@@ -103,7 +103,7 @@ func (h *Handler) readFields(d *caddyfile.Dispenser) error {
 		return nil // checked when the config is loaded
 	}
 	rules := event.Rules{Fields: h.Fields}
-	if err := rules.Validate(); err != nil {
+	if err := rules.Compile(); err != nil {
 		return d.WrapErr(err)
 	}
 	return nil

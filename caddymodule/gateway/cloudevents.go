@@ -6,7 +6,6 @@ import (
 	"strings"
 
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
-	"github.com/tidwall/gjson"
 )
 
 // A CloudEvent comes in one of two modes: structured, where the body is an envelope with the event in its member data, and
@@ -60,28 +59,4 @@ func hasCloudEventHeaders(header http.Header) bool {
 
 func isAlphanumeric(c byte) bool {
 	return 'a' <= c|0x20 && c|0x20 <= 'z' || '0' <= c && c <= '9'
-}
-
-// checkEnvelope rejects a structured CloudEvent whose event some SDK would take from data_base64. body is valid JSON.
-func (h *Handler) checkEnvelope(body []byte) error {
-	var inBase64, plain bool
-	gjson.ParseBytes(body).ForEach(func(key, _ gjson.Result) bool {
-		switch plainName(key.String()) {
-		case "database64":
-			inBase64 = true
-		case "data":
-			plain = true
-		}
-		return true
-	})
-	if inBase64 && (plain || h.guarded) {
-		return badCloudEvent("the event of a CloudEvent must be in data alone, not in data_base64")
-	}
-	return nil
-}
-
-// plainName is a name without what some reader does not tell apart: letter case, what follows a NUL, and separators.
-func plainName(name string) string {
-	name, _, _ = strings.Cut(name, "\x00")
-	return strings.ToLower(strings.NewReplacer("_", "", "-", "", " ", "").Replace(name))
 }

@@ -178,7 +178,8 @@ func TestStrictMode(t *testing.T) {
 	invalidEmpty := errorObject("", -601005, "invalid cloudID")
 	for _, c := range []struct{ name, body, want, keys string }{
 		{"a listed string is asked for", `{"weRunData":"` + steps + `","n":1}`, `{"weRunData":` + stepsAnswer + `,"n":1}`, `"weRunData"`},
-		{"whatever its look", `{"weRunData":"x"}`, `{"weRunData":` + errorObject("x", -601005, "invalid cloudID") + `}`, ``},
+		{"whatever its look", `{"weRunData":"No_CloudID-Looks"}`, `{"weRunData":` + errorObject("No_CloudID-Looks", -601005, "invalid cloudID") + `}`, ``},
+		{"one that can be no CloudID is an error that does not repeat it", `{"weRunData":"<script>"}`, `{"weRunData":` + invalidEmpty + `}`, ``},
 		{"others are not", `{"other":"` + steps + `","o":{"cloudID":"` + group + `"}}`, ``, ``},
 		{"a listed object with a cloudID is asked for", `{"phone":{"cloudID":"` + phone + `","data":{"phoneNumber":"1"}}}`, `{"phone":` + phoneAnswer + `}`, `"phone"`},
 		{"a listed number is an error", `{"phone":1}`, `{"phone":` + invalidEmpty + `}`, ``},
@@ -234,7 +235,7 @@ func TestWithoutAnOpenID(t *testing.T) {
 		}
 	}
 	g := start(t, setup{cloudid: "openid {http.auth.user.id}\nfields a"})
-	g.post(`{"a":"x"}`).rejected(401)
+	g.post(`{"a":"No_CloudID-Looks"}`).rejected(401)
 	g.post(`{"a":1}`).forwarded(`{"a":` + errorObject("", -601005, "invalid cloudID") + `}`)
 	g.post(`{"b":"` + steps + `"}`).forwarded(`{"b":"` + steps + `"}`)
 }

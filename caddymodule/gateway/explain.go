@@ -17,9 +17,9 @@ func (c *call) explain(body []byte, found *event.Event) {
 		return
 	}
 	c.record.Explained = true
-	e := explainer{call: c, declared: make(map[string]event.Declaration, len(found.Declarations))}
-	for _, d := range found.Declarations {
-		e.declared[d.Name] = d
+	e := explainer{call: c, declared: make(map[string]invocation.Declared, len(found.Declarations))}
+	for i, d := range found.Declarations {
+		e.declared[d.Name] = c.handler.howDeclared(found, i)
 	}
 	object := found.Object()
 	if object != nil {
@@ -28,8 +28,8 @@ func (c *call) explain(body []byte, found *event.Event) {
 			return !e.full()
 		})
 	}
-	for _, d := range found.Declarations { // those of a cloudid_list have no member
-		e.add(invocation.Member{Name: d.Name, Declared: howDeclared(d)})
+	for i, d := range found.Declarations { // those of a cloudid_list have no member
+		e.add(invocation.Member{Name: d.Name, Declared: c.handler.howDeclared(found, i)})
 	}
 	if object != nil && len(object) == len(body) {
 		return
@@ -44,7 +44,7 @@ func (c *call) explain(body []byte, found *event.Event) {
 
 type explainer struct {
 	call     *call
-	declared map[string]event.Declaration // those that the event was not passed by yet
+	declared map[string]invocation.Declared // those that the event was not passed by yet
 }
 
 func (e *explainer) full() bool { return len(e.call.record.Members) >= invocation.MaxMembers }
@@ -60,8 +60,8 @@ func (e *explainer) add(m invocation.Member) {
 // member notes a direct member of the event.
 func (e *explainer) member(name string, value gjson.Result) {
 	kind, length := describeValue(value)
-	if d, ok := e.declared[name]; ok {
-		e.add(invocation.Member{Name: name, Type: kind, Length: length, Declared: howDeclared(d)})
+	if how, ok := e.declared[name]; ok && how != invocation.List {
+		e.add(invocation.Member{Name: name, Type: kind, Length: length, Declared: how})
 		return
 	}
 	looksLike := value.Type == gjson.String && event.LooksLikeCloudID(value.Str)
@@ -144,9 +144,18 @@ func describeValue(value gjson.Result) (kind string, length int) {
 }
 
 // howDeclared says how a declaration was made.
-func howDeclared(d event.Declaration) invocation.Declared {
-	if d.Guess {
+func (h *Handler) howDeclared(found *event.Event, i int) invocation.Declared {
+	d := &found.Declarations[i]
+	switch {
+	case d.Guess:
 		return invocation.Guess
+	case found.Listed(i):
+		return invocation.List
+	case d.EncryptedData != "":
+		return invocation.Encrypted
+	case h.Fields != nil:
+		return invocation.Field
+	default:
+		return invocation.Object
 	}
-	return invocation.Object
 }

@@ -5,7 +5,6 @@ package gateway
 import (
 	"net/http"
 	"time"
-	"unsafe"
 
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
@@ -144,8 +143,8 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyht
 // replaceCloudIDs reads the event, if the request has one, and puts open data in the place of CloudIDs. It returns the body
 // that is forwarded; nil where that is the client's own.
 func (h *Handler) replaceCloudIDs(r *http.Request, c *call) (*replayableBody, error) {
-	if err := h.checkQuery(r); err != nil {
-		return nil, err
+	if err := h.known.body.CheckQuery(r.URL.RawQuery); err != nil {
+		return nil, caddyhttp.Error(http.StatusBadRequest, err)
 	}
 	start := time.Now()
 	body, err := h.readEvent(r, c)
@@ -174,7 +173,7 @@ func (h *Handler) rewrite(r *http.Request, c *call, body *jsonBody) (rewritten [
 		c.skip(invocation.NoEvent)
 	}
 	c.explain(body.bytes, &found)
-	openData, err := h.resolve(r, c, found.Declarations)
+	openData, err := h.resolve(r, c, &found)
 	if err != nil {
 		return nil, false, err
 	}
@@ -183,8 +182,10 @@ func (h *Handler) rewrite(r *http.Request, c *call, body *jsonBody) (rewritten [
 		userInfo = userInfoJSON(c.caller)
 	}
 	start = time.Now()
-	rewritten = found.Write(openData, userInfo, bufpool.Get)
-	changed = unsafe.SliceData(rewritten) != unsafe.SliceData(body.bytes)
+	rewritten = found.Write(openData, userInfo, func(size int) []byte {
+		changed = true
+		return bufpool.Get(size)
+	})
 	c.record.Timing.Write = time.Since(start)
 	return rewritten, changed, nil
 }
@@ -195,14 +196,10 @@ func (h *Handler) parse(c *call, body *jsonBody) (event.Event, error) {
 	if c.caller.openid == "" {
 		rules = &h.anonymous
 	}
-	if !body.structured {
-		return rules.body.Parse(body.bytes)
+	if body.structured {
+		return rules.envelope.Parse(body.bytes)
 	}
-	found, err := rules.data.Parse(body.bytes)
-	if err != nil {
-		return found, err
-	}
-	return found, h.checkEnvelope(body.bytes)
+	return rules.body.Parse(body.bytes)
 }
 
 // Interface guards

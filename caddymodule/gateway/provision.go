@@ -34,7 +34,7 @@ const (
 
 // ruleSet is what to look for in events: in a body that is the event or holds it where `event` says, and in a CloudEvent in
 // structured mode.
-type ruleSet struct{ body, data event.Rules }
+type ruleSet struct{ body, envelope event.Rules }
 
 // Provision sets the defaults and finds the account.
 func (h *Handler) Provision(ctx caddy.Context) (err error) {
@@ -156,12 +156,14 @@ func (h *Handler) makeRules() error {
 		MaxDeclarations: h.MaxIDs,
 		ReplaceUserInfo: h.UserInfo,
 	}
-	if err := rules.Validate(); err != nil {
-		return err
-	}
 	h.known = ruleSet{rules, rules}
-	h.known.data.Pointer, err = event.ParsePointer("/data")
+	h.known.envelope.CloudEvent = true
+	for _, rules := range []*event.Rules{&h.known.body, &h.known.envelope} {
+		if err := rules.Compile(); err != nil {
+			return err
+		}
+	}
 	h.anonymous = h.known
-	h.anonymous.body.Guess, h.anonymous.data.Guess = false, false
-	return err
+	h.anonymous.body.Guess, h.anonymous.envelope.Guess = false, false
+	return nil
 }

@@ -22,15 +22,13 @@ import (
 )
 
 // resolve returns the value that is to stand in the place of each declaration; nil for one that stays as it is.
-func (h *Handler) resolve(r *http.Request, c *call, declarations []event.Declaration) ([][]byte, error) {
-	if len(declarations) == 0 {
+func (h *Handler) resolve(r *http.Request, c *call, found *event.Event) ([][]byte, error) {
+	if len(found.Declarations) == 0 {
 		return nil, nil
 	}
+	c.addDeclared(found)
 	var ids []string
-	for _, d := range declarations {
-		c.member(d)
-	}
-	for _, d := range declarations {
+	for _, d := range found.Declarations {
 		if d.ID == "" {
 			continue
 		}
@@ -49,7 +47,7 @@ func (h *Handler) resolve(r *http.Request, c *call, declarations []event.Declara
 	if result.Err != nil && h.OnError == reject {
 		return nil, upstreamError(result.Err)
 	}
-	return c.assign(declarations, result), nil
+	return c.assign(found.Declarations, result), nil
 }
 
 // exchange has CloudIDs exchanged, in a span of Caddy's trace where one is recorded.
@@ -96,7 +94,7 @@ func (c *call) assign(declarations []event.Declaration, result opendata.Result) 
 	values := make([][]byte, len(declarations))
 	next := 0 // results are one for one with the declarations that have an id
 	for i, d := range declarations {
-		member := c.member(d)
+		member := c.member(d.Name)
 		var data wechat.OpenData
 		if d.ID != "" {
 			data = result.OpenData[next]
@@ -120,13 +118,21 @@ func (c *call) assign(declarations []event.Declaration, result opendata.Result) 
 	return values
 }
 
-// member returns the entry of a declaration in the record.
-func (c *call) member(d event.Declaration) *invocation.Member {
+// addDeclared enters declarations into the record.
+func (c *call) addDeclared(found *event.Event) {
+	for i, d := range found.Declarations {
+		if c.member(d.Name) == nil {
+			c.record.Members = append(c.record.Members, invocation.Member{Name: d.Name, Declared: c.handler.howDeclared(found, i)})
+		}
+	}
+}
+
+// member returns the entry of a declared member in the record.
+func (c *call) member(name string) *invocation.Member {
 	for i := range c.record.Members {
-		if m := &c.record.Members[i]; m.Declared != "" && m.Name == d.Name {
+		if m := &c.record.Members[i]; m.Declared != "" && m.Name == name {
 			return m
 		}
 	}
-	c.record.Members = append(c.record.Members, invocation.Member{Name: d.Name, Declared: howDeclared(d)})
-	return &c.record.Members[len(c.record.Members)-1]
+	return nil
 }

@@ -230,3 +230,27 @@ func TestCloudEvents(t *testing.T) {
 		}
 	})
 }
+
+// Some frameworks merge query and body.
+func TestQuery(t *testing.T) {
+	forged := []string{"weRunData=F", "weRunData[data]=F", "weRunData.data=F", "a=1&weRunData%5Bdata%5D=F", "userInfo[openId]=F", "userInfo=F"}
+	for cloudid, rejected := range map[string][]bool{
+		"fields weRunData":            {true, true, true, true, true, true},
+		"user_info":                   {false, false, false, false, true, true},
+		"fields weRunData\nuser_info": {true, true, true, true, true, true},
+		"":                            {false, false, false, false, false, false},
+	} {
+		g := start(t, setup{cloudid: cloudid})
+		for i, query := range forged {
+			for _, c := range []call{{body: `{"n":1}`}, {method: "GET", kind: "-"}} {
+				c.path = "/fn?" + query
+				if r := g.do(c); (r.status == http.StatusBadRequest) != rejected[i] {
+					t.Errorf("%q, %s: status %d", cloudid, query, r.status)
+				}
+			}
+		}
+		if r := g.do(call{path: "/fn?run=weRunData&x=1", body: `{"n":1}`}); r.status != http.StatusOK {
+			t.Errorf("%q: another query has status %d", cloudid, r.status)
+		}
+	}
+}

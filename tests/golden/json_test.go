@@ -24,7 +24,7 @@ func TestLoadJSON(t *testing.T) {
 		{"event", `"event":{"pointer":"data"}`, account, `event: "data" is no JSON pointer`},
 		{"no fields", `"fields":[]`, account, "fields: no member is named"},
 		{"fields that fold together", `"fields":["a","A"]`, account, "fields: a and A are the same name"},
-		{"fields with __proto__", `"fields":["__proto__"]`, account, "fields: an event with a member __proto__ is always refused"},
+		{"fields with __proto__", `"fields":["__proto__"]`, account, "fields: an event with a member __proto__ is always rejected"},
 		{"an unknown member", `"field":["a"]`, account, `unknown field "field"`},
 		{"an account of another type", `"account":1`, account, "cannot unmarshal"},
 		{"no account's settings", ``, `null`, "it has no settings"},

@@ -15,16 +15,21 @@ const (
 	infoID  = "46_xfdrNJQu82wXb7UoifzXVDV5hCvfo0Au0-1hLR48a-a9_8-v7i8_OpNI0uc"
 )
 
+// plainID can be a CloudID, but does not look like one. It is $x below.
+const plainID = "No_CloudID-Looks"
+
 func expand(text string) string {
-	return strings.NewReplacer("$1", runID, "$2", shareID, "$3", infoID).Replace(text)
+	return strings.NewReplacer("$1", runID, "$2", shareID, "$3", infoID, "$x", plainID).Replace(text)
 }
 
-// summary writes declarations as the tables do: name=ID where the client said so, name?ID for a guess, name! for a value
-// that can be no CloudID.
+// summary writes declarations as the tables do: name=ID where the client said so, name?ID for a guess, name*data,iv for
+// encrypted data, name! for a value that can be no CloudID.
 func summary(declared []event.Declaration) string {
 	var words []string
 	for _, d := range declared {
 		switch {
+		case d.EncryptedData != "":
+			words = append(words, d.Name+"*"+d.EncryptedData+","+d.IV)
 		case d.ID == "":
 			words = append(words, d.Name+"!")
 		case d.Guess:
@@ -102,10 +107,12 @@ func TestWhatIsADeclaration(t *testing.T) {
 		{"beside an event that is a string", "event: /data string", `{` + list + `,"data":"{}"}`, "k=$1"},
 		{"what it declares comes behind what the event declares", "", `{` + list + `,"a":"$2"}`, "a?$2 k=$1"},
 		{"several entries", "", `{"cloudid_list":[{"key_name":"k","cloud_id":"$1"},{"cloud_id":"$2","key_name":"l"}]}`, "k=$1 l=$2"},
-		{"an entry is explicit: any string is meant as a CloudID", "", `{"cloudid_list":[{"key_name":"k","cloud_id":"x"}]}`, "k=x"},
+		{"an entry is explicit: any string is meant as a CloudID", "", `{"cloudid_list":[{"key_name":"k","cloud_id":"$x"}]}`, "k=$x"},
+		{"a string with other characters is none", "", `{"cloudid_list":[{"key_name":"k","cloud_id":"$x="}]}`, "k!"},
+		{"a string that is too short for one is none", "", `{"cloudid_list":[{"key_name":"k","cloud_id":"` + plainID[1:] + `"}]}`, "k!"},
 		{"a string that is too long for one is none", "", `{"cloudid_list":[{"key_name":"k","cloud_id":"` + strings.Repeat("x", 257) + `"}]}`, "k!"},
 		{"it needs no guesses", "guess: off", `{` + list + `}`, "k=$1"},
-		{"names and IDs are unescaped", "", `{"cloudid\u005flist":[{"\u006bey_name":"\ud83d\ude00","cloud_id":"\u0078"}]}`, "😀=x"},
+		{"names and IDs are unescaped", "", `{"cloudid\u005flist":[{"\u006bey_name":"\ud83d\ude00","cloud_id":"\u004eo\u005fCloudID\u002dLooks"}]}`, "😀=$x"},
 
 		// Explicit: an object with cloudID.
 		{"an object with cloudID", "", `{"k":{"cloudID":"$1"}}`, "k=$1"},
@@ -117,18 +124,26 @@ func TestWhatIsADeclaration(t *testing.T) {
 		{"in an event that is a string", "event: /data string", `{"data":"{\"k\":{\"cloudID\":\"$1\"}}"}`, "k=$1"},
 
 		// Explicit: strict mode.
-		{"strict mode: any string value of a listed member", "fields: k l", `{"k":"x","l":"$1"}`, "k=x l=$1"},
+		{"strict mode: any string value of a listed member", "fields: k l", `{"k":"$x","l":"$1"}`, "k=$x l=$1"},
 		{"strict mode: an object with cloudID", "fields: k", `{"k":{"cloudID":"$1","data":{}}}`, "k=$1"},
 		{"strict mode: an entry for a listed member", "fields: k", `{` + list + `}`, "k=$1"},
-		{"strict mode: only the listed members", "fields: k", `{"a":"$1","b":{"cloudID":"$2"},"k":"x"}`, "k=x"},
-		{"strict mode: a listed member may be missing", "fields: k l", `{"l":"x"}`, "l=x"},
+		{"strict mode: only the listed members", "fields: k", `{"a":"$1","b":{"cloudID":"$2"},"k":"$x"}`, "k=$x"},
+		{"strict mode: a listed member may be missing", "fields: k l", `{"l":"$x"}`, "l=$x"},
 		{"strict mode: a number becomes an error", "fields: k", `{"k":1}`, "k!"},
 		{"strict mode: null becomes an error", "fields: k", `{"k":null}`, "k!"},
 		{"strict mode: an array becomes an error", "fields: k", `{"k":["$1"]}`, "k!"},
 		{"strict mode: an object without cloudID becomes an error", "fields: k", `{"k":{"data":{"openId":"x"}}}`, "k!"},
 		{"strict mode: an object whose cloudID is none becomes an error", "fields: k", `{"k":{"cloudID":"x"}}`, "k!"},
+		{"strict mode: a string that can be no CloudID becomes an error", "fields: k", `{"k":"<script>alert(1)</script>"}`, "k!"},
 		{"strict mode: the empty string becomes an error", "fields: k", `{"k":""}`, "k!"},
-		{"strict mode: in an event that is a string", "event: /data string; fields: k", `{"data":"{\"k\":\"x\"}"}`, "k=x"},
+		{"strict mode: in an event that is a string", "event: /data string; fields: k", `{"data":"{\"k\":\"$x\"}"}`, "k=$x"},
+
+		// Explicit: encrypted data.
+		{"encrypted data", "encrypted_data", `{"k":{"encryptedData":"e==","iv":"i==","errMsg":"ok"}}`, "k*e==,i=="},
+		{"encrypted data of a listed member", "encrypted_data; fields: k", `{"k":{"encryptedData":"e","iv":"i"},"l":{"encryptedData":"e","iv":"i"}}`, "k*e,i"},
+		{"a cloudID beside encrypted data goes first", "encrypted_data", `{"k":{"cloudID":"$1","encryptedData":"e","iv":"i"}}`, "k=$1"},
+		{"encrypted data without content becomes an error", "encrypted_data", `{"k":{"encryptedData":"","iv":"i"}}`, "k!"},
+		{"encrypted data in an event that is a string", "encrypted_data; event: /data string", `{"data":"{\"k\":{\"encryptedData\":\"e\",\"iv\":\"i\"}}"}`, "k*e,i"},
 
 		// A guess.
 		{"a string that looks like a CloudID", "", `{"k":"$1"}`, "k?$1"},
@@ -168,6 +183,9 @@ func TestWhatIsNone(t *testing.T) {
 		{"a string with one character too many", "", `{"k":"27_` + strings.Repeat("a", 129) + `"}`, true},
 		{"a string with five digits", "", `{"k":"12345_` + strings.Repeat("a", 59) + `"}`, true},
 		{"a string of another alphabet", "", `{"k":"27_` + strings.Repeat("+/", 30) + `"}`, true},
+		{"a string under a name that says that it is an id", "", `{"cloudID":"$1","cloud_id":"$2","CLOUD-ID":"$3"}`, true},
+		{"encrypted data without the option", "", `{"k":{"encryptedData":"e","iv":"i"}}`, true},
+		{"encrypted data without an iv", "encrypted_data", `{"k":{"encryptedData":"e"}}`, true},
 		{"a number, null, true", "", `{"a":27,"b":null,"c":true}`, true},
 		{"an object whose cloudID does not look like one", "", `{"k":{"cloudID":"x","data":{}}}`, true},
 		{"an object whose cloudID is spelled otherwise", "", `{"k":{"cloudId":"$1","CloudID":"$2"}}`, true},
@@ -212,8 +230,9 @@ func TestWhatIsNone(t *testing.T) {
 
 // The declarations go into a cache and into a request to WeChat, which outlive the body.
 func TestDeclarationsOutliveTheBody(t *testing.T) {
-	for _, rules := range []string{"", "fields: k l m e"} {
-		body := []byte(expand(`{"k":"$1","l":{"cloudID":"$2"},"e":"\u0034` + infoID[1:] + `","cloudid_list":[{"key_name":"m","cloud_id":"$3"}]}`))
+	for _, rules := range []string{"encrypted_data; max_ids: 9", "encrypted_data; max_ids: 9; fields: k l m e c d"} {
+		body := []byte(expand(`{"k":"$1","l":{"cloudID":"$2"},"e":"\u0034` + infoID[1:] + `","c":{"encryptedData":"data","iv":"vector"},` +
+			`"d":{"encryptedData":"\u0064ata","iv":"\u0076ector"},"cloudid_list":[{"key_name":"m","cloud_id":"$3"}]}`))
 		found, err := specOf(t, rules).rules(t).Parse(body)
 		if err != nil {
 			t.Fatal(err)

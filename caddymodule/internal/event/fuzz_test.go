@@ -21,7 +21,11 @@ func FuzzFind(f *testing.F) {
 		}
 	}
 	f.Fuzz(func(t *testing.T, body []byte, bits uint8) {
-		check(t, specOfBits(bits), body)
+		s := specOfBits(bits)
+		if s.cloudEvent = bits&64 != 0; s.cloudEvent {
+			s.pointer = "/data"
+		}
+		check(t, s, body)
 	})
 }
 
@@ -76,7 +80,7 @@ func escapeText(text string, odd uint8) string {
 
 // specOfBits makes rules of a fuzzer's number, bitsOf the number that is nearest to rules.
 func specOfBits(bits uint8) spec {
-	s := spec{max: 5, guess: bits&1 == 0, ownUserInfo: bits&2 != 0}
+	s := spec{max: 5, guess: bits&1 == 0, ownUserInfo: bits&2 != 0, encrypted: bits&32 != 0}
 	if bits&4 != 0 {
 		s.fields = []string{"a", "weRunData", "steps"}
 	}
@@ -90,7 +94,7 @@ func specOfBits(bits uint8) spec {
 }
 
 func bitsOf(s spec) (bits uint8) {
-	for bit, set := range map[uint8]bool{1: !s.guess, 2: s.ownUserInfo, 4: s.fields != nil, 8: s.max == 1, 16: slices.Contains(s.fields, "cloudid_list")} {
+	for bit, set := range map[uint8]bool{1: !s.guess, 2: s.ownUserInfo, 4: s.fields != nil, 8: s.max == 1, 32: s.encrypted, 16: slices.Contains(s.fields, "cloudid_list")} {
 		if set {
 			bits |= bit
 		}

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"testing"
 	"unicode"
 	"unicode/utf8"
@@ -56,8 +57,8 @@ func (s spec) judge(body []byte) verdict {
 		return refused
 	}
 	v := verdict{}
-	value, start, ok := s.place(body)
-	if !ok {
+	value, start, way := s.place(body)
+	if way.rejected || s.cloudEvent && s.otherEvent(body, root, value != nil) {
 		return refused
 	}
 	v.start, v.end, v.text = start, start+len(value), value
@@ -82,45 +83,59 @@ func (s spec) judge(body []byte) verdict {
 
 	var entries []declared
 	if isObject && !s.claimsList() {
-		if v.list, entries, ok = listIn(body, root); !ok {
+		if v.list, entries, ok = s.listIn(body, root); !ok {
 			return refused
 		}
 	}
-	return s.declarations(v, entries)
+	v = s.declarations(v, entries)
+	promises := s.fields != nil || s.ownUserInfo || len(v.declared) > 0
+	if promises && (way.ambiguous || slices.ContainsFunc(v.members, rewritten)) {
+		return refused
+	}
+	return v
 }
 
 func (s spec) declarations(v verdict, entries []declared) verdict {
-	asked, names := 0, map[string]int{}
+	asked := 0
+	var members []member // those that stay
 	for _, m := range v.members {
-		if s.ownUserInfo && fold(m.name) == fold("userInfo") {
+		if s.ownUserInfo && ownNames.reads(m.name, "userInfo") {
 			v.removed = append(v.removed, m)
 			continue
 		}
-		names[fold(m.name)]++
+		members = append(members, m)
 		d := declared{member: m}
+		declares := false
+		d.Declaration, declares = s.declaration(v.text, m)
 		d.Name = m.name
-		d.ID, d.Guess = s.idIn(v.text, m)
-		isField := slices.ContainsFunc(s.fields, func(field string) bool { return fold(field) == fold(m.name) })
+		isField := slices.ContainsFunc(s.fields, func(field string) bool { return memberNames.reads(m.name, field) })
 		if isField && !slices.Contains(s.fields, m.name) {
 			return refused
 		}
-		if s.fields != nil && isField || s.fields == nil && d.ID != "" && (s.guess || !d.Guess) {
+		if s.fields != nil && isField || s.fields == nil && declares && (s.guess || !d.Guess) {
 			v.declared = append(v.declared, d)
+			if declares {
+				asked++
+			}
 		}
 	}
 	for _, e := range entries {
-		names[fold(e.Name)]++
-		if s.fields != nil && !slices.Contains(s.fields, e.Name) || s.ownUserInfo && fold(e.Name) == fold("userInfo") {
+		asked++
+		members = append(members, member{name: e.Name})
+		if s.fields != nil && !slices.Contains(s.fields, e.Name) || s.ownUserInfo && ownNames.reads(e.Name, "userInfo") {
 			return refused
 		}
 	}
 	v.declared = append(v.declared, entries...)
 	for _, d := range v.declared {
-		if d.ID != "" || d.listed {
-			asked++
+		readers := 0
+		for _, m := range members {
+			if memberNames.reads(m.name, d.Name) {
+				readers++
+			}
 		}
 		rawName := d.member.rawName
-		if names[fold(d.Name)] != 1 || len(d.Name) > 256 || halfAPair.MatchString(withoutPairs(rawName)) || d.Name == "__proto__" {
+		if readers != 1 || len(d.Name) > 256 || halfAPair.MatchString(withoutPairs(rawName)) || d.Name == "__proto__" || rewritten(member{name: d.Name}) {
 			return refused
 		}
 	}
@@ -128,6 +143,13 @@ func (s spec) declarations(v verdict, entries []declared) verdict {
 		return refused
 	}
 	return v
+}
+
+// otherEvent reports whether the SDKs of CloudEvents read other events than the one at data.
+func (s spec) otherEvent(body []byte, root []member, hasData bool) bool {
+	return bytes.HasPrefix(bytes.TrimSpace(body), []byte("[")) ||
+		(hasData || s.fields != nil || s.ownUserInfo) &&
+			slices.ContainsFunc(root, func(m member) bool { return memberNames.reads(m.name, "data_base64") })
 }
 
 // claimsList: the rules mean something else by the member cloudid_list.
@@ -138,34 +160,56 @@ func (s spec) claimsList() bool {
 	return s.pointer == "/cloudid_list" || strings.HasPrefix(s.pointer, "/cloudid_list/")
 }
 
-var cloudID = regexp.MustCompile(`\A[0-9]{1,4}_[A-Za-z0-9_-]{40,128}\z`)
+var (
+	cloudID    = regexp.MustCompile(`\A[0-9]{1,4}_[A-Za-z0-9_-]{40,128}\z`)
+	possibleID = regexp.MustCompile(`\A[A-Za-z0-9_-]{16,256}\z`)
+)
 
-// idIn returns the CloudID that a member declares, as strict mode reads it or as it looks.
-func (s spec) idIn(text []byte, m member) (id string, guess bool) {
+// declaration returns what a member declares, as strict mode reads it or as it looks, and whether it declares anything.
+func (s spec) declaration(text []byte, m member) (d event.Declaration, declares bool) {
 	if str, ok := m.value.(string); ok {
-		if s.fields != nil && len(str) <= 256 || cloudID.MatchString(str) {
-			return str, s.fields == nil
+		if s.fields != nil {
+			if possibleID.MatchString(str) {
+				d.ID = str
+			}
+			return d, d.ID != ""
 		}
-		return "", false
+		if cloudID.MatchString(str) && memberNames.key(m.name) != "cloudid" {
+			d.ID, d.Guess = str, true
+		}
+		return d, d.Guess
 	}
 	inner, _, _ := membersOf(text[m.start:m.end])
+	last := map[string]any{}
 	for _, c := range inner {
+		last[c.name] = c.value
 		if str, ok := c.value.(string); ok && c.name == "cloudID" && cloudID.MatchString(str) {
-			id = str
+			d.ID = str
 		}
 	}
-	return id, false
+	if d.ID != "" {
+		return d, true
+	}
+	data, hasData := last["encryptedData"].(string)
+	iv, hasIV := last["iv"].(string)
+	if !s.encrypted || !hasData || !hasIV {
+		return d, false
+	}
+	if data != "" && iv != "" && len(data) <= 32<<10 && len(iv) <= 64 {
+		d.EncryptedData, d.IV = data, iv
+	}
+	return d, true
 }
 
 // listIn returns the cloudid_list of the body's own object, if one declares anything; ok is false if there are several.
-func listIn(body []byte, root []member) (list *member, entries []declared, ok bool) {
+func (s spec) listIn(body []byte, root []member) (list *member, entries []declared, ok bool) {
 	lists, declaring := 0, false
 	for i, m := range root {
-		if fold(m.name) != fold("cloudid_list") {
+		if ownNames.key(m.name) != ownNames.key("cloudid_list") {
 			continue
 		}
 		lists++
-		if found := entriesIn(body[m.start:m.end]); found != nil {
+		if found := entriesIn(body[m.start:m.end], s.max+1); found != nil {
 			declaring = true
 			if m.name == "cloudid_list" {
 				list, entries = &root[i], found
@@ -175,12 +219,13 @@ func listIn(body []byte, root []member) (list *member, entries []declared, ok bo
 	return list, entries, !declaring || lists == 1
 }
 
-func entriesIn(text []byte) (entries []declared) {
+// entriesIn returns what a list declares, of which no more than most entries are read.
+func entriesIn(text []byte, most int) (entries []declared) {
 	var items []json.RawMessage
 	if text[0] != '[' || json.Unmarshal(text, &items) != nil {
 		return nil
 	}
-	for _, item := range items {
+	for _, item := range items[:min(most, len(items))] {
 		members, isObject, _ := membersOf(item)
 		if !isObject || len(members) != 2 {
 			return nil
@@ -193,7 +238,7 @@ func entriesIn(text []byte) (entries []declared) {
 		if !named || !identified || members[0].name != "key_name" || members[1].name != "cloud_id" {
 			return nil
 		}
-		if len(id) > 256 {
+		if !possibleID.MatchString(id) {
 			id = ""
 		}
 		rawName := string(item[members[0].start:members[0].end])
@@ -202,16 +247,23 @@ func entriesIn(text []byte) (entries []declared) {
 	return entries
 }
 
-// place returns the value at the spec's pointer and where it stands; none if there is no such place. ok is false if several
-// members could be meant.
-func (s spec) place(body []byte) (value []byte, start int, ok bool) {
+// way is what is wrong with the members that stand on the way to an event and beside it.
+type way struct {
+	rejected  bool // whatever the event holds
+	ambiguous bool // if something is promised about the event
+}
+
+// place returns the value at the spec's pointer and where it stands; none if there is no such place.
+func (s spec) place(body []byte) (value []byte, start int, w way) {
 	value = bytes.Trim(body, " \t\r\n")
 	start = bytes.Index(body, value)
+	root, _, _ := membersOf(body)
+	w.ambiguous = slices.ContainsFunc(root, rewritten)
 	if s.pointer == "" {
 		if s.text {
-			return value, start, true
+			return value, start, w
 		}
-		return body, 0, true
+		return body, 0, w
 	}
 	for step := range strings.SplitSeq(s.pointer[1:], "/") {
 		step = strings.ReplaceAll(strings.ReplaceAll(step, "~1", "/"), "~0", "~")
@@ -221,22 +273,24 @@ func (s spec) place(body []byte) (value []byte, start int, ok bool) {
 		} else {
 			members, _, _ := membersOf(value)
 			for _, m := range members {
-				if fold(m.name) == fold(step) {
+				if memberNames.key(m.name) == memberNames.key(step) && !memberNames.begins(m.name, step) {
 					steps = append(steps, m)
 				}
+				w.ambiguous = w.ambiguous || memberNames.begins(m.name, step) || rewritten(m)
 			}
+			w.rejected = w.rejected || has(members, "__proto__")
 			if len(steps) > 1 || len(steps) == 1 && steps[0].name != step {
-				return nil, 0, false
+				w.rejected = true
 			}
 		}
 		at := slices.IndexFunc(steps, func(m member) bool { return m.name == step })
 		if at < 0 {
-			return nil, 0, true
+			return nil, 0, w
 		}
 		start += steps[at].start
 		value = value[steps[at].start:steps[at].end]
 	}
-	return value, start, true
+	return value, start, w
 }
 
 // membersOf walks over a text's tokens and returns the members of its outermost object. ok is false for what is no JSON,
@@ -318,16 +372,72 @@ func has(members []member, name string) bool {
 	return slices.ContainsFunc(members, func(m member) bool { return m.name == name })
 }
 
-// fold maps names that some parser takes for one another to one: cut at NUL, each character to the least that folds to it.
-func fold(name string) string {
+// naming is what tells names apart, as far as parsers agree.
+type naming struct{ ignored string }
+
+var (
+	memberNames = naming{" _-"}
+	ownNames    = naming{" "}
+)
+
+// reads reports whether some parser or reader takes a member for another.
+func (n naming) reads(name, other string) bool {
+	return n.key(name) == n.key(other) || n.begins(name, other)
+}
+
+// begins reports whether other, followed by a point or a bracket, begins name.
+func (n naming) begins(name, other string) bool {
+	name, _, _ = strings.Cut(name, "\x00")
+	for i, c := range name {
+		if (c == '.' || c == '[') && n.key(name[:i]) == n.key(other) {
+			return true
+		}
+	}
+	return false
+}
+
+// key maps all names to one that some parser takes for one another.
+func (n naming) key(name string) string {
 	name, _, _ = strings.Cut(name, "\x00")
 	return strings.Map(func(r rune) rune {
-		least := r
-		for other := unicode.SimpleFold(r); other != r; other = unicode.SimpleFold(other) {
-			least = min(least, other)
+		if r == utf8.RuneError || strings.ContainsRune(n.ignored, r) {
+			return -1
 		}
-		return least
+		return letters()[r]
 	}, name)
+}
+
+// letters has one character for all that case folding, lower-casing or upper-casing connect, over however many steps.
+var letters = sync.OnceValue(func() []rune {
+	least := make([]rune, unicode.MaxRune+1)
+	for r := range least {
+		least[r] = rune(r)
+	}
+	for changed := true; changed; {
+		changed = false
+		for i := range least {
+			r := rune(i)
+			for _, other := range []rune{unicode.SimpleFold(r), unicode.ToLower(r), unicode.ToUpper(r), unicode.ToTitle(r)} {
+				if least[other] != least[r] {
+					least[other] = min(least[other], least[r])
+					least[r] = least[other]
+					changed = true
+				}
+			}
+		}
+	}
+	for i := range least {
+		if least[i] < utf8.RuneSelf {
+			least[i] = unicode.ToLower(least[i])
+		}
+	}
+	return least
+})
+
+// rewritten reports whether some reader makes other members of a member.
+func rewritten(m member) bool {
+	before, _, _ := strings.Cut(m.name, "\x00")
+	return strings.HasPrefix(m.name, ":") || strings.HasPrefix(m.name, "^") || before == "<<"
 }
 
 var (

@@ -10,7 +10,10 @@ import (
 )
 
 // Pointer is a JSON Pointer (RFC 6901) to the place of the event in a body. The zero Pointer is the whole body.
-type Pointer struct{ steps []string }
+type Pointer struct {
+	steps []string
+	names []*nameSet // of each step alone
+}
 
 // ParsePointer reads the text of a JSON Pointer: nothing, or steps that each begin with a slash, in which ~1 stands for a
 // slash and ~0 for a tilde.
@@ -27,7 +30,11 @@ func ParsePointer(text string) (Pointer, error) {
 		if err != nil {
 			return Pointer{}, fmt.Errorf("%q is no JSON pointer: %w", text, err)
 		}
+		if len(name) > MaxName {
+			return Pointer{}, fmt.Errorf("a step of the JSON pointer is longer than %d bytes", MaxName)
+		}
 		p.steps = append(p.steps, name)
+		p.names = append(p.names, eventNames.with(name))
 	}
 	return p, nil
 }
@@ -44,14 +51,15 @@ func unescapeStep(step string) (string, error) {
 // IsRoot reports whether the pointer names the whole body.
 func (p Pointer) IsRoot() bool { return len(p.steps) == 0 }
 
-// locate returns the value at the pointer, with its Index in body; one that does not exist for a place that is not
-// there. A step that more than one member could be taken for is refused, since functions would differ in what the event is.
-func (p Pointer) locate(body []byte) (gjson.Result, error) {
-	place := gjson.Parse(unsafeString(body))
-	place.Index = len(body) - len(strings.TrimLeft(unsafeString(body), " \t\r\n"))
+// locatePlace returns the value at the pointer, with its Index in body; one that does not exist for a place that is not
+// there. A step that more than one member could be taken for is rejected, since functions would differ in what the event is.
+func (p *parser) locatePlace() (gjson.Result, error) {
+	body := unsafeString(p.event.body)
+	place := gjson.Parse(body)
+	place.Index = len(body) - len(strings.TrimLeft(body, " \t\r\n"))
 	place.Raw = strings.TrimSpace(place.Raw)
-	for _, step := range p.steps {
-		next, err := child(place, step)
+	for i, step := range p.rules.Pointer.steps {
+		next, err := p.child(place.Raw, step, p.rules.Pointer.names[i])
 		if err != nil || !next.Exists() {
 			return gjson.Result{}, err
 		}
@@ -61,22 +69,26 @@ func (p Pointer) locate(body []byte) (gjson.Result, error) {
 	return place, nil
 }
 
-// child returns the value at one step below parent, with its Index in parent.Raw.
-func child(parent gjson.Result, step string) (found gjson.Result, err error) {
-	// Indexes count from the start of the text that was parsed.
-	parent = gjson.Parse(parent.Raw)
-	if parent.IsArray() {
-		return element(parent, step), nil
+// child returns the value at one step below parent, with its Index in parent. Names is the set of the step alone.
+func (p *parser) child(parent, step string, names *nameSet) (found gjson.Result, err error) {
+	value := gjson.Parse(parent)
+	if value.IsArray() {
+		return element(value, step), nil
 	}
-	if !parent.IsObject() {
+	if !value.IsObject() {
 		return gjson.Result{}, nil
 	}
 	matches, exact := 0, false
-	parent.ForEach(func(key, value gjson.Result) bool {
-		if sameName(key.Raw, step) {
+	value.ForEach(func(key, value gjson.Result) bool {
+		p.noteName(key.Raw)
+		m := names.find(key.Raw[1 : len(key.Raw)-1])
+		switch {
+		case m.whole:
 			matches++
-			exact = isName(key.Raw, step)
+			exact = isText(key.Raw, step)
 			found = value
+		case m.index != noName && p.ambiguous == nil:
+			p.ambiguous = duplicate(step)
 		}
 		return true
 	})

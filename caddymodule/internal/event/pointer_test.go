@@ -32,6 +32,8 @@ func TestParsePointer(t *testing.T) {
 		{"a tilde before anything else", "/a~2", false},
 		{"a tilde at the end of a step", "/a~/b", false},
 		{"two tildes", "/~~0", false},
+		{"a step of 256 bytes", "/a/" + strings.Repeat("b", 256), true},
+		{"a longer step", "/a/" + strings.Repeat("b", 257), false},
 	} {
 		t.Run(test.sentence, func(t *testing.T) {
 			p, err := event.ParsePointer(test.text)
@@ -95,7 +97,8 @@ func FuzzParsePointer(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, text string) {
 		p, err := event.ParsePointer(text)
-		if (err == nil) != rfc6901.MatchString(text) {
+		long := slices.ContainsFunc(strings.Split(text, "/"), func(step string) bool { return len(step) > 256 })
+		if !long && (err == nil) != rfc6901.MatchString(text) {
 			t.Fatalf("ParsePointer(%q): %v", text, err)
 		}
 		if err != nil || !utf8.ValidString(text) || strings.Count(text, "/") > 500 {
@@ -115,8 +118,8 @@ func FuzzParsePointer(f *testing.F) {
 		}
 		rules := event.Rules{Pointer: p, Guess: true, MaxDeclarations: 1}
 		found, err := rules.Parse(body)
-		if len(steps) > 0 && steps[0] == "__proto__" {
-			if reasonOf(err) != "proto" {
+		if reason := rejectedStep(steps); reason != "" {
+			if reasonOf(err) != reason {
 				t.Errorf("%s: %v", body, err)
 			}
 			return
@@ -125,4 +128,18 @@ func FuzzParsePointer(f *testing.F) {
 			t.Errorf("%s: declared %s, %v", body, summary(found.Declarations), err)
 		}
 	})
+}
+
+// rejectedStep returns why an event behind these steps is rejected, if it is.
+func rejectedStep(steps []string) (reason string) {
+	for _, step := range steps {
+		name := strings.NewReplacer("~1", "/", "~0", "~").Replace(step)
+		switch {
+		case name == "__proto__":
+			return "proto"
+		case rewritten(member{name: name}):
+			reason = "rewritten"
+		}
+	}
+	return reason
 }

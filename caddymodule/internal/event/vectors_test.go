@@ -86,8 +86,9 @@ func reasonOf(err error) string {
 	if _, refusal := errors.AsType[*event.Rejection](err); refusal {
 		for reason, words := range map[string]string{
 			"duplicate": "must be sent once", "surrogate": "half a surrogate pair", "long name": "at most 256 are allowed",
-			"proto": "__proto__ is refused", "too many": "are replaced in one call", "unlisted": "not among the fields",
-			"userInfo": "userInfo is set by the gateway",
+			"proto": "__proto__ is not accepted", "too many": "which is how many are replaced in one call", "unlisted": "not among the fields",
+			"userInfo": "userInfo is set by the gateway", "rewritten": "turn them into other members",
+			"batch": "a batch of CloudEvents", "data_base64": "data_base64 is not accepted",
 		} {
 			if strings.Contains(err.Error(), words) {
 				return reason
@@ -139,10 +140,14 @@ func readVector(text string) (v vector, err error) {
 		case "becomes":
 			verdict = true
 			v.becomes, err = unescapeBytes(value)
-		case "declares", "guesses", "invalid":
+		case "declares", "guesses", "invalid", "encrypted":
 			var d event.Declaration
 			d, err = readDeclaration(value)
 			d.Guess = keyword == "guesses"
+			if keyword == "encrypted" {
+				d.EncryptedData, d.IV, _ = strings.Cut(d.ID, " ")
+				d.ID = ""
+			}
 			v.declared = append(v.declared, d)
 		default:
 			err = v.spec.set(keyword, value)
@@ -205,6 +210,8 @@ type spec struct {
 	guess       bool
 	max         int
 	ownUserInfo bool
+	encrypted   bool
+	cloudEvent  bool
 }
 
 func defaultSpec() spec { return spec{guess: true, max: 5} }
@@ -213,6 +220,10 @@ func defaultSpec() spec { return spec{guess: true, max: 5} }
 func (s *spec) set(keyword, value string) (err error) {
 	switch keyword {
 	case "event":
+		if s.cloudEvent = value == "cloudevents"; s.cloudEvent {
+			s.pointer = "/data"
+			return nil
+		}
 		s.pointer, s.text = strings.CutSuffix(value, " string")
 		if s.pointer == `""` {
 			s.pointer = ""
@@ -228,6 +239,8 @@ func (s *spec) set(keyword, value string) (err error) {
 		s.max, err = strconv.Atoi(value)
 	case "user_info":
 		s.ownUserInfo = true
+	case "encrypted_data":
+		s.encrypted = true
 	default:
 		return fmt.Errorf("unknown rule %q", keyword)
 	}
@@ -256,7 +269,14 @@ func (s spec) rules(tb testing.TB) *event.Rules {
 	if err != nil {
 		tb.Fatal(err)
 	}
-	return &event.Rules{Pointer: at, IsString: s.text, Fields: s.fields, Guess: s.guess, MaxDeclarations: s.max, ReplaceUserInfo: s.ownUserInfo}
+	rules := &event.Rules{
+		Pointer: at, IsString: s.text, CloudEvent: s.cloudEvent,
+		Fields: s.fields, Guess: s.guess, EncryptedData: s.encrypted, MaxDeclarations: s.max, ReplaceUserInfo: s.ownUserInfo,
+	}
+	if err := rules.Compile(); err != nil {
+		tb.Fatal(err)
+	}
+	return rules
 }
 
 func (s spec) userInfo() []byte {

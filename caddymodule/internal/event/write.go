@@ -14,22 +14,11 @@ type edit struct {
 	text string
 }
 
-// Found reports whether the body holds an event: an object, at the place that the rules name.
-func (e *Event) Found() bool { return e.found }
-
-// Object returns the event's own JSON text, which must not be changed; nil if there is no event.
-func (e *Event) Object() []byte {
-	if !e.found {
-		return nil
-	}
-	return e.text
-}
-
-// Write returns the body with answers[i], a JSON text, as the value that Declarations[i] names; nil leaves the value as
-// the client sent it. userInfo, a JSON text, is added as a member of that name unless it is nil: only for an event that
-// was found with Rules.OwnUserInfo. Where nothing is to be changed, the body itself is returned; else it is written into what
-// room returns for its size, an empty slice.
-func (e *Event) Write(answers [][]byte, userInfo []byte, room func(size int) []byte) []byte {
+// Write returns the body with values[i], a JSON text, as the value that Declarations[i] names; nil leaves the value as
+// the client sent it. UserInfo, a JSON text, is added as a member of that name unless it is nil: only for an event that
+// was read with Rules.ReplaceUserInfo. Where nothing is changed, Write returns the body itself; else it appends to what
+// alloc returns for the new size, an empty slice.
+func (e *Event) Write(values [][]byte, userInfo []byte, alloc func(size int) []byte) []byte {
 	edits := make([]edit, 0, len(e.values)+len(e.removed)+1)
 	for _, cut := range e.removed {
 		edits = append(edits, edit{span: cut})
@@ -45,13 +34,13 @@ func (e *Event) Write(answers [][]byte, userInfo []byte, room func(size int) []b
 		added.WriteByte(':')
 		added.Write(value)
 	}
-	for i, value := range e.values {
+	for i, place := range e.values {
 		switch {
-		case answers[i] == nil:
-		case value == span{}:
-			add(e.Declarations[i].Name, answers[i])
+		case values[i] == nil:
+		case place == span{}:
+			add(e.Declarations[i].Name, values[i])
 		default:
-			edits = append(edits, edit{value, unsafeString(answers[i])})
+			edits = append(edits, edit{place, unsafeString(values[i])})
 		}
 	}
 	if userInfo != nil && e.found {
@@ -72,7 +61,7 @@ func (e *Event) Write(answers [][]byte, userInfo []byte, room func(size int) []b
 	if e.list != (span{}) {
 		edits = insertSorted(edits, edit{span: e.list})
 	}
-	return splice(e.body, edits, room)
+	return splice(e.body, edits, alloc)
 }
 
 func insertSorted(edits []edit, one edit) []edit {
@@ -102,16 +91,16 @@ func (e *Event) quote(edits []edit) {
 
 // nextUnit returns how many bytes of a string's characters make up the next unit, and of how many bytes of text it is the
 // writing.
-func nextUnit(characters string) (written, meant int) {
+func nextUnit(characters string) (rawLen, textLen int) {
 	if characters[0] != '\\' {
 		return 1, 1
 	}
-	r, written, _ := decodeEscape(characters) // no half of a surrogate pair: unquote refused those
-	return written, utf8.RuneLen(r)
+	r, rawLen, _ := decodeEscape(characters) // no half of a surrogate pair, which eventText rejects
+	return rawLen, utf8.RuneLen(r)
 }
 
 // splice applies edits, which are sorted and do not overlap.
-func splice(body []byte, edits []edit, room func(size int) []byte) []byte {
+func splice(body []byte, edits []edit, alloc func(size int) []byte) []byte {
 	if len(edits) == 0 {
 		return body
 	}
@@ -119,7 +108,7 @@ func splice(body []byte, edits []edit, room func(size int) []byte) []byte {
 	for _, e := range edits {
 		size += len(e.text) - (e.end - e.start)
 	}
-	out := room(size)
+	out := alloc(size)
 	from := 0
 	for _, e := range edits {
 		out = append(out, body[from:e.start]...)

@@ -161,7 +161,7 @@ func TestAnswersAreCarriedByteForByte(t *testing.T) {
 
 // A list's name comes from the client: whatever it is, it is one name and nothing more.
 func TestNamesOfAListAreEscaped(t *testing.T) {
-	for _, name := range []string{`"`, `\`, "\n\x01\x7f", `</script>`, "步😀", "\u2028", `":1,"x`, `\u0061`, ":1", "a.b", "@this", "*", "", "\x00"} {
+	for _, name := range []string{`"`, `\`, "\n\x01\x7f", `</script>`, "步😀", "\u2028", `":1,"x`, `\u0061`, "1:", "a.b", "@this", "*", "", "\x00"} {
 		quoted, err := json.Marshal(name)
 		if err != nil {
 			t.Fatal(err)

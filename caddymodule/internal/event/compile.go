@@ -1,0 +1,63 @@
+package event
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+)
+
+// Compile prepares the rules for use. It returns an error, in words for a configuration, for rules that no event could
+// keep.
+func (r *Rules) Compile() error {
+	if r.CloudEvent {
+		r.Pointer, r.IsString = cloudEventData, false
+	}
+	if r.Fields != nil {
+		fields, err := r.compileFields()
+		if err != nil {
+			return fmt.Errorf("fields: %w", err)
+		}
+		r.fields = fields
+	}
+	r.queryNames = r.compileQuery()
+	return nil
+}
+
+func (r *Rules) compileFields() (*nameSet, error) {
+	if len(r.Fields) == 0 {
+		return nil, errors.New("no member is named; name at least one, or leave fields out")
+	}
+	set := eventNames.empty(len(r.Fields))
+	for _, field := range r.Fields {
+		if err := r.checkField(field); err != nil {
+			return nil, err
+		}
+		if other := set.add(field); other != noName {
+			return nil, fmt.Errorf("%s and %s are the same name to some parsers; name one", r.Fields[other], field)
+		}
+	}
+	for i, field := range r.Fields {
+		if found := set.find(escapeName(field)); found.index != i {
+			return nil, fmt.Errorf("some readers take %s for a part of %s; leave one of them out", field, r.Fields[found.index])
+		}
+	}
+	return set, nil
+}
+
+func (r *Rules) checkField(field string) error {
+	switch {
+	case len(field) > MaxName:
+		return fmt.Errorf("a name is longer than %d bytes", MaxName)
+	case field == protoName, isRewritten(`"` + escapeName(field) + `"`):
+		return fmt.Errorf("an event with a member %s is always rejected", field)
+	case r.ReplaceUserInfo && userInfoNames.find(escapeName(field)).index != noName:
+		return fmt.Errorf("%s is set by user_info; leave one of them out", field)
+	}
+	return nil
+}
+
+// escapeName writes a name as the inside of a JSON string, as far as a nameSet looks at it.
+func escapeName(name string) string { return strings.ReplaceAll(name, `\`, `\\`) }
+
+// promises reports whether the rules promise something about every request: what a listed member holds, or who calls.
+func (r *Rules) promises() bool { return r.Fields != nil || r.ReplaceUserInfo }

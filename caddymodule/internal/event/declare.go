@@ -1,0 +1,163 @@
+package event
+
+import (
+	"strings"
+
+	"github.com/tidwall/gjson"
+)
+
+// The lengths in bytes of what can be a CloudID at all. Those of WeChat's documentation have 62.
+const (
+	MinID = 16
+	MaxID = 256
+)
+
+// The lengths in bytes of the longest encryptedData and iv that are decrypted. A month of steps has 2 KiB, an iv 24 bytes.
+const (
+	maxEncryptedData = 32 << 10
+	maxIV            = 64
+)
+
+// Declaration is one member that is to be replaced.
+//
+// Where ID and EncryptedData are both empty, the member is an explicit declaration of nothing: a listed member of strict
+// mode that holds a number, a string that can be no CloudID, encrypted data without content. That is an invalid CloudID,
+// and WeChat need not be asked.
+type Declaration struct {
+	// The member's name, unescaped.
+	Name string
+
+	// The CloudID. It has only characters that a CloudID may have, and MinID to MaxID of them.
+	ID string
+
+	// Whether the string only looks like a CloudID: nobody said that it is one.
+	Guess bool
+
+	// The encrypted data and the initial vector that the client sent in the place of a CloudID, in base64 if the client is
+	// honest. Only with Rules.EncryptedData; ID is empty then.
+	EncryptedData, IV string
+}
+
+// LooksLikeCloudID reports whether s has the form that all CloudIDs known to the public have:
+// ^[0-9]{1,4}_[A-Za-z0-9_-]{40,128}$. Access tokens and media ids have it too.
+func LooksLikeCloudID(s string) bool {
+	digits := 0
+	for digits < len(s) && s[digits]-'0' <= 9 {
+		digits++
+	}
+	if digits < 1 || digits > 4 || digits == len(s) || s[digits] != '_' {
+		return false
+	}
+	rest := s[digits+1:]
+	return len(rest) >= 40 && len(rest) <= 128 && inAlphabet(rest)
+}
+
+// inAlphabet reports whether s has only characters that CloudIDs have.
+func inAlphabet(s string) bool {
+	for i := range len(s) {
+		switch c := s[i]; {
+		case c-'0' <= 9, c-'A' <= 25, c-'a' <= 25, c == '_', c == '-':
+		default:
+			return false
+		}
+	}
+	return true
+}
+
+// possibleID returns the text of a string in quotes if it can be a CloudID, else "". The result does not share the
+// memory of raw.
+func possibleID(raw string) string {
+	s := shortText(raw, MaxID)
+	if len(s) < MinID || !inAlphabet(s) {
+		return ""
+	}
+	return strings.Clone(s)
+}
+
+// shortText returns the text of a string in quotes if it has at most so many bytes, else "". The result may share the
+// memory of raw.
+func shortText(raw string, most int) string {
+	if len(raw) > 6*most+2 { // each character may be written as \uXXXX
+		return ""
+	}
+	text := raw[1 : len(raw)-1]
+	if escaped(text) {
+		text = unescape(raw)
+	}
+	if len(text) > most {
+		return ""
+	}
+	return text
+}
+
+// listedDeclaration returns what the value of a listed member declares, in strict mode: any string, and an object as
+// elsewhere. It returns false for a value that declares nothing.
+func (r *Rules) listedDeclaration(value string) (d Declaration, ok bool) {
+	switch value[0] {
+	case '"':
+		d.ID = possibleID(value)
+		return d, d.ID != ""
+	case '{':
+		return r.declaredByObject(value)
+	}
+	return d, false
+}
+
+// declaration returns what a member declares outside of strict mode, and whether it declares anything.
+func (r *Rules) declaration(rawName, value string) (d Declaration, ok bool) {
+	switch value[0] {
+	case '"':
+		if !r.Guess {
+			return d, false
+		}
+		if first, _ := decodeChar(value[1:]); first < '0' || first > '9' {
+			return d, false // the usual string, dismissed without a closer look
+		}
+		id := shortText(value, 4+1+128)
+		if !LooksLikeCloudID(id) || idNames.find(rawName[1:len(rawName)-1]).whole {
+			return d, false
+		}
+		return Declaration{ID: strings.Clone(id), Guess: true}, true
+	case '{':
+		return r.declaredByObject(value)
+	}
+	return d, false
+}
+
+// declaredByObject returns what an object declares: the CloudID in its member cloudID, or else, with EncryptedData, its
+// members encryptedData and iv. Of several cloudID the last that looks like one counts, of the others the last, as with
+// nearly every parser; the whole object is replaced in any case.
+func (r *Rules) declaredByObject(value string) (d Declaration, ok bool) {
+	if !strings.Contains(value, "cloudID") && !strings.Contains(value, `\u`) &&
+		!(r.EncryptedData && strings.Contains(value, "encryptedData")) {
+		return d, false // the usual object, which cannot have these members in any spelling
+	}
+	var id, data, iv string // the latter two as written
+	gjson.Parse(value).ForEach(func(key, member gjson.Result) bool {
+		switch {
+		case isText(key.Raw, "cloudID"):
+			if member.Type != gjson.String {
+				break
+			}
+			if s := shortText(member.Raw, MaxID); LooksLikeCloudID(s) {
+				id = s
+			}
+		case isText(key.Raw, "encryptedData"):
+			data = member.Raw
+		case isText(key.Raw, "iv"):
+			iv = member.Raw
+		}
+		return true
+	})
+	if id != "" {
+		return Declaration{ID: strings.Clone(id)}, true
+	}
+	if !r.EncryptedData || !strings.HasPrefix(data, `"`) || !strings.HasPrefix(iv, `"`) {
+		return d, false
+	}
+	data, iv = shortText(data, maxEncryptedData), shortText(iv, maxIV)
+	if data != "" && iv != "" {
+		d.EncryptedData, d.IV = strings.Clone(data), strings.Clone(iv)
+	}
+	return d, true
+}

@@ -1,0 +1,391 @@
+package event
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/tidwall/gjson"
+
+	"github.com/caddy-cloudid/caddy-cloudid/caddymodule/internal/jsonscan"
+)
+
+// parser is the state of one Parse.
+type parser struct {
+	rules *Rules
+	event Event
+
+	members     [32]jsonscan.Member // the first of the event's members, for what looks at them again
+	memberCount int                 // how many there are
+
+	candidates []candidate
+	counted    int    // how many of the candidates count against MaxDeclarations
+	seen       []bool // which of Rules.Fields the event has
+	repeated   int    // the first of Rules.Fields that the event has twice, or in another spelling
+
+	list         []listEntry
+	listMember   jsonscan.Member
+	listCount    int  // members of the body's object that read as cloudid_list
+	listDeclares bool // one of these declares something
+
+	proto         bool // there is a member __proto__
+	base64        bool // there is a member data_base64 beside the event
+	userInfoCount int  // members that read as userInfo, which are removed
+
+	ambiguous error // why the body is rejected if something in it is replaced or added
+}
+
+// candidate is a member of the event whose value is to be replaced.
+type candidate struct {
+	member jsonscan.Member
+	Declaration
+}
+
+func (p *parser) parse() error {
+	if len(p.event.body) == 0 {
+		return nil
+	}
+	if err := p.locate(); err != nil {
+		return err
+	}
+	// Before asking whether there is an event: copied member by member, the body may gain one through that name.
+	if p.proto {
+		return rejectProto()
+	}
+	if !p.event.found {
+		return nil
+	}
+	replaces := len(p.candidates)+len(p.list) > 0
+	if p.ambiguous != nil && (replaces || p.rules.promises()) {
+		return p.ambiguous
+	}
+	if p.repeated != noName {
+		return duplicate(p.rules.Fields[p.repeated])
+	}
+	if replaces {
+		if err := p.validate(); err != nil {
+			return err
+		}
+		p.finish()
+	}
+	if len(p.list)+p.userInfoCount > 0 {
+		p.planRemovals()
+	}
+	return nil
+}
+
+// locate passes over the whole body once, finds the event, and looks at its members on the way where it can.
+func (p *parser) locate() error {
+	e, r := &p.event, p.rules
+	if r.Pointer.IsRoot() && !r.IsString {
+		e.text, e.end = e.body, len(e.body)
+		if err := jsonscan.Walk(e.body, func(m jsonscan.Member) {
+			p.lookForList(m)
+			p.visitEventMember(m)
+		}); err != nil {
+			return err
+		}
+		p.markEnd()
+		return p.useList()
+	}
+
+	if err := jsonscan.Walk(e.body, p.visitBodyMember); err != nil {
+		return err
+	}
+	if err := p.locateText(); err != nil || e.text == nil {
+		return err
+	}
+	if err := jsonscan.Walk(e.text, p.visitEventMember); err != nil {
+		return fmt.Errorf("in the event's text: %w", err)
+	}
+	p.markEnd()
+	return p.useList()
+}
+
+// locateText finds the event's text where it is not the whole body. There may be none.
+func (p *parser) locateText() error {
+	e, r := &p.event, p.rules
+	place, err := p.locatePlace()
+	if err == nil && r.CloudEvent {
+		err = p.checkCloudEvent(place.Exists())
+	}
+	if err != nil || !place.Exists() {
+		return err
+	}
+	e.start, e.end = place.Index, place.Index+len(place.Raw)
+	if !r.IsString {
+		e.text = e.body[e.start:e.end]
+		return nil
+	}
+	if place.Type != gjson.String {
+		return nil
+	}
+	text, err := eventText(place.Raw)
+	if err != nil || len(text) == 0 {
+		return err
+	}
+	e.text, e.start, e.end, e.quoted = text, e.start+1, e.end-1, true
+	return nil
+}
+
+// markEnd notes whether the text that was walked over is an event, and where members are added to it.
+func (p *parser) markEnd() {
+	e := &p.event
+	text := unsafeString(e.text)
+	start := len(text) - len(strings.TrimLeft(text, " \t\r\n"))
+	e.found = text[start] == '{'
+	e.empty = p.memberCount == 0
+	if e.found && e.empty {
+		e.last = start + 1
+	}
+}
+
+// visitBodyMember looks at a member of the body's own object, where that is not the event.
+func (p *parser) visitBodyMember(m jsonscan.Member) {
+	raw := unsafeString(p.event.body[m.NameStart:m.NameEnd])
+	p.noteName(raw)
+	p.lookForList(m)
+	if p.rules.CloudEvent && base64Names.find(raw[1:len(raw)-1]).index != noName {
+		p.base64 = true
+	}
+}
+
+// noteName notes the names that are rejected whatever their members hold.
+func (p *parser) noteName(raw string) {
+	if isText(raw, protoName) {
+		p.proto = true
+	}
+	if p.ambiguous == nil && isRewritten(raw) {
+		p.ambiguous = rejectRewritten()
+	}
+}
+
+// visitEventMember looks at a member of the event.
+func (p *parser) visitEventMember(m jsonscan.Member) {
+	if p.memberCount < len(p.members) {
+		p.members[p.memberCount] = m
+	}
+	p.memberCount++
+	p.event.last = m.ValueEnd
+	text := unsafeString(p.event.text)
+	raw, value := text[m.NameStart:m.NameEnd], text[m.ValueStart:m.ValueEnd]
+	p.noteName(raw)
+	switch {
+	case p.isUserInfo(raw):
+		p.userInfoCount++
+	case p.rules.Fields != nil:
+		p.visitListed(m, raw, value)
+	case p.counted <= p.rules.MaxDeclarations: // one more is too many already
+		if d, ok := p.rules.declaration(raw, value); ok {
+			p.candidates = append(p.candidates, candidate{m, d})
+			p.counted++
+		}
+	}
+}
+
+// isUserInfo reports whether a member of this name, in quotes, is removed because the gateway adds its own.
+func (p *parser) isUserInfo(raw string) bool {
+	return p.rules.ReplaceUserInfo && userInfoNames.find(raw[1:len(raw)-1]).index != noName
+}
+
+// visitListed looks at a member of the event in strict mode.
+func (p *parser) visitListed(m jsonscan.Member, raw, value string) {
+	found := p.rules.fields.find(raw[1 : len(raw)-1])
+	if found.index == noName || p.repeated != noName {
+		return
+	}
+	if p.seen == nil {
+		p.seen = make([]bool, len(p.rules.Fields))
+	}
+	name := p.rules.Fields[found.index]
+	if p.seen[found.index] || !found.whole || !isText(raw, name) {
+		p.repeated = found.index
+		return
+	}
+	p.seen[found.index] = true
+	d, ok := p.rules.listedDeclaration(value)
+	if ok {
+		p.counted++
+	}
+	d.Name = name
+	p.candidates = append(p.candidates, candidate{m, d})
+}
+
+// eachMember shows the event's members once more: from memory where they are few, as they nearly always are.
+func (p *parser) eachMember(visit func(jsonscan.Member)) {
+	if p.memberCount > len(p.members) {
+		_ = jsonscan.Walk(p.event.text, visit) // which found no fault the first time
+		return
+	}
+	for _, m := range p.members[:p.memberCount] {
+		visit(m)
+	}
+}
+
+// validate applies the rules that an event with something to replace must keep.
+func (p *parser) validate() error {
+	if p.counted+len(p.list) > p.rules.MaxDeclarations {
+		return tooMany(p.rules.MaxDeclarations)
+	}
+	for i := range p.candidates {
+		c := &p.candidates[i]
+		raw := unsafeString(p.event.text[c.member.NameStart:c.member.NameEnd])
+		if p.rules.Fields == nil {
+			c.Name = unescape(raw)
+		}
+		if err := p.checkName(raw, c.Name); err != nil {
+			return err
+		}
+	}
+	for _, entry := range p.list {
+		if err := p.checkName(entry.rawName, entry.name); err != nil {
+			return err
+		}
+	}
+	if p.rules.Fields != nil {
+		return p.checkListed()
+	}
+	return p.checkUnique()
+}
+
+// checkName applies the rules for the name of a member that is replaced.
+func (p *parser) checkName(raw, name string) error {
+	switch {
+	case len(name) > MaxName:
+		return reject("the name of a member with a CloudID is %d bytes long; at most %d are allowed", len(name), MaxName)
+	case hasLoneSurrogate(raw):
+		return reject("the name of a member with a CloudID holds half a surrogate pair, which parsers read differently")
+	case name == protoName:
+		return rejectProto()
+	case isRewritten(raw):
+		return rejectRewritten()
+	case p.isUserInfo(raw):
+		return reject("userInfo is set by the gateway; send the CloudID under another name")
+	}
+	return nil
+}
+
+// checkListed checks, in strict mode, that a cloudid_list names listed members that the event does not have. Of the
+// event's own members visitListed has seen that they are unique.
+func (p *parser) checkListed() error {
+	for _, entry := range p.list {
+		i := p.rules.fields.find(entry.rawName[1 : len(entry.rawName)-1]).index
+		if i == noName || p.rules.Fields[i] != entry.name {
+			return reject("cloudid_list names %s, which is not among the fields that this gateway replaces", QuoteName(entry.name))
+		}
+		if p.seen == nil {
+			p.seen = make([]bool, len(p.rules.Fields))
+		}
+		if p.seen[i] {
+			return duplicate(entry.name)
+		}
+		p.seen[i] = true
+	}
+	return nil
+}
+
+// checkUnique rejects an event in which some parser would take another member for one that is replaced.
+func (p *parser) checkUnique() error {
+	names := eventNames.empty(len(p.candidates) + len(p.list))
+	for _, c := range p.candidates {
+		if names.add(c.Name) != noName {
+			return duplicate(c.Name)
+		}
+	}
+	for _, entry := range p.list {
+		if names.add(entry.name) != noName {
+			return duplicate(entry.name)
+		}
+	}
+	for _, entry := range p.list {
+		// What the event has is checked below; this is about what it gains.
+		if found := names.find(entry.rawName[1 : len(entry.rawName)-1]); !found.whole {
+			return duplicate(p.nameAt(found.index))
+		}
+	}
+	repeated := noName
+	p.eachMember(func(m jsonscan.Member) {
+		raw := unsafeString(p.event.text[m.NameStart:m.NameEnd])
+		found := names.find(raw[1 : len(raw)-1])
+		if found.index == noName || repeated != noName || p.isUserInfo(raw) {
+			return
+		}
+		if found.index >= len(p.candidates) || p.candidates[found.index].member != m {
+			repeated = found.index
+		}
+	})
+	if repeated != noName {
+		return duplicate(p.nameAt(repeated))
+	}
+	return nil
+}
+
+// nameAt returns the name of the i-th declaration.
+func (p *parser) nameAt(i int) string {
+	if i < len(p.candidates) {
+		return p.candidates[i].Name
+	}
+	return p.list[i-len(p.candidates)].name
+}
+
+// finish puts what was found into the event.
+func (p *parser) finish() {
+	e, declared := &p.event, len(p.candidates)+len(p.list)
+	e.Declarations, e.values = make([]Declaration, 0, declared), make([]span, 0, declared)
+	for _, c := range p.candidates {
+		e.Declarations = append(e.Declarations, c.Declaration)
+		e.values = append(e.values, span{c.member.ValueStart, c.member.ValueEnd})
+	}
+	for _, entry := range p.list {
+		e.Declarations = append(e.Declarations, Declaration{Name: entry.name, ID: entry.id})
+		e.values = append(e.values, span{})
+	}
+}
+
+// planRemovals notes what is removed from the event and beside it.
+func (p *parser) planRemovals() {
+	e := &p.event
+	hasList := len(p.list) > 0
+	listInEvent := p.rules.Pointer.IsRoot() && !p.rules.IsString
+	var inEvent remover
+	p.eachMember(func(m jsonscan.Member) {
+		raw := unsafeString(e.text[m.NameStart:m.NameEnd])
+		inEvent.visit(m, p.isUserInfo(raw) || hasList && listInEvent && m == p.listMember)
+	})
+	e.removed, e.empty = inEvent.finish(), !inEvent.stays
+	if hasList && !listInEvent {
+		var beside remover
+		_ = jsonscan.Walk(e.body, func(m jsonscan.Member) { beside.visit(m, m == p.listMember) }) // which found no fault the first time
+		e.list = beside.finish()[0]
+	}
+}
+
+// remover finds the ranges to cut so that members go, each with one comma. It is shown the members of an object in
+// order. The zero remover is ready for use.
+type remover struct {
+	cuts  []span
+	stays bool            // some member stays
+	open  bool            // a cut waits for the next member to begin
+	last  jsonscan.Member // the one before
+}
+
+func (c *remover) visit(m jsonscan.Member, goes bool) {
+	if c.open {
+		c.cuts = append(c.cuts, span{c.last.NameStart, m.NameStart})
+	}
+	switch {
+	case goes && c.stays:
+		c.cuts = append(c.cuts, span{c.last.ValueEnd, m.ValueEnd})
+	case !goes:
+		c.stays = true
+	}
+	c.open = goes && !c.stays
+	c.last = m
+}
+
+// finish returns the cuts, once every member was shown.
+func (c *remover) finish() []span {
+	if c.open {
+		c.cuts = append(c.cuts, span{c.last.NameStart, c.last.ValueEnd})
+	}
+	return c.cuts
+}
