@@ -42,7 +42,7 @@ func TestWhenWeChatDoesNotAnswer(t *testing.T) {
 		{"secret invalid", errcode(40125, 1), "", -601001, 502, "40125", "correct the AppID or the secret"},
 		{"AppID missing", errcode(41002, 1), "", -601001, 502, "41002", "correct the AppID or the secret"},
 		{"secret missing", errcode(41004, 1), "", -601001, 502, "41004", "correct the AppID or the secret"},
-		{"secret frozen", errcode(40243, 1), "", -601001, 502, "40243", "correct the AppID or the secret"},
+		{"secret frozen", errcode(40243, 1), "", -601001, 502, "40243", "unfreeze the secret"},
 		{"quota used up", errcode(45009, 1), "", -601001, 502, "45009", "quota"},
 		{"too often", errcode(45011, 1), "", -601001, 502, "45011", "cache"},
 		{"not allowed", errcode(48001, 1), "", -601004, 502, "48001", "open cloud development"},
