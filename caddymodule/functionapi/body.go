@@ -5,15 +5,14 @@ import (
 	"encoding/json"
 	"errors"
 	"io"
-	"mime"
 	"net/http"
-	"os"
-	"strings"
 
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 	"github.com/tidwall/gjson"
 
+	"github.com/caddy-cloudid/caddy-cloudid/caddymodule/internal/httpbody"
 	"github.com/caddy-cloudid/caddy-cloudid/caddymodule/internal/jsonscan"
+	"github.com/caddy-cloudid/caddy-cloudid/caddymodule/wechat"
 )
 
 const (
@@ -31,62 +30,63 @@ const (
 	maxLargeBodies = 16
 )
 
-// readBody reads a request's body of at most limit bytes to its end. Only then does net/http notice that a caller went away.
-func readBody(r *http.Request, limit int) ([]byte, error) {
-	if coding := r.Header.Get("Content-Encoding"); coding != "" && coding != "identity" {
-		return nil, unsupportedMediaType("the body is compressed; send it plain")
+// readBody reads a request's body of at most limit bytes to its end. Only then does net/http notice that a caller went away. A large
+// one waits until no more than maxLargeBodies are in memory; the caller calls release when it is done with it.
+func (h *Handler) readBody(r *http.Request, limit int) (body []byte, release func(), err error) {
+	release = func() {}
+	if httpbody.Coding(r.Header) != "" {
+		return nil, release, unsupportedMediaType("the body is compressed; send it plain")
 	}
-	return readUpTo(r, nil, limit)
-}
-
-// readLargeBody is readBody for bodies that may be large. The caller calls release when it is done with the body.
-func (h *Handler) readLargeBody(r *http.Request, limit int) (body []byte, release func(), err error) {
-	none := func() {}
-	body, err = readBody(r, min(limit, maxBody))
+	begin, err := httpbody.ReadFrom(r, io.LimitReader(r.Body, maxBody+1), maxBody+1, "the body")
+	if err != nil {
+		return nil, release, bodyError(err)
+	}
+	if len(begin) <= maxBody {
+		return begin, release, nil
+	}
 	if limit <= maxBody {
-		return body, none, err
-	}
-	if rejected, ok := errors.AsType[*rejection](err); !ok || rejected.status != http.StatusRequestEntityTooLarge {
-		return body, none, err
+		return nil, release, tooLarge(limit)
 	}
 	select {
 	case h.large <- struct{}{}:
 	case <-r.Context().Done():
-		return nil, none, contextError(r.Context().Err())
+		return nil, release, contextError(r.Context().Err())
 	}
-	release = func() { <-h.large }
-	if body, err = readUpTo(r, body, limit); err != nil {
-		release()
-		return nil, none, err
+	body, err = httpbody.ReadFrom(r, io.MultiReader(bytes.NewReader(begin), r.Body), int64(limit), "the body")
+	if err != nil {
+		<-h.large
+		return nil, release, bodyError(err)
 	}
-	return body, release, nil
+	return body, func() { <-h.large }, nil
 }
 
-// readUpTo reads on behind what was read. With the rejection for a body that is larger than limit it returns what it has.
-func readUpTo(r *http.Request, read []byte, limit int) ([]byte, error) {
-	body := bytes.NewBuffer(read)
-	_, err := body.ReadFrom(io.LimitReader(r.Body, int64(limit+1-len(read))))
-	switch {
-	case err == nil && body.Len() > limit:
-		return body.Bytes(), tooLarge(limit)
-	case err == nil:
-		return body.Bytes(), nil
-	case errors.Is(err, os.ErrDeadlineExceeded):
-		return nil, caddyhttp.Error(http.StatusRequestTimeout, err)
+// bodyError makes a rejection of what each dialect has its own way to say, and leaves what nobody reads any more.
+func bodyError(err error) error {
+	reason := err.Error()
+	if handler, ok := errors.AsType[caddyhttp.HandlerError](err); ok && handler.Err != nil {
+		reason = handler.Err.Error()
 	}
-	if limited, ok := errors.AsType[caddyhttp.HandlerError](err); ok {
-		return nil, limited // request_body's 413
+	switch status := httpbody.Status(err); status {
+	case http.StatusBadRequest:
+		return reject(status, wechat.CodeArgsError, 40097, reason)
+	case http.StatusRequestEntityTooLarge:
+		return reject(status, wechat.CodeArgsError, 45002, reason)
+	default:
+		return err
 	}
-	return nil, badRequest("the body broke off")
 }
 
-// isJSON reports whether a request says that its body is JSON, in UTF-8.
-func isJSON(header http.Header) bool {
-	mediaType, params, err := mime.ParseMediaType(header.Get("Content-Type"))
-	if charset := params["charset"]; charset != "" && !strings.EqualFold(charset, "utf-8") {
-		return false
+// readJSONType reports whether a request says that its body is JSON. Its error is a rejection.
+func readJSONType(header http.Header) (bool, error) {
+	mediaType, err := httpbody.AnyJSON.ContentType(header)
+	if err == nil {
+		return mediaType.JSON, nil
 	}
-	return err == nil && (mediaType == "application/json" || mediaType == "text/json" || strings.HasSuffix(mediaType, "+json"))
+	reason := err.Error()
+	if handler, ok := errors.AsType[caddyhttp.HandlerError](err); ok {
+		reason = handler.Err.Error()
+	}
+	return false, reject(httpbody.Status(err), wechat.CodeArgsError, 47001, reason)
 }
 
 // parseJSON checks a whole text. Its error says where it is wrong, not what is there.

@@ -35,8 +35,8 @@ func parseCaddyfile(h httpcaddyfile.Helper) (caddyhttp.MiddlewareHandler, error)
 func (h *Handler) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 	return directive.Parse(d, directive.Options{
 		"account":   directive.String(&h.Account, "account <appid>"),
-		"allow":     directive.Strings(&h.Allow, "allow <cidr>...", unlessPlaceholder(checkPrefix)),
-		"trust":     directive.Strings(&h.Trust, "trust <cidr>...", unlessPlaceholder(checkPrefix)),
+		"allow":     directive.Strings(&h.Allow, "allow <cidr>...", unlessPlaceholder(checkRange)),
+		"trust":     directive.Strings(&h.Trust, "trust <cidr>...", unlessPlaceholder(checkRange)),
 		"openapi":   directive.Strings(&h.OpenAPI, "openapi <name>...|*", unlessPlaceholder(checkOpenAPI)),
 		"relay":     directive.Strings(&h.Relay, "relay <path>...", unlessPlaceholder(checkRelay)),
 		"functions": directive.String(&h.Functions, "functions <url>"),

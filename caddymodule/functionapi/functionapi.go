@@ -10,7 +10,7 @@ import (
 	"context"
 	"fmt"
 	"net/http"
-	"net/netip"
+	"regexp"
 	"unicode/utf8"
 
 	"github.com/caddyserver/caddy/v2"
@@ -18,6 +18,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/caddy-cloudid/caddy-cloudid/caddymodule/account"
+	"github.com/caddy-cloudid/caddy-cloudid/caddymodule/internal/allow"
 	"github.com/caddy-cloudid/caddy-cloudid/caddymodule/internal/metrics"
 	"github.com/caddy-cloudid/caddy-cloudid/caddymodule/internal/placeholder"
 	"github.com/caddy-cloudid/caddy-cloudid/caddymodule/internal/usertoken"
@@ -46,8 +47,8 @@ type Handler struct {
 	// config is loaded.
 	Account string `json:"account,omitempty"`
 
-	// The addresses whose connections are answered at all: IP addresses or ranges such as 10.1.0.0/16. Others get 403. Default:
-	// loopback, private and link-local ranges.
+	// The addresses whose connections are answered at all: IP addresses, ranges such as 10.1.0.0/16, or private_ranges. Others get
+	// 403. Default: private_ranges, which are loopback, private and link-local ones.
 	Allow []string `json:"allow,omitempty"`
 
 	// The addresses of callers that may name any user with `openid=` in the query, or none, instead of sending an invocation
@@ -74,8 +75,8 @@ type Handler struct {
 	ref       account.Ref
 	account   *account.Account
 	keys      *usertoken.Keys // nil: the account signs no tokens; all callers are in trust
-	allow     []netip.Prefix  // nil: the default
-	trust     []netip.Prefix
+	allow     allow.Ranges
+	trust     allow.Ranges
 	open      openPaths
 	functions *functionClient // nil: functions cannot call each other
 	large     chan struct{}   // a slot for each large body in memory
@@ -95,10 +96,13 @@ func (h *Handler) Provision(ctx caddy.Context) error {
 	if h.account = h.ref.Fixed(); h.account == nil {
 		return fmt.Errorf("account: %s has placeholders that are only known for a request; name one account", h.Account)
 	}
-	if h.allow, err = parsePrefixes("allow", h.Allow); err != nil {
+	if len(h.Allow) == 0 {
+		h.Allow = allow.Private()
+	}
+	if h.allow, err = parseRanges("allow", h.Allow); err != nil {
 		return err
 	}
-	if h.trust, err = parsePrefixes("trust", h.Trust); err != nil {
+	if h.trust, err = parseRanges("trust", h.Trust); err != nil {
 		return err
 	}
 	if h.keys, err = h.account.UserTokens(); err != nil && len(h.trust) == 0 {
@@ -152,7 +156,7 @@ func (h *Handler) Cleanup() error {
 
 // ServeHTTP answers what functions ask. No request goes on to the next handler: an empty 200 would read as success.
 func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, _ caddyhttp.Handler) error {
-	if !h.isAllowed(r) {
+	if !h.allow.Contain(r.RemoteAddr) {
 		return rejectWeChat(w, http.StatusForbidden, notAllowed())
 	}
 	switch path := r.URL.Path; path {
@@ -184,22 +188,38 @@ const maxList = 100
 
 func listTooLong() error { return badRequest("the list has more than %d CloudIDs", maxList) }
 
-// resolve exchanges CloudIDs, one for one and in order. They share cache and calls with those of the gateway.
+// resolve exchanges CloudIDs, one for one and in order. They share cache and calls with those of the gateway. What has other
+// characters than a CloudID, or is longer than any, is not asked for, and not repeated in its error: a client may have made it up.
 func (h *Handler) resolve(ctx context.Context, openid string, ids []string) (opendata.Result, error) {
+	var asked []string
 	for i, id := range ids {
 		if !utf8.ValidString(id) {
 			return opendata.Result{}, badRequest("CloudID %d of the list is no valid UTF-8", i+1)
 		}
+		if askable.MatchString(id) {
+			asked = append(asked, id)
+		}
 	}
-	result, err := h.account.Resolve(ctx, openid, ids)
+	result, err := h.account.Resolve(ctx, openid, asked)
 	if err != nil {
-		return opendata.Result{}, contextError(err)
+		return opendata.Result{}, resolveError(err)
 	}
-	for _, answer := range result.OpenData {
-		metrics.IDs.WithLabelValues(h.account.AppID(), answer.MetricLabel()).Inc()
+	all, next := make([]wechat.OpenData, len(ids)), 0
+	for i, id := range ids {
+		if askable.MatchString(id) {
+			all[i] = result.OpenData[next]
+			next++
+		} else {
+			all[i] = wechat.OpenDataError("", wechat.CodeInvalidCloudID)
+		}
+		metrics.IDs.WithLabelValues(h.account.AppID(), all[i].MetricLabel()).Inc()
 	}
+	result.OpenData = all
 	return result, nil
 }
+
+// askable has the characters of CloudIDs. Their length is WeChat's business: it has changed before.
+var askable = regexp.MustCompile(`^[A-Za-z0-9_-]{1,256}$`)
 
 // sign asks for a voice signature.
 func (h *Handler) sign(ctx context.Context, openid string, request wechat.VoIPSignRequest) (string, error) {

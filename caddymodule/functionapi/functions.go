@@ -110,20 +110,17 @@ func (h *Handler) callFunction(ctx context.Context, user usertoken.User, args gj
 func (h *Handler) invoke(ctx context.Context, user usertoken.User, name gjson.Result, event []byte) ([]byte, error) {
 	switch {
 	case h.functions == nil:
-		return nil, &rejection{
+		return nil, reject(
 			http.StatusNotImplemented, codeFunctionRequest, codeUnknownAPI,
-			"cloud.callFunction is not served by this gateway: add the line `functions <url>` to cloudid_api, such as functions http://127.0.0.1:3000/{name}",
-		}
+			"cloud.callFunction is not served by this gateway: add the line `functions <url>` to cloudid_api, such as functions http://127.0.0.1:3000/{name}")
 	case name.Type != gjson.String || !functionName.MatchString(name.Str):
-		return nil, &rejection{
+		return nil, reject(
 			http.StatusBadRequest, codeInvalidParameter, 40097,
-			"the name of the function must have 1 to 64 letters, digits, _ and -, and not begin with -",
-		}
+			"the name of the function must have 1 to 64 letters, digits, _ and -, and not begin with -")
 	case user.Depth >= maxDepth:
-		return nil, &rejection{
+		return nil, reject(
 			http.StatusLoopDetected, codeFunctionRequest, 40097,
-			fmt.Sprintf("functions have called each other %d times for this call, and no more are allowed", maxDepth),
-		}
+			fmt.Sprintf("functions have called each other %d times for this call, and no more are allowed", maxDepth))
 	}
 	user.Depth++
 	header, err := h.functionHeader(user)
@@ -190,7 +187,7 @@ func (c *functionClient) post(ctx context.Context, name string, header http.Head
 // functionError rejects a call that got no response.
 func functionError(ctx context.Context, err error) error {
 	if errors.Is(ctx.Err(), context.DeadlineExceeded) {
-		return &rejection{http.StatusGatewayTimeout, codeFunctionTimeout, -1, "the function did not respond in time"}
+		return reject(http.StatusGatewayTimeout, codeFunctionTimeout, -1, "the function did not respond in time")
 	}
 	if ctx.Err() != nil {
 		return contextError(ctx.Err())
@@ -199,7 +196,7 @@ func functionError(ctx context.Context, err error) error {
 	if fault, ok := errors.AsType[*net.OpError](err); ok && fault.Op == "dial" {
 		reason = "the function could not be reached; `functions` in cloudid_api says where functions are"
 	}
-	return &rejection{http.StatusBadGateway, codeFunctionRequest, -1, reason}
+	return reject(http.StatusBadGateway, codeFunctionRequest, -1, reason)
 }
 
 // functionResult makes a result, as a JSON text, of what a function responds: JSON is itself, a text is a string and never a
@@ -210,7 +207,7 @@ func functionResult(response *http.Response, body []byte) ([]byte, error) {
 	case response.StatusCode < 200 || response.StatusCode > 299:
 		return nil, functionFailed(fmt.Sprintf("the function responded with status %d%s", response.StatusCode, quoted(body)))
 	case len(body) > maxRelayedBody:
-		return nil, &rejection{http.StatusBadGateway, codeTooLarge, codeTooLarge, "the function's result is larger than 10 MiB"}
+		return nil, reject(http.StatusBadGateway, codeTooLarge, codeTooLarge, "the function's result is larger than 10 MiB")
 	case len(body) == 0:
 		return []byte("null"), nil
 	case mediaType == "application/json" || mediaType == "text/json" || strings.HasSuffix(mediaType, "+json"):
@@ -226,7 +223,7 @@ func functionResult(response *http.Response, body []byte) ([]byte, error) {
 }
 
 func functionFailed(reason string) error {
-	return &rejection{http.StatusBadGateway, codeFunctionFailed, -1, reason}
+	return reject(http.StatusBadGateway, codeFunctionFailed, -1, reason)
 }
 
 // quoted is the beginning of what a function said, for the function that called it.

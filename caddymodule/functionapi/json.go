@@ -37,6 +37,7 @@ func (h *Handler) serveJSON(w http.ResponseWriter, r *http.Request, api jsonAPI)
 	if rejected.code != codeSDKArgs {
 		message = fmt.Sprintf("%s:fail %d %s. %s", api.name, rejected.code, messageOf(rejected.code), rejected.reason)
 	}
+	rejected.setRetryAfter(w)
 	return writeJSON(w, rejected.status, "application/json", struct {
 		ErrCode int    `json:"errCode"`
 		ErrMsg  string `json:"errMsg"`
@@ -55,7 +56,11 @@ func (h *Handler) handleJSON(w http.ResponseWriter, r *http.Request, api jsonAPI
 	if err := onlyPOST(w, r); err != nil {
 		return nil, err
 	}
-	if !isJSON(r.Header) {
+	isJSON, err := readJSONType(r.Header)
+	if err != nil {
+		return nil, err
+	}
+	if !isJSON {
 		return nil, unsupportedMediaType("the body must be JSON; send it with Content-Type: application/json")
 	}
 	claims, err := parseClaims(r)
@@ -66,7 +71,7 @@ func (h *Handler) handleJSON(w http.ResponseWriter, r *http.Request, api jsonAPI
 	if err != nil {
 		return nil, err
 	}
-	body, release, err := h.readLargeBody(r, api.maxBody)
+	body, release, err := h.readBody(r, api.maxBody)
 	if err != nil {
 		return nil, err
 	}

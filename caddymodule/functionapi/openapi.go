@@ -96,10 +96,9 @@ func (h *Handler) findOpenAPI(name string) (wechat.OpenAPI, error) {
 		return api, unsupported(err.Error())
 	}
 	if !h.open[api.Path] {
-		return api, &rejection{
+		return api, reject(
 			http.StatusForbidden, wechat.CodeDenied, codeNotPermitted,
-			"function has no permission to call this API: add the line `openapi " + name + "` to cloudid_api",
-		}
+			"function has no permission to call this API: add the line `openapi "+name+"` to cloudid_api")
 	}
 	return api, nil
 }
@@ -111,10 +110,9 @@ func (h *Handler) accountOf(appid string) (*account.Account, error) {
 	}
 	account, err := h.ref.App().Account(appid)
 	if err != nil {
-		return nil, &rejection{
+		return nil, reject(
 			http.StatusForbidden, wechat.CodeDenied, codeNotPermitted,
-			"the AppID given to cloud.openapi is no account of this gateway: add an account to the global option cloudid",
-		}
+			"the AppID given to cloud.openapi is no account of this gateway: add an account to the global option cloudid")
 	}
 	return account, nil
 }
@@ -144,7 +142,7 @@ func sdkContentType(api wechat.OpenAPI, response wechat.RelayResponse) (string, 
 	case object && (saysText || api.Response == wechat.JSONResponse || gjson.GetBytes(response.Body, "errcode").Int() != 0):
 		return "application/json", nil
 	case api.Response == wechat.JSONResponse, response.Status != http.StatusOK:
-		return "", &rejection{http.StatusBadGateway, wechat.CodeSystemError, codeOpenAPIError, "WeChat's response is no JSON object"}
+		return "", reject(http.StatusBadGateway, wechat.CodeSystemError, codeOpenAPIError, "WeChat's response is no JSON object")
 	case saysText || response.ContentType == "":
 		return http.DetectContentType(response.Body), nil
 	default:

@@ -4,10 +4,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"net/http"
+	"strconv"
+	"time"
 
-	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
-
+	"github.com/caddy-cloudid/caddy-cloudid/caddymodule/internal/httpbody"
+	"github.com/caddy-cloudid/caddy-cloudid/caddymodule/opendata"
 	"github.com/caddy-cloudid/caddy-cloudid/caddymodule/wechat"
 )
 
@@ -18,6 +21,19 @@ type rejection struct {
 	code    int // wx-server-sdk's
 	errcode int // WeChat's server API's
 	reason  string
+
+	retryAfter time.Duration // when it may be served; 0: waiting does not help
+}
+
+func reject(status, code, errcode int, reason string) *rejection {
+	return &rejection{status: status, code: code, errcode: errcode, reason: reason}
+}
+
+// setRetryAfter tells a caller when to try again, in whole seconds.
+func (r *rejection) setRetryAfter(w http.ResponseWriter) {
+	if r.retryAfter > 0 {
+		w.Header().Set("Retry-After", strconv.Itoa(int(math.Ceil(r.retryAfter.Seconds()))))
+	}
 }
 
 func (r *rejection) Error() string { return r.reason }
@@ -42,49 +58,49 @@ const (
 )
 
 func badRequest(format string, args ...any) error {
-	return &rejection{http.StatusBadRequest, wechat.CodeArgsError, 40097, fmt.Sprintf(format, args...)}
+	return reject(http.StatusBadRequest, wechat.CodeArgsError, 40097, fmt.Sprintf(format, args...))
 }
 
 func badParameter(reason string) error {
-	return &rejection{http.StatusBadRequest, codeSDKArgs, 40097, reason}
+	return reject(http.StatusBadRequest, codeSDKArgs, 40097, reason)
 }
 
 func badJSON(reason string) error {
-	return &rejection{http.StatusBadRequest, wechat.CodeArgsError, 47001, reason}
+	return reject(http.StatusBadRequest, wechat.CodeArgsError, 47001, reason)
 }
 
 func unauthorized(reason string) error {
-	return &rejection{http.StatusUnauthorized, wechat.CodeDenied, 40001, reason}
+	return reject(http.StatusUnauthorized, wechat.CodeDenied, 40001, reason)
 }
 
 func forbidden(reason string) error {
-	return &rejection{http.StatusForbidden, wechat.CodeDenied, 40003, reason}
+	return reject(http.StatusForbidden, wechat.CodeDenied, 40003, reason)
 }
 
 // notAllowed rejects a connection from elsewhere.
 func notAllowed() *rejection {
 	const reason = "connections from this address are not answered; its range must be in `allow <cidr>...` of cloudid_api, " +
 		"which is loopback and private ranges by default"
-	return &rejection{http.StatusForbidden, wechat.CodeDenied, codeIllegalSource, reason}
+	return reject(http.StatusForbidden, wechat.CodeDenied, codeIllegalSource, reason)
 }
 
 func unsupportedMediaType(reason string) error {
-	return &rejection{http.StatusUnsupportedMediaType, wechat.CodeArgsError, 47001, reason}
+	return reject(http.StatusUnsupportedMediaType, wechat.CodeArgsError, 47001, reason)
 }
 
 func tooLarge(limit int) error {
 	reason := fmt.Sprintf("the body is larger than %d bytes", limit)
-	return &rejection{http.StatusRequestEntityTooLarge, wechat.CodeArgsError, 45002, reason}
+	return reject(http.StatusRequestEntityTooLarge, wechat.CodeArgsError, 45002, reason)
 }
 
 // unsupported rejects what WeChat's cloud has and this gateway has not.
 func unsupported(reason string) error {
-	return &rejection{http.StatusNotImplemented, wechat.CodeDenied, codeUnknownAPI, reason}
+	return reject(http.StatusNotImplemented, wechat.CodeDenied, codeUnknownAPI, reason)
 }
 
 // exchangeFailed rejects what WeChat did not answer. The account has logged why.
 func exchangeFailed(err error) error {
-	r := &rejection{http.StatusBadGateway, wechat.ErrCode(err), -1, "WeChat could not be reached, or its response could not be read"}
+	r := reject(http.StatusBadGateway, wechat.ErrCode(err), -1, "WeChat could not be reached, or its response could not be read")
 	if wechat.IsTimeout(err) {
 		r.status, r.reason = http.StatusGatewayTimeout, "WeChat did not respond in time"
 	}
@@ -98,13 +114,22 @@ func exchangeFailed(err error) error {
 	return r
 }
 
-// contextError ends the work for a function that hung up (499, as Caddy and nginx call it), or that a handler in front gave
-// only so much time.
+// resolveError rejects a list that was not asked for: the user has had too many CloudIDs exchanged, or the context ended.
+func resolveError(err error) error {
+	if limit, ok := errors.AsType[*opendata.LimitError](err); ok {
+		r := reject(http.StatusTooManyRequests, wechat.CodeDenied, 45011, limit.Error())
+		r.retryAfter = limit.RetryAfter()
+		return r
+	}
+	return contextError(err)
+}
+
+// contextError ends the work for a function that hung up (499), or that a handler in front gave only so much time.
 func contextError(err error) error {
 	if errors.Is(err, context.DeadlineExceeded) {
-		return &rejection{http.StatusGatewayTimeout, wechat.CodeTimeout, -1, "the time for this request ended before WeChat responded"}
+		return reject(http.StatusGatewayTimeout, wechat.CodeTimeout, -1, "the time for this request ended before WeChat responded")
 	}
-	return caddyhttp.Error(499, errors.New("the caller went away"))
+	return httpbody.ContextError(err)
 }
 
 // onlyPOST rejects other methods.
@@ -117,5 +142,5 @@ func onlyPOST(w http.ResponseWriter, r *http.Request) error {
 
 func methodNotAllowed(w http.ResponseWriter, allowed string) error {
 	w.Header().Set("Allow", allowed)
-	return &rejection{http.StatusMethodNotAllowed, wechat.CodeArgsError, 43002, "the method must be " + allowed}
+	return reject(http.StatusMethodNotAllowed, wechat.CodeArgsError, 43002, "the method must be "+allowed)
 }

@@ -48,7 +48,7 @@ func (h *Handler) relay(w http.ResponseWriter, r *http.Request) (wechat.RelayRes
 		ContentType: r.Header.Get("Content-Type"),
 	}
 	if r.Method == http.MethodPost {
-		body, release, err := h.readLargeBody(r, maxRelayedBody)
+		body, release, err := h.readBody(r, maxRelayedBody)
 		if err != nil {
 			return wechat.RelayResponse{}, err
 		}
@@ -124,9 +124,4 @@ func unlessPlaceholder(check func(string) error) func(string) error {
 		}
 		return check(value)
 	}
-}
-
-func checkPrefix(text string) error {
-	_, err := parsePrefix(text)
-	return err
 }

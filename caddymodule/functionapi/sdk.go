@@ -69,12 +69,16 @@ func (h *Handler) handleSDK(w http.ResponseWriter, r *http.Request) (call sdkCal
 	if err = onlyPOST(w, r); err != nil {
 		return call, nil, err
 	}
-	body, release, err := h.readLargeBody(r, maxSDKBody)
+	body, release, err := h.readBody(r, maxSDKBody)
 	if err != nil {
 		return call, nil, err
 	}
 	defer release()
-	if isJSON(r.Header) {
+	isJSON, err := readJSONType(r.Header)
+	if err != nil {
+		return call, nil, err
+	}
+	if isJSON {
 		return h.handleCloud(r, body)
 	}
 	if call, err = readCall(r.Header.Get("Content-Type"), body); err != nil {

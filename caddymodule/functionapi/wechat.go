@@ -56,10 +56,11 @@ func (h *Handler) handleWeChat(w http.ResponseWriter, r *http.Request, serve api
 	if err := h.checkAppID(r.URL.Query().Get("from_appid")); err != nil {
 		return nil, err
 	}
-	body, err := readBody(r, maxBody)
+	body, release, err := h.readBody(r, maxBody)
 	if err != nil {
 		return nil, err
 	}
+	defer release()
 	args, err := parseJSON(body)
 	if err != nil {
 		return nil, err
