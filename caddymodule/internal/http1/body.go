@@ -26,8 +26,8 @@ func (b *body) Read(p []byte) (int, error) {
 		return n, nil
 	}
 	b.exchange.finish(b.keep && err == io.EOF)
-	if cause := b.exchange.aborted(); cause != nil && err != io.EOF {
-		err = plainError(cause)
+	if err != io.EOF {
+		err = b.exchange.reason(err)
 	}
 	return n, b.end(err)
 }

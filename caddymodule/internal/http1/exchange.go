@@ -88,6 +88,8 @@ func (x *exchange) readHead() (*http.Response, error) {
 			return nil, fmt.Errorf("the response has the status %03d", res.StatusCode)
 		case res.StatusCode == http.StatusSwitchingProtocols:
 			return nil, errors.New("the response switches protocols, which was not asked for")
+		case hasSpacedName(res.Header):
+			return nil, errors.New("the response has a field with a space before its colon")
 		case res.StatusCode >= 200:
 			return res, nil
 		}
@@ -100,6 +102,17 @@ func (x *exchange) readHead() (*http.Response, error) {
 		}
 		c.limit = x.client.options.MaxResponseHeader // whoever takes them counts them
 	}
+}
+
+// hasSpacedName reports whether a field's name ends with a space. To net/http it is a field of another name; to others it may be
+// the one that says where the response ends.
+func hasSpacedName(header http.Header) bool {
+	for name := range header {
+		if strings.HasSuffix(name, " ") {
+			return true
+		}
+	}
+	return false
 }
 
 // begin prepares the response's body, whose end frees the connection. If there is none, it is free at once.
@@ -170,25 +183,28 @@ func (x *exchange) abort(cause error) {
 func (x *exchange) fail(err error) error {
 	x.finish(false)
 	x.out.wait()
-	if cause := x.aborted(); cause != nil {
-		return plainError(cause)
-	}
-	if failure := x.out.failure(); failure != nil {
-		return plainError(failure)
-	}
-	return err
+	return x.reason(err)
 }
 
 // unused ends an exchange before anything was sent: the connection is as good as it was.
 func (x *exchange) unused(err error) error {
 	x.over(func() bool { return true })
-	if cause := x.aborted(); cause != nil {
-		return plainError(cause)
-	}
-	return plainError(err)
+	return x.reason(err)
 }
 
-func plainError(err error) error {
+// reason returns why an exchange failed, which is not always the error that was met first: the end of the context, or the
+// error of a body, closes the connection.
+func (x *exchange) reason(err error) error {
+	ctx := x.req.Context()
+	cause := x.aborted()
+	switch {
+	case ctx.Err() != nil:
+		return context.Cause(ctx)
+	case cause != nil:
+		err = cause
+	case x.out.failure() != nil:
+		err = x.out.failure()
+	}
 	if failed, ok := errors.AsType[*bodyError](err); ok {
 		return failed.error
 	}

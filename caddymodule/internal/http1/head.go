@@ -150,7 +150,7 @@ func userAgent(header http.Header) string {
 	case len(values) == 0:
 		return ""
 	default:
-		return textproto.TrimString(values[0])
+		return values[0]
 	}
 }
 

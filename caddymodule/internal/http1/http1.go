@@ -14,7 +14,7 @@
 //   - The request on the wire is the same, byte for byte. A header field or a method that would break out of its line is an
 //     error before anything is sent.
 //   - A response is read by http.ReadResponse, so the verdict on what a server sends is net/http's. Stricter: a status below
-//     100, and 101 (Switching Protocols), which nobody asked for, are errors.
+//     100, 101 (Switching Protocols), which nobody asked for, and a space before a field's colon are errors.
 //   - 1xx responses go to httptrace.ClientTrace.Got1xxResponse; no other hook of httptrace is called.
 //   - A body of up to 64 KiB that can be read within a millisecond leaves together with the head. A larger or slower one is
 //     sent as it comes, from another goroutine, while this one reads the response. So a response may come, and is returned,

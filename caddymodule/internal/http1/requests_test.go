@@ -1,0 +1,297 @@
+package http1
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"testing/iotest"
+	"time"
+)
+
+// writes is a connection that remembers what each Write was.
+type writes struct {
+	net.Conn
+	mu   sync.Mutex
+	each []string
+}
+
+func (w *writes) Write(p []byte) (int, error) {
+	w.mu.Lock()
+	w.each = append(w.each, string(p))
+	w.mu.Unlock()
+	return w.Conn.Write(p)
+}
+
+func (w *writes) SyscallConn() (syscall.RawConn, error) { return w.Conn.(syscall.Conn).SyscallConn() }
+
+func TestHowARequestIsWritten(t *testing.T) {
+	const head = "POST /path HTTP/1.1\r\nHost: upstream\r\nUser-Agent: Go-http-client/1.1\r\nContent-Length: %d\r\n\r\n"
+	large := strings.Repeat("x", 200<<10)
+	for _, test := range []struct {
+		sentence string
+		body     io.Reader
+		length   int
+		pieces   []string // of which the last may be many
+	}{
+		{"head and body in one piece", strings.NewReader("body"), 4, []string{fmt.Sprintf(head, 4) + "body"}},
+		{"also a body that comes byte by byte", iotest.OneByteReader(strings.NewReader("body")), 4, []string{fmt.Sprintf(head, 4) + "body"}},
+		{"also one of 64 KiB", strings.NewReader(large[:64<<10]), 64 << 10, []string{fmt.Sprintf(head, 64<<10) + large[:64<<10]}},
+		{"a larger one behind the head", strings.NewReader(large), len(large), []string{fmt.Sprintf(head, len(large)), large}},
+		{
+			"a slow one as it comes", &slowly{strings.NewReader("body"), 1, 50 * time.Millisecond}, 4,
+			[]string{fmt.Sprintf(head, 4), "body"},
+		},
+		{
+			"what has come of a slow one with the head", io.MultiReader(strings.NewReader("bo"), &slowly{strings.NewReader("dy"), 1, 50 * time.Millisecond}), 4,
+			[]string{fmt.Sprintf(head, 4) + "bo", "dy"},
+		},
+	} {
+		t.Run(test.sentence, func(t *testing.T) {
+			received := make(chan string, 1)
+			u := startUpstream(t, func(c *serverConn) {
+				req := c.request()
+				body, _ := io.ReadAll(req.Body)
+				received <- string(body)
+				c.say(okResponse)
+			})
+			var conn *writes
+			c := newClient(t, func(o *Options) {
+				o.Dial = func(_ context.Context, network, address string) (net.Conn, error) {
+					raw, err := net.Dial(network, address)
+					conn = &writes{Conn: raw}
+					return conn, err
+				}
+			})
+			if got, err := u.do(c, newRequest(t.Context(), http.MethodPost, test.body, int64(test.length))); got != "ok" || err != nil {
+				t.Fatalf("got %q, %v", got, err)
+			}
+			all := strings.Join(test.pieces, "")
+			if got := <-received; !strings.HasSuffix(all, got) || len(got) != test.length {
+				t.Errorf("the server got %.100q", got)
+			}
+			if strings.Join(conn.each, "") != all {
+				t.Errorf("%.300q was written, want %.300q", conn.each, all)
+			}
+			for i, want := range test.pieces[:len(test.pieces)-1] {
+				if conn.each[i] != want {
+					t.Errorf("piece %d is %.200q, want %.200q", i, conn.each[i], want)
+				}
+			}
+			if len(test.pieces) == 1 && len(conn.each) != 1 {
+				t.Errorf("%d pieces", len(conn.each))
+			}
+		})
+	}
+}
+
+// A body that is not what it is said to be never looks complete to a server. If nothing was sent, the connection lives on.
+func TestBodiesThatAreWrong(t *testing.T) {
+	broken := errors.New("the client broke off")
+	for _, test := range []struct {
+		sentence string
+		body     func() io.Reader
+		length   int64
+		kept     bool
+	}{
+		{"too short", func() io.Reader { return strings.NewReader("bod") }, 4, true},
+		{"too long", func() io.Reader { return strings.NewReader("bodys") }, 4, true},
+		{"broken", func() io.Reader { return io.MultiReader(strings.NewReader("bo"), iotest.ErrReader(broken)) }, 4, true},
+		{"broken at its end", func() io.Reader { return io.MultiReader(strings.NewReader("body"), iotest.ErrReader(broken)) }, 4, true},
+		{"without progress", func() io.Reader { return stuck{} }, 4, true},
+		{"too short and large", func() io.Reader { return strings.NewReader("bod") }, 1 << 20, false},
+		{"broken and large", func() io.Reader {
+			return io.MultiReader(strings.NewReader(strings.Repeat("x", 1<<19)), iotest.ErrReader(broken))
+		}, 1 << 20, false},
+		{"broken and slow", func() io.Reader {
+			return io.MultiReader(strings.NewReader("bo"), &slowly{iotest.ErrReader(broken), 1, 20 * time.Millisecond})
+		}, 4, false},
+	} {
+		t.Run(test.sentence, func(t *testing.T) {
+			u, c := startUpstream(t, sayEach(okResponse)), newClient(t, nil)
+			if _, err := u.get(t.Context(), c); err != nil {
+				t.Fatal(err)
+			}
+			closed := 0
+			req := newRequest(t.Context(), http.MethodPost, test.body(), test.length)
+			req.Body = onClose{req.Body, func() { closed++ }}
+			_, err := u.do(c, req)
+			if err == nil || strings.HasPrefix(test.sentence, "broken") && !errors.Is(err, broken) {
+				t.Errorf("got %v", err)
+			}
+			if closed != 1 {
+				t.Errorf("the body was closed %d times", closed)
+			}
+			if got, err := u.get(t.Context(), c); got != "ok" || err != nil {
+				t.Errorf("then %q, %v", got, err)
+			}
+			if kept := u.accepted.Load() == 1; kept != test.kept {
+				t.Errorf("the connection was kept: %v", kept)
+			}
+		})
+	}
+}
+
+type stuck struct{}
+
+func (stuck) Read([]byte) (int, error) { return 0, nil }
+
+// A server may respond before it has the whole request, and hang up or not.
+func TestEarlyResponses(t *testing.T) {
+	const tooLarge = "HTTP/1.1 413 Content Too Large\r\nContent-Length: 3\r\n\r\nbig"
+	for name, end := range map[string]func(*serverConn){
+		"the server reads no more": func(*serverConn) { time.Sleep(100 * time.Millisecond) },
+		"the server hangs up":      func(c *serverConn) { time.Sleep(20 * time.Millisecond); _ = c.Close() },
+	} {
+		for kind, body := range map[string]func(context.Context) (io.Reader, int64){
+			"a body that is large":           func(context.Context) (io.Reader, int64) { return io.LimitReader(forever{}, 1<<26), 1 << 26 },
+			"a small body that stops short":  func(ctx context.Context) (io.Reader, int64) { return &until{ctx: ctx, first: "some"}, 100 },
+			"a large body that stops short":  func(ctx context.Context) (io.Reader, int64) { return &until{ctx: ctx, first: "some"}, 1 << 20 },
+			"a small body that never begins": func(ctx context.Context) (io.Reader, int64) { return &until{ctx: ctx}, 100 },
+		} {
+			t.Run(kind+", "+name, func(t *testing.T) {
+				u, c := startUpstream(t, func(c *serverConn) {
+					if _, err := http.ReadRequest(c.reader); err == nil {
+						c.say(tooLarge)
+						end(c)
+					}
+				}), newClient(t, nil)
+				ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+				defer cancel()
+				r, length := body(ctx)
+				res, err := c.RoundTrip(newRequest(ctx, http.MethodPost, r, length), u.network, u.address)
+				if err != nil {
+					t.Fatal(err)
+				}
+				if text, err := io.ReadAll(res.Body); res.StatusCode != http.StatusRequestEntityTooLarge || string(text) != "big" || err != nil {
+					t.Errorf("got %d %q, %v", res.StatusCode, text, err)
+				}
+				_ = res.Body.Close()
+				cancel()
+				u.wantOpen(t, 0) // half a request is on it: it is not kept
+			})
+		}
+	}
+}
+
+// Where the server says why and hangs up before the request could be written, its words are the response.
+func TestLastWordsAreHeard(t *testing.T) {
+	u, c := startUpstream(t, func(c *serverConn) {
+		c.request()
+		c.say(okResponse)
+		_, _ = c.reader.Peek(1) // the next request begins
+		c.say("HTTP/1.1 503 Service Unavailable\r\nContent-Length: 4\r\n\r\nbusy")
+		_ = c.Close()
+	}), newClient(t, nil)
+	if got, err := u.get(t.Context(), c); got != "ok" || err != nil {
+		t.Fatal(got, err)
+	}
+	if got, err := u.do(c, newRequest(t.Context(), http.MethodPost, io.LimitReader(forever{}, 1<<24), 1<<24)); got != "busy" || err != nil {
+		t.Errorf("got %q, %v", got, err)
+	}
+}
+
+// Whether a body is read on a goroutine of its own or not, all of it arrives, and nothing of another's.
+func TestManyBodiesAtOnce(t *testing.T) {
+	u, c := startUpstream(t, func(c *serverConn) {
+		for {
+			req := c.request()
+			if req == nil {
+				return
+			}
+			body, _ := io.ReadAll(req.Body)
+			c.say(fmt.Sprintf("HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%s", len(body), body))
+		}
+	}), newClient(t, func(o *Options) { o.MaxIdlePerHost = 8 })
+	var wg sync.WaitGroup
+	for i := range 16 {
+		wg.Go(func() {
+			for j := range 50 {
+				text := strings.Repeat(fmt.Sprintf("%d-%d ", i, j), 1+j*j*j/4)
+				var body io.Reader = bytes.NewReader([]byte(text))
+				if j%5 == 0 {
+					body = &slowly{body, 1, 2 * time.Millisecond}
+				}
+				if got, err := u.do(c, newRequest(t.Context(), http.MethodPost, body, int64(len(text)))); got != text || err != nil {
+					t.Errorf("a body of %d bytes became %d bytes: %v", len(text), len(got), err)
+				}
+			}
+		})
+	}
+	wg.Wait()
+	c.CloseIdle()
+	u.wantOpen(t, 0)
+}
+
+func TestRequestsThatAreRefused(t *testing.T) {
+	u, c := startUpstream(t, sayEach(okResponse)), newClient(t, nil)
+	for name, change := range map[string]func(*http.Request){
+		"a method of two lines":    func(r *http.Request) { r.Method = "GET / HTTP/1.1\r\n\r\nGET" },
+		"a method with a space":    func(r *http.Request) { r.Method = "GET /" },
+		"a URL of two lines":       func(r *http.Request) { r.URL.Opaque = "/a\r\nX: y" },
+		"a query of two lines":     func(r *http.Request) { r.URL.RawQuery = "a\r\nX: y" },
+		"a NUL in a query":         func(r *http.Request) { r.URL.RawQuery = "a\x00" },
+		"a field of two lines":     func(r *http.Request) { r.Header["X"] = []string{"a\r\nContent-Length: 9"} },
+		"a field with a line feed": func(r *http.Request) { r.Header["X"] = []string{"a\nb"} },
+		"a field with a NUL":       func(r *http.Request) { r.Header["X"] = []string{"a\x00"} },
+		"an agent of two lines":    func(r *http.Request) { r.Header["User-Agent"] = []string{"a\r\nX: y"} },
+		"a name of two lines":      func(r *http.Request) { r.Header["X: y\r\nZ"] = []string{"a"} },
+		"a name with a colon":      func(r *http.Request) { r.Header["X:"] = []string{"a"} },
+		"an empty name":            func(r *http.Request) { r.Header[""] = []string{"a"} },
+		"a length in disguise":     func(r *http.Request) { r.Header["content-length"] = []string{"5"} },
+		"an encoding in disguise":  func(r *http.Request) { r.Header["transfer-encoding"] = []string{"chunked"} },
+		"a host in disguise":       func(r *http.Request) { r.Header["HOST"] = []string{"other"} },
+		"no host":                  func(r *http.Request) { r.Host, r.URL.Host = "", "" },
+		"a body that is not there": func(r *http.Request) { r.ContentLength = 5 },
+	} {
+		req := newRequest(t.Context(), http.MethodGet, nil, 0)
+		change(req)
+		if got, err := u.do(c, req); err == nil {
+			t.Errorf("%s: got %q", name, got)
+		}
+	}
+	if n := u.accepted.Load(); n != 0 {
+		t.Errorf("%d connections were opened", n)
+	}
+	secret := newRequest(t.Context(), http.MethodGet, nil, 0)
+	secret.Header.Set("Authorization", "secret\n")
+	if _, err := u.do(c, secret); err == nil || strings.Contains(err.Error(), "secret") {
+		t.Errorf("the error shows the value: %v", err)
+	}
+}
+
+func TestCarries(t *testing.T) {
+	for sentence, test := range map[string]struct {
+		change  func(*http.Request)
+		carries bool
+	}{
+		"a GET":                   {func(*http.Request) {}, true},
+		"a body of known length":  {func(r *http.Request) { r.Body, r.ContentLength = opaque{strings.NewReader("x")}, 1 }, true},
+		"no body":                 {func(r *http.Request) { r.Body = http.NoBody }, true},
+		"no body of any length":   {func(r *http.Request) { r.Body, r.ContentLength = http.NoBody, -1 }, false},
+		"a body of any length":    {func(r *http.Request) { r.Body, r.ContentLength = opaque{strings.NewReader("x")}, -1 }, false},
+		"a body that may be none": {func(r *http.Request) { r.Body = opaque{strings.NewReader("")} }, false},
+		"trailers":                {func(r *http.Request) { r.Trailer = http.Header{"X": nil} }, false},
+		"no trailers":             {func(r *http.Request) { r.Trailer = http.Header{} }, true},
+		"a transfer encoding":     {func(r *http.Request) { r.TransferEncoding = []string{"chunked"} }, false},
+		"a wish to close":         {func(r *http.Request) { r.Close = true }, false},
+		"CONNECT":                 {func(r *http.Request) { r.Method = http.MethodConnect }, false},
+		"an upgrade": {func(r *http.Request) {
+			r.Header["Connection"], r.Header["Upgrade"] = []string{"Upgrade"}, []string{"websocket"}
+		}, false},
+		"an expectation": {func(r *http.Request) { r.Header["Expect"] = []string{"100-continue"} }, false},
+	} {
+		req := newRequest(t.Context(), http.MethodGet, nil, 0)
+		test.change(req)
+		if Carries(req) != test.carries {
+			t.Errorf("%s: %v", sentence, !test.carries)
+		}
+	}
+}
