@@ -26,8 +26,9 @@ declare namespace cloud {
     /** As wx.cloud.init, which it calls where there is one; with a url, it also does what configure does. */
     init(options?: { env?: string | object; traceUser?: boolean } & Partial<Options>): void
     /**
-     * Makes sure of a session whose session_key is still WeChat's. Calls log in by themselves; call this before you ask
-     * WeChat for data that comes as encryptedData.
+     * Makes sure that the session's key is the one that WeChat encrypts with: logs in once for each start of the app, and
+     * again when wx.checkSession fails. Calls log in by themselves; call this before you ask WeChat for data that comes as
+     * encryptedData. Rejects with errMsg cloud.login:fail, otherwise as callFunction does.
      */
     login(): Promise<void>
 

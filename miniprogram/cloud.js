@@ -67,10 +67,10 @@ function httpFailure (response) {
   const status = response.statusCode
   const other = status >= 400 && status < 500 ? [-501007, 'invalid request'] : [-501001, 'resource system error']
   const known = BY_STATUS[status] || other
-  const said = errorIn(response)
-  const errCode = said.errCode || known[0]
-  const reason = 'Error: errCode: ' + errCode + ' ' + known[1] + ' | errMsg: ' + (said.message || 'HTTP status ' + status)
-  return new Failure(errCode, reason, { statusCode: status, requestID: requestID(response) })
+  const own = errorIn(response)
+  const code = own.errCode ? String(own.errCode) : known.join(' ')
+  const reason = 'Error: errCode: ' + code + ' | errMsg: ' + (own.message || 'HTTP status ' + status)
+  return new Failure(own.errCode || known[0], reason, { statusCode: status, requestID: requestID(response) })
 }
 
 /**
@@ -193,6 +193,8 @@ class Session {
     this.stored = undefined
     /** @type {Promise<string> | null} */
     this.pending = null
+    /** Whether a login succeeded since the app started. */
+    this.loggedIn = false
   }
 
   /** The token to call with: the one at hand, or that of a login which all callers share. @returns {Promise<string>} */
@@ -220,7 +222,16 @@ class Session {
     })).then(() => this.token())
   }
 
-  /** Drops a token that was refused, unless another has taken its place meanwhile. @param {string} token */
+  /**
+   * As tokenWithKey, but a token from storage does not do: another wx.login may have changed the key since.
+   *
+   * @returns {Promise<string>}
+   */
+  tokenWithNewKey () {
+    return this.loggedIn ? this.tokenWithKey() : this.pending || this.login()
+  }
+
+  /** Drops a token that was rejected, unless another has taken its place meanwhile. @param {string} token */
   forget (token) {
     if (!this.stored || this.stored.token !== token) return
     this.stored = null
@@ -247,10 +258,10 @@ class Session {
 
   /** @returns {Promise<string>} */
   login () {
-    const over = () => { this.pending = null }
+    const done = () => { this.pending = null }
     this.pending = twiceIfBusy(() => loginCode().then(code => post(this.url, JSON.stringify({ code: code }))))
       .then(response => this.keep(response))
-    this.pending.then(over, over)
+    this.pending.then(done, done)
     return this.pending
   }
 
@@ -258,7 +269,7 @@ class Session {
   keep (response) {
     if (response.statusCode < 200 || response.statusCode >= 300) throw prefixed('login: ', httpFailure(response))
     let body
-    try { body = JSON.parse(textOf(response)) } catch (err) { /* refused below */ }
+    try { body = JSON.parse(textOf(response)) } catch (err) { /* rejected below */ }
     if (!body || typeof body.token !== 'string' || !(body.expires_in > 0)) {
       throw new Failure(-1, 'login: ' + this.url + ' did not respond with {"token","expires_in"}; is wechat_login there?')
     }
@@ -266,6 +277,7 @@ class Session {
     // The last minute is not used, or the last tenth of a short session: the way to the gateway takes time too.
     const life = body.expires_in * 1000 - Math.min(60000, body.expires_in * 100)
     this.stored = { token: body.token, from: now, until: now + life }
+    this.loggedIn = true
     try { wx.setStorageSync(this.key, this.stored) } catch (err) { /* full: it stays in memory */ }
     return body.token
   }
@@ -464,13 +476,13 @@ const cloud = {
   },
 
   /**
-   * Makes sure of a session, whose session_key is still WeChat's. Calls log in by themselves; a page whose data comes as
-   * encryptedData calls this before it asks WeChat for that data, since a login in between changes the key.
+   * Makes sure that the session's key is the one that WeChat encrypts with. Calls log in by themselves; a page whose data
+   * comes as encryptedData calls this before it asks WeChat for that data, since a login in between may change the key.
    */
   login () {
     return new Promise(resolve => {
       if (!settings) throw new Failure(-1, 'call install({ url }) first')
-      resolve(settings.session.tokenWithKey())
+      resolve(settings.session.tokenWithNewKey())
     }).then(() => undefined, cause => { throw toError('cloud.login', cause) })
   },
 

@@ -75,7 +75,7 @@ describe('the event', () => {
     ['a number', 5, -401003, 'parameter.data should be an object'],
     ['a Date', new Date(0), -401003, 'parameter.data should be an object']
   ]) {
-    test(`${what} is refused by a rejection, without a request`, async () => {
+    test(`${what} is rejected, without a request`, async () => {
       const { call, requests } = installed()
       const err = await call({ name: 'f', data }).then(() => assert.fail(), err => err)
       assert.equal(err.errCode, errCode)
@@ -109,7 +109,7 @@ describe('the request', () => {
   }
 
   for (const options of [undefined, null, {}, { name: '' }, { name: 5 }, { name: '.' }, { name: '..' }, 'f']) {
-    test(`${JSON.stringify(options)} is refused by a rejection`, async () => {
+    test(`${JSON.stringify(options)} is rejected`, async () => {
       const { call, requests } = installed()
       const err = await call(options).then(() => assert.fail(), err => err)
       assert.equal(err.errCode, -401003)
@@ -120,16 +120,16 @@ describe('the request', () => {
 })
 
 describe('callbacks', () => {
-  const refused = () => ({ statusCode: 500, header: {}, data: '' })
+  const rejected = () => ({ statusCode: 500, header: {}, data: '' })
   for (const [names, respond, expected] of [
     [['success', 'fail', 'complete'], undefined, ['success', 'complete']],
-    [['success', 'fail', 'complete'], refused, ['fail', 'complete']],
+    [['success', 'fail', 'complete'], rejected, ['fail', 'complete']],
     [['success'], undefined, ['success']],
-    [['success'], refused, []],
+    [['success'], rejected, []],
     [['fail'], undefined, []],
-    [['fail'], refused, ['fail']],
+    [['fail'], rejected, ['fail']],
     [['complete'], undefined, ['complete']],
-    [['complete'], refused, ['complete']]
+    [['complete'], rejected, ['complete']]
   ]) {
     test(`${names} of a call that ${respond ? 'fails' : 'succeeds'}: ${expected.join(', then ') || 'none'}; no promise`, async () => {
       const called = []
@@ -143,7 +143,7 @@ describe('callbacks', () => {
     })
   }
 
-  test('also for parameters that are refused', async () => {
+  test('also for parameters that are rejected', async () => {
     const called = []
     installed().call({ fail: err => called.push(err.errCode), complete: err => called.push(err.errCode) })
     await turn()
@@ -203,7 +203,7 @@ describe('storage', () => {
 })
 
 describe('401', () => {
-  const refused = { statusCode: 401, header: {}, data: '' }
+  const rejected = { statusCode: 401, header: {}, data: '' }
 
   test('that comes late, when another call has logged in again already: no second login', async () => {
     const { wx, call, state } = installed()
@@ -213,18 +213,18 @@ describe('401', () => {
     wx.request = options => {
       if (options.header.Authorization !== 'Bearer token 1') return request(options)
       if (options.url.endsWith('/late')) late = options
-      else options.success(refused)
+      else options.success(rejected)
     }
     const waiting = call({ name: 'late' })
     await call({ name: 'f' })
     assert.equal(state.logins, 2)
-    late.success(refused)
+    late.success(rejected)
     await waiting
     assert.equal(state.logins, 2)
   })
 
-  test('and then no login: the refused token is gone from storage', async () => {
-    const { wx, call, state } = installed(() => refused)
+  test('and then no login: the rejected token is gone from storage', async () => {
+    const { wx, call, state } = installed(() => rejected)
     const { login } = wx
     wx.login = options => state.logins === 1 ? options.fail({ errMsg: 'login:fail' }) : login(options)
     await assert.rejects(call({ name: 'f' }), { errCode: -1, errMsg: 'cloud.callFunction:fail login:fail' })
@@ -280,10 +280,12 @@ describe('a device that behaves oddly', () => {
     }
   })
 
-  test('a response without headers', async () => {
-    const { call } = installed(() => ({ statusCode: 200, data: '{"a":1}' }))
-    assert.deepEqual(await call({ name: 'f' }), { result: { a: 1 }, errMsg: 'cloud.callFunction:ok', requestID: '' })
-  })
+  for (const [body, expected] of [['{"a":1}', { a: 1 }], [' [1]', [1]], ['123', '123'], ['"a"', '"a"'], ['{"a":', '{"a":'], ['', undefined]]) {
+    test(`a response without headers, ${body || 'of no length'}`, async () => {
+      const { call } = installed(() => ({ statusCode: 200, data: body }))
+      assert.deepEqual(await call({ name: 'f' }), { result: expected, errMsg: 'cloud.callFunction:ok', requestID: '' })
+    })
+  }
 })
 
 describe('encryptedData', () => {
@@ -334,15 +336,21 @@ describe('encryptedData', () => {
     })
   }
 
-  test('cloud.login makes sure of the session_key before the data is asked for', async () => {
+  test('cloud.login: a login for each start of the app, then one whenever WeChat has dropped the key', async () => {
     const { wx, state } = wxWith(undefined)
-    const cloud = program(wx).client().configure({ url })
-    assert.equal(await cloud.login(), undefined)
+    const start = () => program(wx).client().configure({ url })
+    await start().login()
     assert.deepEqual([state.checks, state.logins], [0, 1])
-    await cloud.login()
-    assert.deepEqual([state.checks, state.logins], [1, 1])
+
+    const cloud = start()
+    await cloud.callFunction({ name: 'f' })
+    assert.deepEqual([state.checks, state.logins], [0, 1], 'the token from storage does for calls')
+    await Promise.all([cloud.login(), cloud.login(), cloud.callFunction({ name: 'f' })])
+    assert.deepEqual([state.checks, state.logins], [0, 2], 'another wx.login may have changed the key meanwhile')
+    assert.equal(await cloud.login(), undefined)
+    assert.deepEqual([state.checks, state.logins], [1, 2])
     wx.checkSession = options => options.fail({})
     await cloud.login()
-    assert.equal(state.logins, 2)
+    assert.equal(state.logins, 3)
   })
 })

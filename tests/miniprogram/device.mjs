@@ -116,6 +116,6 @@ async function weRunData (sandbox, openid, cloudIDs) {
 
 export async function post (url, body) {
   const response = await fetch(url, { method: 'POST', body: JSON.stringify(body) })
-  if (!response.ok) throw new Error(`${url} answered ${response.status} ${await response.text()}`)
+  if (!response.ok) throw new Error(`${url} responded ${response.status} ${await response.text()}`)
   return response.json()
 }

@@ -6,7 +6,7 @@ import path from 'node:path'
 import { after, before, test } from 'node:test'
 import { device } from './device.mjs'
 import { here, program } from './program.mjs'
-import { answers, end, freeAddress, startCaddy } from './rig.mjs'
+import { listening, end, freeAddress, startCaddy } from './rig.mjs'
 
 const folder = fs.mkdtempSync(path.join(os.tmpdir(), 'example-'))
 const addresses = new Map()
@@ -19,7 +19,7 @@ before(async () => {
   }
   config = config.replace(/127\.0\.0\.1:(\d+)/g, (_, port) => addresses.get(port))
   caddy = startCaddy(config, folder)
-  await Promise.all([...addresses.values()].map(address => answers(address, caddy)))
+  await Promise.all([...addresses.values()].map(address => listening(address, caddy)))
 })
 after(async () => {
   if (caddy) await end(caddy)

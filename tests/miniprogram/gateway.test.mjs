@@ -164,14 +164,10 @@ describe('results', () => {
     ['JSON of no length', 'application/json', '', undefined],
     ['HTML', 'text/html', '<p>1</p>', '<p>1</p>'],
     ['XML', 'application/xml', '<a/>', '<a/>'],
-    ['text of no length', 'text/plain', '', ''],
-    ['an object without a type', undefined, '{"a":1}', { a: 1 }],
-    ['digits without a type', undefined, '123', '123'],
-    ['half an object without a type', undefined, '{"a":', '{"a":']
+    ['text of no length', 'text/plain', '', '']
   ]) {
     test(what, async () => {
-      const headers = type ? { 'Content-Type': type } : {}
-      assert.deepEqual((await installed().call('plain', { headers, body })).result, expected)
+      assert.deepEqual((await installed().call('plain', { headers: { 'Content-Type': type }, body })).result, expected)
     })
   }
 
@@ -204,7 +200,7 @@ describe('errors', () => {
     test(`status ${status} is ${errCode}`, async () => {
       const err = await rejection(installed().call('plain', { status, headers: { 'X-Request-Id': 'r-2' } }))
       assert.equal(err.errCode, errCode)
-      assert.match(err.errMsg, new RegExp(`^cloud\\.callFunction:fail Error: errCode: ${errCode} .* \\| errMsg: HTTP status ${status}$`))
+      assert.match(err.errMsg, new RegExp(`^cloud\\.callFunction:fail Error: errCode: ${errCode} .+ \\| errMsg: HTTP status ${status}$`))
       assert.equal(err.message, err.errMsg)
       assert.ok(err instanceof Error)
       assert.equal(err.statusCode, status)

@@ -196,7 +196,7 @@ describe('options', () => {
 
   for (const options of [undefined, {}, { url: '' }, { url: 'example.com' }, { url: 'https://' }, { url: 'https://example.com?a=b' },
     { url: 5 }, { url, timeout: 0 }, { url, timeout: 'long' }, { url, path: 5 }, { url, loginPath: null }]) {
-    test(`${JSON.stringify(options)} is refused, in words`, () => {
+    test(`${JSON.stringify(options)} is rejected, in words`, () => {
       const { wx } = wxWith(nativeCloud())
       assert.throws(() => program(wx).client().install(options), { name: 'TypeError', message: /^caddy-cloudid: (url|timeout|path|loginPath) must be/ })
     })

@@ -32,7 +32,7 @@ export async function startRig () {
   try {
     processes.push(startFramework(framework, folder))
     processes.push(startCaddy(caddyfile({ gateway, wechat, framework, plain: plain.address }), folder))
-    await Promise.all([answers(framework, processes[0]), answers(gateway, processes[1]), answers(wechat, processes[1])])
+    await Promise.all([listening(framework, processes[0]), listening(gateway, processes[1]), listening(wechat, processes[1])])
   } catch (err) {
     await rig.stop()
     throw err
@@ -153,7 +153,7 @@ export async function freeAddress () {
 }
 
 /** Resolves when the process accepts connections there. */
-export async function answers (address, child) {
+export async function listening (address, child) {
   const [host, port] = address.split(':')
   for (const end = Date.now() + 20000; Date.now() < end && child.exitCode === null;) {
     const connected = await new Promise(resolve => {
