@@ -105,7 +105,7 @@ func handle(rules *event.Rules, body []byte) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	return found.Write(numberedAnswers(len(found.Declarations)), []byte(`{"U":1}`), fresh), nil
+	return write(found, numberedAnswers(len(found.Declarations)), []byte(`{"U":1}`)), nil
 }
 
 func TestOrdinaryBodiesCostNoAllocation(t *testing.T) {

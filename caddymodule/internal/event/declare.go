@@ -18,6 +18,18 @@ const (
 	maxIV            = 64
 )
 
+// Kind is how a member declares open data.
+type Kind string
+
+// The kinds. All but a Guess are explicit: the client said what the member is.
+const (
+	List      Kind = "list"      // an entry of a cloudid_list
+	Object    Kind = "object"    // an object with a cloudID
+	Field     Kind = "field"     // a member that Rules.Fields lists
+	Guess     Kind = "guess"     // a string that looks like a CloudID, though nobody said that it is one
+	Encrypted Kind = "encrypted" // an object with encryptedData and iv
+)
+
 // Declaration is one member that is to be replaced.
 //
 // Where ID and EncryptedData are both empty, the member is an explicit declaration of nothing: a listed member of strict
@@ -27,11 +39,11 @@ type Declaration struct {
 	// The member's name, unescaped.
 	Name string
 
+	// How the member declares open data.
+	Kind Kind
+
 	// The CloudID. It has only characters that a CloudID may have, and MinID to MaxID of them.
 	ID string
-
-	// Whether the string only looks like a CloudID: nobody said that it is one.
-	Guess bool
 
 	// The encrypted data and the initial vector that the client sent in the place of a CloudID, in base64 if the client is
 	// honest. Only with Rules.EncryptedData; ID is empty then.
@@ -93,12 +105,15 @@ func shortText(raw string, most int) string {
 // listedDeclaration returns what the value of a listed member declares, in strict mode: any string, and an object as
 // elsewhere. It returns false for a value that declares nothing.
 func (r *Rules) listedDeclaration(value string) (d Declaration, ok bool) {
+	d.Kind = Field
 	switch value[0] {
 	case '"':
 		d.ID = possibleID(value)
 		return d, d.ID != ""
 	case '{':
-		return r.declaredByObject(value)
+		if declared, ok := r.declaredByObject(value); ok {
+			return declared, true
+		}
 	}
 	return d, false
 }
@@ -117,7 +132,7 @@ func (r *Rules) declaration(rawName, value string) (d Declaration, ok bool) {
 		if !LooksLikeCloudID(id) || idNames.find(rawName[1:len(rawName)-1]).whole {
 			return d, false
 		}
-		return Declaration{ID: strings.Clone(id), Guess: true}, true
+		return Declaration{ID: strings.Clone(id), Kind: Guess}, true
 	case '{':
 		return r.declaredByObject(value)
 	}
@@ -150,11 +165,12 @@ func (r *Rules) declaredByObject(value string) (d Declaration, ok bool) {
 		return true
 	})
 	if id != "" {
-		return Declaration{ID: strings.Clone(id)}, true
+		return Declaration{ID: strings.Clone(id), Kind: Object}, true
 	}
 	if !r.EncryptedData || !strings.HasPrefix(data, `"`) || !strings.HasPrefix(iv, `"`) {
 		return d, false
 	}
+	d.Kind = Encrypted
 	data, iv = shortText(data, maxEncryptedData), shortText(iv, maxIV)
 	if data != "" && iv != "" {
 		d.EncryptedData, d.IV = strings.Clone(data), strings.Clone(iv)

@@ -8,7 +8,7 @@
 //	rules := event.Rules{Fields: []string{"weRunData"}, MaxDeclarations: 5}
 //	if err := rules.Compile(); err != nil { … }
 //	parsed, err := rules.Parse(body) // err: reject the request
-//	body = parsed.Write(values, nil, buffer)
+//	body, changed := parsed.Write(values, nil, buffer)
 //
 // The client is hostile and the function's parser may be any. So a text that parsers read differently is rejected
 // wherever the difference could let a client pass off something of its own as open data.
@@ -72,19 +72,14 @@ type Event struct {
 // span is a range of bytes; the zero span is none.
 type span struct{ start, end int }
 
-// Found reports whether the body holds an event: an object, at the place that the rules name.
-func (e *Event) Found() bool { return e.found }
-
-// Object returns the event's own JSON text, which must not be changed; nil if there is no event.
+// Object returns the event's own JSON text, which must not be changed; nil if the body holds no event: no object, at the
+// place that the rules name.
 func (e *Event) Object() []byte {
 	if !e.found {
 		return nil
 	}
 	return e.text
 }
-
-// Listed reports whether Declarations[i] is an entry of a cloudid_list.
-func (e *Event) Listed(i int) bool { return e.values[i] == span{} }
 
 // Parse reads a body. It returns a *Rejection, ErrNoEvent or an error of package jsonscan for a body that must not reach
 // a function. A body without an event, without declarations, or without any bytes is none of these.

@@ -32,7 +32,7 @@ func summary(declared []event.Declaration) string {
 			words = append(words, d.Name+"*"+d.EncryptedData+","+d.IV)
 		case d.ID == "":
 			words = append(words, d.Name+"!")
-		case d.Guess:
+		case d.Kind == event.Guess:
 			words = append(words, d.Name+"?"+d.ID)
 		default:
 			words = append(words, d.Name+"="+d.ID)
@@ -161,7 +161,7 @@ func TestWhatIsADeclaration(t *testing.T) {
 			if got, want := summary(found.Declarations), expand(test.want); got != want {
 				t.Errorf("got  %s\nwant %s", got, want)
 			}
-			if !found.Found() {
+			if found.Object() == nil {
 				t.Error("there is an event")
 			}
 		})
@@ -221,8 +221,8 @@ func TestWhatIsNone(t *testing.T) {
 			if len(found.Declarations) != 0 {
 				t.Errorf("declared: %s", summary(found.Declarations))
 			}
-			if found.Found() != test.event {
-				t.Errorf("Found() = %v", found.Found())
+			if (found.Object() != nil) != test.event {
+				t.Errorf("the event is %q", found.Object())
 			}
 		})
 	}
@@ -261,13 +261,19 @@ func TestRulesAreShared(t *testing.T) {
 					t.Error(err)
 					return
 				}
-				if got := string(found.Write(numberedAnswers(2), []byte(`{"U":1}`), fresh)); got != want {
+				if got := string(write(found, numberedAnswers(2), []byte(`{"U":1}`))); got != want {
 					t.Errorf("got %s", got)
 				}
 			}
 		})
 	}
 	requests.Wait()
+}
+
+// write returns the body with these values in it.
+func write(e event.Event, values [][]byte, userInfo []byte) []byte {
+	out, _ := e.Write(values, userInfo, fresh)
+	return out
 }
 
 // fresh is memory that nobody used before.

@@ -115,8 +115,8 @@ func check(t *testing.T, s spec, body []byte) {
 	if err != nil {
 		return
 	}
-	if found.Found() != want.event {
-		t.Fatalf("Found() = %v", found.Found())
+	if (found.Object() != nil) != want.event {
+		t.Fatalf("the event is %q", found.Object())
 	}
 	if len(found.Declarations) != len(want.declared) {
 		t.Fatalf("declared:\n%+v\nwant:\n%+v", found.Declarations, want.declared)
@@ -127,7 +127,7 @@ func check(t *testing.T, s spec, body []byte) {
 		}
 	}
 
-	out := found.Write(numberedAnswers(len(found.Declarations)), s.userInfo(), fresh)
+	out := write(found, numberedAnswers(len(found.Declarations)), s.userInfo())
 	checkOutput(t, s, want, body, out)
 	checkAgain(t, s, rules, found)
 	if !bytes.Equal(body, sent) {
@@ -297,7 +297,7 @@ func checkAgain(t *testing.T, s spec, rules *event.Rules, found event.Event) {
 		}
 		answers = append(answers, fmt.Appendf(nil, `{"cloudID":%q,"data":{"nickName":"\"é\u00e9}]","n":[1.10,{}]}}`, d.ID))
 	}
-	once := found.Write(answers, s.userInfo(), fresh)
+	once := write(found, answers, s.userInfo())
 	again, err := rules.Parse(once)
 	if err != nil {
 		t.Fatalf("refused the second time: %v\n%s", err, once)
@@ -306,11 +306,11 @@ func checkAgain(t *testing.T, s spec, rules *event.Rules, found event.Event) {
 		t.Fatalf("declared the second time:\n%+v\nthe first time:\n%+v", again.Declarations, found.Declarations)
 	}
 	for i, d := range again.Declarations {
-		if first := found.Declarations[i]; d.Name != first.Name || d.ID != first.ID || d.Guess {
+		if first := found.Declarations[i]; d.Name != first.Name || d.ID != first.ID || d.Kind == event.Guess {
 			t.Fatalf("declared the second time:\n%+v\nthe first time:\n%+v", again.Declarations, found.Declarations)
 		}
 	}
-	if twice := again.Write(answers, s.userInfo(), fresh); !bytes.Equal(twice, once) {
+	if twice := write(again, answers, s.userInfo()); !bytes.Equal(twice, once) {
 		t.Fatalf("the second time:\n%s\nthe first time:\n%s", twice, once)
 	}
 }

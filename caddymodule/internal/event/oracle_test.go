@@ -112,7 +112,7 @@ func (s spec) declarations(v verdict, entries []declared) verdict {
 		if isField && !slices.Contains(s.fields, m.name) {
 			return refused
 		}
-		if s.fields != nil && isField || s.fields == nil && declares && (s.guess || !d.Guess) {
+		if s.fields != nil && isField || s.fields == nil && declares && (s.guess || d.Kind != event.Guess) {
 			v.declared = append(v.declared, d)
 			if declares {
 				asked++
@@ -169,15 +169,16 @@ var (
 func (s spec) declaration(text []byte, m member) (d event.Declaration, declares bool) {
 	if str, ok := m.value.(string); ok {
 		if s.fields != nil {
+			d.Kind = event.Field
 			if possibleID.MatchString(str) {
 				d.ID = str
 			}
 			return d, d.ID != ""
 		}
 		if cloudID.MatchString(str) && memberNames.key(m.name) != "cloudid" {
-			d.ID, d.Guess = str, true
+			d.ID, d.Kind = str, event.Guess
 		}
-		return d, d.Guess
+		return d, d.Kind == event.Guess
 	}
 	inner, _, _ := membersOf(text[m.start:m.end])
 	last := map[string]any{}
@@ -188,13 +189,18 @@ func (s spec) declaration(text []byte, m member) (d event.Declaration, declares 
 		}
 	}
 	if d.ID != "" {
+		d.Kind = event.Object
 		return d, true
 	}
 	data, hasData := last["encryptedData"].(string)
 	iv, hasIV := last["iv"].(string)
 	if !s.encrypted || !hasData || !hasIV {
+		if s.fields != nil {
+			d.Kind = event.Field
+		}
 		return d, false
 	}
+	d.Kind = event.Encrypted
 	if data != "" && iv != "" && len(data) <= 32<<10 && len(iv) <= 64 {
 		d.EncryptedData, d.IV = data, iv
 	}
@@ -242,7 +248,7 @@ func entriesIn(text []byte, most int) (entries []declared) {
 			id = ""
 		}
 		rawName := string(item[members[0].start:members[0].end])
-		entries = append(entries, declared{Declaration: event.Declaration{Name: name, ID: id}, member: member{rawName: rawName}, listed: true})
+		entries = append(entries, declared{Declaration: event.Declaration{Name: name, ID: id, Kind: event.List}, member: member{rawName: rawName}, listed: true})
 	}
 	return entries
 }
@@ -460,7 +466,7 @@ func TestOracle(t *testing.T) {
 		}
 		var got []event.Declaration
 		for _, d := range judged.declared {
-			got = append(got, d.Declaration)
+			got = append(got, asInVectors(d.Declaration))
 		}
 		if !slices.Equal(got, v.declared) {
 			t.Errorf("%s: declared %+v, want %+v", v.name, got, v.declared)

@@ -336,7 +336,7 @@ func (p *parser) finish() {
 		e.values = append(e.values, span{c.member.ValueStart, c.member.ValueEnd})
 	}
 	for _, entry := range p.list {
-		e.Declarations = append(e.Declarations, Declaration{Name: entry.name, ID: entry.id})
+		e.Declarations = append(e.Declarations, Declaration{Name: entry.name, ID: entry.id, Kind: List})
 		e.values = append(e.values, span{})
 	}
 }

@@ -81,8 +81,8 @@ func TestWhereTheEventIs(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if found.Found() != test.found {
-				t.Errorf("Found() = %v", found.Found())
+			if (found.Object() != nil) != test.found {
+				t.Errorf("the event is %q", found.Object())
 			}
 		})
 	}

@@ -92,7 +92,7 @@ func TestRefusals(t *testing.T) {
 			if got := reasonOf(err); got != test.want {
 				t.Fatalf("refused for %q (%v), want %q", got, err, test.want)
 			}
-			if found.Found() || len(found.Declarations) != 0 {
+			if found.Object() != nil || len(found.Declarations) != 0 {
 				t.Error("a refused body declares nothing")
 			}
 		})

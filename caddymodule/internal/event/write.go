@@ -16,9 +16,9 @@ type edit struct {
 
 // Write returns the body with values[i], a JSON text, as the value that Declarations[i] names; nil leaves the value as
 // the client sent it. UserInfo, a JSON text, is added as a member of that name unless it is nil: only for an event that
-// was read with Rules.ReplaceUserInfo. Where nothing is changed, Write returns the body itself; else it appends to what
-// alloc returns for the new size, an empty slice.
-func (e *Event) Write(values [][]byte, userInfo []byte, alloc func(size int) []byte) []byte {
+// was read with Rules.ReplaceUserInfo. Where nothing is changed, Write returns the body itself and false; else it appends
+// to what alloc returns for the new size, an empty slice.
+func (e *Event) Write(values [][]byte, userInfo []byte, alloc func(size int) []byte) (written []byte, changed bool) {
 	edits := make([]edit, 0, len(e.values)+len(e.removed)+1)
 	for _, cut := range e.removed {
 		edits = append(edits, edit{span: cut})
@@ -61,7 +61,10 @@ func (e *Event) Write(values [][]byte, userInfo []byte, alloc func(size int) []b
 	if e.list != (span{}) {
 		edits = insertSorted(edits, edit{span: e.list})
 	}
-	return splice(e.body, edits, alloc)
+	if len(edits) == 0 {
+		return e.body, false
+	}
+	return splice(e.body, edits, alloc), true
 }
 
 func insertSorted(edits []edit, one edit) []edit {
@@ -101,9 +104,6 @@ func nextUnit(characters string) (rawLen, textLen int) {
 
 // splice applies edits, which are sorted and do not overlap.
 func splice(body []byte, edits []edit, alloc func(size int) []byte) []byte {
-	if len(edits) == 0 {
-		return body
-	}
 	size := len(body)
 	for _, e := range edits {
 		size += len(e.text) - (e.end - e.start)

@@ -59,11 +59,14 @@ func TestWhatHappensToTheBody(t *testing.T) {
 				t.Fatal(err)
 			}
 			answers := numberedAnswers(len(found.Declarations))
-			got := found.Write(answers, s.userInfo(), fresh)
+			got, changed := found.Write(answers, s.userInfo(), fresh)
+			if !changed {
+				t.Error("it says that nothing changed")
+			}
 			if want := expand(test.want); string(got) != want {
 				t.Errorf("got  %s\nwant %s", got, want)
 			}
-			if again := found.Write(answers, s.userInfo(), fresh); !bytes.Equal(again, got) {
+			if again := write(found, answers, s.userInfo()); !bytes.Equal(again, got) {
 				t.Errorf("written again it is %s", again)
 			}
 		})
@@ -78,8 +81,8 @@ func TestUntouchedIsTheBodyItself(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		got := found.Write(nil, nil, fresh)
-		if len(got) != len(sent) || unsafe.SliceData(got) != unsafe.SliceData(sent) {
+		got, changed := found.Write(nil, nil, fresh)
+		if changed || len(got) != len(sent) || unsafe.SliceData(got) != unsafe.SliceData(sent) {
 			t.Errorf("%s: %s is a copy", body, got)
 		}
 	}
@@ -91,7 +94,7 @@ func TestToNoEventNoUserInfoIsAdded(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if got := found.Write(nil, []byte(`{"U":1}`), fresh); string(got) != body {
+		if got := write(found, nil, []byte(`{"U":1}`)); string(got) != body {
 			t.Errorf("%s became %s", body, got)
 		}
 	}
@@ -109,7 +112,7 @@ func TestUserInfoIsTakenOutWithoutAnother(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if got := found.Write(nil, nil, fresh); string(got) != want {
+		if got := write(found, nil, nil); string(got) != want {
 			t.Errorf("%s became %s, want %s", body, got, want)
 		}
 	}
@@ -122,11 +125,11 @@ func TestNoAnswerLeavesTheValue(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if got := string(found.Write([][]byte{nil, nil, nil}, nil, fresh)); got != body {
+	if got := string(write(found, [][]byte{nil, nil, nil}, nil)); got != body {
 		t.Errorf("got  %s\nwant %s", got, body)
 	}
 	want := strings.Replace(body, `"`+infoID+`"`, `1`, 1)
-	if got := string(found.Write([][]byte{nil, nil, []byte("1")}, nil, fresh)); got != want {
+	if got := string(write(found, [][]byte{nil, nil, []byte("1")}, nil)); got != want {
 		t.Errorf("got  %s\nwant %s", got, want)
 	}
 }
@@ -138,7 +141,7 @@ func TestAnswersAreCarriedByteForByte(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if got, want := string(found.Write([][]byte{answer}, nil, fresh)), `{"k":`+string(answer)+`}`; got != want {
+	if got, want := string(write(found, [][]byte{answer}, nil)), `{"k":`+string(answer)+`}`; got != want {
 		t.Errorf("got  %s\nwant %s", got, want)
 	}
 
@@ -150,7 +153,7 @@ func TestAnswersAreCarriedByteForByte(t *testing.T) {
 		var outer struct {
 			Data string `json:"data"`
 		}
-		if err := json.Unmarshal(found.Write([][]byte{answer}, nil, fresh), &outer); err != nil {
+		if err := json.Unmarshal(write(found, [][]byte{answer}, nil), &outer); err != nil {
 			t.Fatal(err)
 		}
 		if want := `{"k":` + string(answer) + `}`; outer.Data != want {
@@ -173,7 +176,7 @@ func TestNamesOfAListAreEscaped(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			out := found.Write([][]byte{[]byte("1")}, nil, fresh)
+			out := write(found, [][]byte{[]byte("1")}, nil)
 			strict := specOf(t, rules)
 			strict.fields = []string{name}
 			again, err := strict.rules(t).Parse(out)
