@@ -18,8 +18,8 @@ func (c *call) explain(body []byte, found *event.Event) {
 	}
 	c.record.Explained = true
 	e := explainer{call: c, declared: make(map[string]invocation.Declared, len(found.Declarations))}
-	for i, d := range found.Declarations {
-		e.declared[d.Name] = c.handler.howDeclared(found, i)
+	for _, d := range found.Declarations {
+		e.declared[d.Name] = invocation.Declared(d.Kind)
 	}
 	object := found.Object()
 	if object != nil {
@@ -28,8 +28,8 @@ func (c *call) explain(body []byte, found *event.Event) {
 			return !e.full()
 		})
 	}
-	for i, d := range found.Declarations { // those of a cloudid_list have no member
-		e.add(invocation.Member{Name: d.Name, Declared: c.handler.howDeclared(found, i)})
+	for _, d := range found.Declarations { // those of a cloudid_list have no member
+		e.add(invocation.Member{Name: d.Name, Declared: invocation.Declared(d.Kind)})
 	}
 	if object != nil && len(object) == len(body) {
 		return
@@ -140,22 +140,5 @@ func describeValue(value gjson.Result) (kind string, length int) {
 		return "number", 0
 	default:
 		return "null", 0
-	}
-}
-
-// howDeclared says how a declaration was made.
-func (h *Handler) howDeclared(found *event.Event, i int) invocation.Declared {
-	d := &found.Declarations[i]
-	switch {
-	case d.Guess:
-		return invocation.Guess
-	case found.Listed(i):
-		return invocation.List
-	case d.EncryptedData != "":
-		return invocation.Encrypted
-	case h.Fields != nil:
-		return invocation.Field
-	default:
-		return invocation.Object
 	}
 }

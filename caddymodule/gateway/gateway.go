@@ -182,10 +182,7 @@ func (h *Handler) rewrite(r *http.Request, c *call, body *jsonBody) (rewritten [
 		userInfo = userInfoJSON(c.caller)
 	}
 	start = time.Now()
-	rewritten = found.Write(openData, userInfo, func(size int) []byte {
-		changed = true
-		return bufpool.Get(size)
-	})
+	rewritten, changed = found.Write(openData, userInfo, bufpool.Get)
 	c.record.Timing.Write = time.Since(start)
 	return rewritten, changed, nil
 }

@@ -107,7 +107,7 @@ func (c *call) assign(declarations []event.Declaration, result opendata.Result) 
 		switch {
 		case data.Code == 0:
 			member.Result = invocation.OpenData
-		case d.Guess && data.Code == wechat.CodeInvalidCloudID:
+		case d.Kind == event.Guess && data.Code == wechat.CodeInvalidCloudID:
 			member.Result, member.Reason = invocation.Kept, invocation.NotCloudID
 			continue // it was no CloudID, and nobody said that it was one
 		default:
@@ -120,9 +120,9 @@ func (c *call) assign(declarations []event.Declaration, result opendata.Result) 
 
 // addDeclared enters declarations into the record.
 func (c *call) addDeclared(found *event.Event) {
-	for i, d := range found.Declarations {
+	for _, d := range found.Declarations {
 		if c.member(d.Name) == nil {
-			c.record.Members = append(c.record.Members, invocation.Member{Name: d.Name, Declared: c.handler.howDeclared(found, i)})
+			c.record.Members = append(c.record.Members, invocation.Member{Name: d.Name, Declared: invocation.Declared(d.Kind)})
 		}
 	}
 }
