@@ -145,6 +145,8 @@ func (h *Handler) endpoint(name string) (serve func(http.ResponseWriter, *http.R
 		return h.serveClear, http.MethodPost
 	case "capture":
 		return h.serveCapture, http.MethodGet
+	case "again":
+		return h.serveAgain, http.MethodPost
 	}
 	return nil, ""
 }

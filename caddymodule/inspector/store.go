@@ -178,10 +178,24 @@ func (s *store) noteReload() {
 		n.Seq = s.order[len(s.order)-1]
 	}
 	s.notes = append(s.notes, n)
+	s.forgetHandlers()
 	if len(s.notes) > 20 {
 		s.notes = slices.Delete(s.notes, 0, 1)
 	}
 	s.disconnect()
+}
+
+// forgetHandlers lets go of the handlers of the old config, through which calls could be sent again.
+func (s *store) forgetHandlers() {
+	for seq, call := range s.calls {
+		if call.Capture == nil || call.Capture.Again == nil {
+			continue
+		}
+		copied, capture := *call, *call.Capture
+		capture.Again = nil
+		copied.Capture = &capture
+		s.calls[seq] = &copied
+	}
 }
 
 func (s *store) disconnect() {

@@ -1,0 +1,190 @@
+import assert from 'node:assert/strict'
+import { after, before, describe, test } from 'node:test'
+import { openPage, startGateway, steps, user } from './rig.mjs'
+
+const rows = page => page.locator('#list .row:not(.head)')
+const detail = page => page.locator('#detail')
+const row = (page, text) => rows(page).filter({ hasText: text }).first()
+
+describe('the inspector in a browser', () => {
+  let gateway
+  before(async () => { gateway = await startGateway('capture') })
+  after(() => gateway.stop())
+
+  async function withPage (run, options) {
+    const opened = await openPage(gateway.inspector, options)
+    try {
+      await run(opened.page, opened.seen)
+      assert.deepEqual(opened.seen.errors, [], 'errors in the page')
+      for (const url of opened.seen.requests) assert.ok(url.startsWith(gateway.inspector), `the page asks for ${url}`)
+    } finally { await opened.close() }
+  }
+
+  test('without calls it says how to make one', () => withPage(async page => {
+    await page.getByText('No call yet').waitFor()
+    assert.match(await page.locator('#list').innerText(), /curl http:\/\/127\.0\.0\.1:8080\/try\/steps/)
+  }))
+
+  test('a call appears live, and says what became of each member', () => withPage(async page => {
+    const expired = await gateway.mint('phone', { ttl: 0 })
+    await gateway.call('/fn/steps', { weRunData: steps, phone: expired, obj: { shareInfo: '39_JeXrSGN2VA0oq32eDIrs4Ww_H-8uK0NkGYZ5RMYmFhpoyJUoCx2oRU7qzuQ' } })
+    const first = row(page, '/fn/steps')
+    await first.getByText('partial').waitFor()
+    assert.match(await first.innerText(), /weRunData ✓\s+phone ✗ -601006/)
+    await first.click()
+    const text = await detail(page).innerText()
+    assert.match(text, /weRunData\s+open data, asked of WeChat/)
+    assert.match(text, /-601006\s+·\s+.*expired/i)
+    assert.match(text, /obj\.shareInfo\s+it looks like a CloudID, but only direct members/)
+    assert.match(text, /account wx3d289323f5900f8e/)
+    assert.match(text, /WeChat\s+[\d.]+ ms/)
+    assert.match(text, /X-WX-OPEN-DATA-INFO\s+\{"keys":\["weRunData"\]\}/)
+  }))
+
+  test('what was not done is said too', () => withPage(async page => {
+    await gateway.call('/fn/form', 'weRunData[data]=1', { 'Content-Type': 'application/x-www-form-urlencoded' })
+    await row(page, '/fn/form').getByText('415 rejected').waitFor()
+    await gateway.call('/fn/again', { weRunData: steps })
+    await row(page, '/fn/again').getByText('✓ resolved').waitFor()
+    await row(page, '/fn/again').click()
+    await detail(page).getByText('from the cache').waitFor()
+    await gateway.call('/fn/number', { weRunData: 7 })
+    await row(page, '/fn/number').click()
+    await detail(page).getByText('-601005').first().waitFor()
+  }))
+
+  test('open data, openids and CloudIDs are not shown before they are asked for', () => withPage(async page => {
+    const id = await gateway.mint('werun', { data: { stepInfoList: [{ step: 777123 }] } })
+    await gateway.call('/fn/secret', { weRunData: id, note: 'a-made-up-note' })
+    await row(page, '/fn/secret').click()
+    await detail(page).getByText('show what the client sent').waitFor()
+    for (const secret of [id, user, '777123', 'a-made-up-note']) assert.ok(!(await page.content()).includes(secret), `the page shows ${secret}`)
+    await detail(page).getByRole('button', { name: 'show what the client sent' }).click()
+    await detail(page).locator('.diff').waitFor()
+    assert.match(await detail(page).locator('.diff .changed').innerText(), /weRunData[\s\S]*stepInfoList/)
+    assert.match(await detail(page).locator('.diff').innerText(), /note\s+"a-made-up-note"\s+unchanged/)
+    assert.ok(!page.url().includes(id) && !(await page.title()).includes('secret'))
+    assert.ok(!JSON.stringify(await page.evaluate(() => ({ ...localStorage, ...sessionStorage }))).includes('777123'))
+  }))
+
+  test('a call is sent again through the gateway, in the sandbox with fresh CloudIDs', () => withPage(async page => {
+    const id = await gateway.mint('phone')
+    await gateway.call('/fn/repeat', { phone: id })
+    await row(page, '/fn/repeat').click()
+    await detail(page).getByRole('button', { name: 'send again' }).click()
+    await detail(page).getByText(/sent again: status 200/).waitFor()
+    await detail(page).getByText('fresh CloudIDs').waitFor()
+    await page.waitForFunction(() => [...document.querySelectorAll('#list .row')].filter(r => r.textContent.includes('/fn/repeat')).length === 2)
+  }))
+
+  test('copy as curl', () => withPage(async page => {
+    await page.context().grantPermissions(['clipboard-read', 'clipboard-write'])
+    await gateway.call("/fn/quote'", { note: "it's", weRunData: steps })
+    await row(page, '/fn/quote').click()
+    await detail(page).getByRole('button', { name: 'copy as curl' }).click()
+    await detail(page).getByText('copied').waitFor()
+    const text = await page.evaluate(() => navigator.clipboard.readText())
+    assert.match(text, /^curl -X POST 'http:\/\/127\.0\.0\.1:\d+\/fn\/quote(%27|'\\'')' -H "Authorization: Bearer \$TOKEN"/)
+    assert.ok(text.includes(`'{"note":"it'\\''s","weRunData":"${steps}"}'`), text)
+  }))
+
+  test('nothing of a call becomes markup', () => withPage(async page => {
+    const evil = '<img src=x onerror="document.title=\'owned\'"><script>document.title="owned"</script>'
+    await gateway.call('/fn/<svg onload=alert(1)>', { [evil]: steps, weRunData: { cloudID: steps, [evil]: evil }, phone: evil })
+    await row(page, 'svg').click()
+    await detail(page).getByRole('button', { name: 'show what the client sent' }).click()
+    await detail(page).locator('.diff').waitFor()
+    assert.equal(await page.title(), 'cloudid inspector')
+    assert.equal(await page.locator('main img, main script, main svg').count(), 0)
+    assert.ok((await detail(page).innerText()).includes('onerror'), 'the name is shown as text')
+  }))
+
+  test('keyboard: arrows, Enter, filter, pause, Escape', () => withPage(async page => {
+    await gateway.call('/fn/older', { n: 1 })
+    await gateway.call('/fn/newer', { n: 2 })
+    await row(page, '/fn/newer').waitFor()
+    await page.keyboard.press('ArrowDown')
+    assert.match(await page.locator('#list .row[aria-selected="true"]').innerText(), /newer/)
+    await page.keyboard.press('ArrowDown')
+    assert.match(await page.locator('#list .row[aria-selected="true"]').innerText(), /older/)
+    await page.keyboard.press('Enter')
+    assert.match(await detail(page).innerText(), /POST \/fn\/older → 200/)
+    await page.keyboard.press('Escape')
+    assert.ok(await detail(page).isHidden())
+    await page.keyboard.press('f')
+    await page.keyboard.type('newer')
+    await page.waitForFunction(() => document.querySelectorAll('#list .row:not(.head)').length === 1)
+    await page.keyboard.press('Escape')
+    await page.keyboard.press('p')
+    await page.locator('#state', { hasText: 'paused' }).waitFor()
+    await page.fill('#filter', '')
+    await gateway.call('/fn/while-paused', { n: 3 })
+    await page.locator('#new').waitFor()
+    assert.equal(await row(page, '/fn/while-paused').count(), 0)
+    await page.locator('#new').click()
+    await row(page, '/fn/while-paused').waitFor()
+  }))
+
+  test('filters: code, member, outcome and their opposite', () => withPage(async page => {
+    await row(page, 'partial').waitFor()
+    await page.fill('#filter', 'code:-601006 member:phone')
+    await page.waitForFunction(() => [...document.querySelectorAll('#list .row:not(.head)')].every(r => r.textContent.includes('-601006')))
+    assert.ok(await rows(page).count() > 0)
+    await page.fill('#filter', '!code:-601006')
+    await page.waitForFunction(() => ![...document.querySelectorAll('#list .row:not(.head)')].some(r => r.textContent.includes('-601006')))
+    await page.fill('#filter', '')
+    await page.selectOption('#outcome', 'rejected')
+    await page.waitForFunction(() => [...document.querySelectorAll('#list .row:not(.head)')].every(r => r.textContent.includes('rejected')))
+  }))
+
+  test('in Chinese, narrow and dark, with the detail below the list', () => withPage(async page => {
+    await row(page, '部分换取').click()
+    await detail(page).getByText('各成员的处理结果').waitFor()
+    const [list, below] = [await page.locator('#list').boundingBox(), await detail(page).boundingBox()]
+    assert.ok(below.y >= list.y + list.height - 1 && below.width > 500, 'the detail is not below')
+    assert.equal(await page.evaluate(() => getComputedStyle(document.body).backgroundColor), 'rgb(22, 25, 29)')
+    await page.getByRole('button', { name: 'English' }).click()
+    await detail(page).getByText('What became of the members').waitFor()
+  }, { locale: 'zh-CN', viewport: { width: 600, height: 900 }, colorScheme: 'dark' }))
+
+  test('the plot shows outcomes and durations', () => withPage(async page => {
+    await page.getByRole('button', { name: 'plot' }).click()
+    await page.locator('#plot rect').first().waitFor()
+    assert.match(await page.locator('#rate').innerText(), /resolved \d+ %/)
+  }))
+
+  test('a reload of the config is said in the list, and the page goes on', () => withPage(async page => {
+    await rows(page).first().waitFor()
+    await gateway.reload('capture\n\t\tallow 127.0.0.0/8')
+    await gateway.reload('capture')
+    await page.getByText('connected again').first().waitFor()
+    await gateway.call('/fn/after-reload', { n: 1 })
+    await row(page, '/fn/after-reload').waitFor()
+  }))
+
+  test('10,000 calls: the list stays short and the page answers', () => withPage(async page => {
+    let left = 10_000
+    await Promise.all(Array.from({ length: 16 }, async () => { while (left-- > 0) await (await gateway.call('/fn/load', { n: left })).arrayBuffer() }))
+    await gateway.call('/fn/last', { n: 0 })
+    await row(page, '/fn/last').waitFor()
+    assert.ok(await rows(page).count() <= 240)
+    await row(page, '/fn/last').click()
+    await detail(page).getByText('POST /fn/last → 200').waitFor()
+  }))
+})
+
+test('without capture there are neither bodies nor a way to send again', async () => {
+  const gateway = await startGateway()
+  const { page, seen, close } = await openPage(gateway.inspector)
+  try {
+    await gateway.call('/fn/steps', { weRunData: steps })
+    await row(page, '/fn/steps').click()
+    await detail(page).getByText('open data, asked of WeChat').waitFor()
+    assert.equal(await page.getByRole('button', { name: 'send again' }).count(), 0)
+    assert.equal(await page.getByRole('button', { name: 'show what' }).count(), 0)
+    assert.deepEqual(seen.errors, [])
+  } finally {
+    await close()
+    await gateway.stop()
+  }
+})

@@ -1,0 +1,129 @@
+// The built gateway with the sandbox for WeChat, a function that echoes its event, and an inspector, all on free ports of
+// 127.0.0.1; and a browser.
+import { spawn, execFileSync } from 'node:child_process'
+import fs from 'node:fs'
+import http from 'node:http'
+import net from 'node:net'
+import os from 'node:os'
+import path from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { chromium } from 'playwright-core'
+
+export const steps = '27_Ih-9vxDaOhIbh48Bdpk90DUkUoNMAPaNtg7OSGM-P2wPEk1NbspjKGoql_g'
+export const user = 'openid-of-alice'
+const root = path.join(path.dirname(fileURLToPath(import.meta.url)), '../..')
+
+/** Starts the gateway; options are lines of cloudid_inspector. stop() ends it. */
+export async function startGateway (options = '') {
+  const folder = fs.mkdtempSync(path.join(os.tmpdir(), 'inspector-'))
+  const [gateway, wechat, inspector, admin] = await Promise.all([1, 2, 3, 4].map(freeAddress))
+  const echo = await startEcho()
+  const caddyfile = options => `{
+	admin ${admin}
+	cloudid {
+		account wx3d289323f5900f8e {
+			secret made-up
+			endpoint http://${wechat}
+			limit off
+		}
+	}
+}
+http://${gateway} {
+	bind 127.0.0.1
+	cloudid {
+		openid ${user}
+		fields weRunData phone
+	}
+	reverse_proxy ${echo.address}
+}
+http://${wechat} {
+	bind 127.0.0.1
+	cloudid_sandbox
+}
+http://${inspector} {
+	bind 127.0.0.1
+	cloudid_inspector {
+		${options}
+	}
+}
+`
+  const file = path.join(folder, 'Caddyfile')
+  fs.writeFileSync(file, caddyfile(options))
+  const caddy = spawn(builtCaddy(folder), ['run', '--config', file, '--adapter', 'caddyfile'], {
+    env: { ...process.env, XDG_CONFIG_HOME: folder, XDG_DATA_HOME: folder }, stdio: ['ignore', 'ignore', fs.openSync(path.join(folder, 'log'), 'w')]
+  })
+  await Promise.all([gateway, wechat, inspector].map(address => answers(address, caddy, path.join(folder, 'log'))))
+  const post = (address, to, body, headers = { 'Content-Type': 'application/json' }) => fetch(`http://${address}${to}`, { method: 'POST', headers, body: typeof body === 'string' ? body : JSON.stringify(body) })
+  return {
+    inspector: `http://${inspector}/`,
+    call: (to, event, headers) => post(gateway, to, event, headers),
+    mint: async (kind, more) => (await (await post(wechat, '/sandbox/cloudid', { openid: user, kind, ...more })).json()).cloudID,
+    fault: fault => post(wechat, '/sandbox/fault', fault),
+    reload: async options => {
+      const response = await post(admin, '/load', caddyfile(options), { 'Content-Type': 'text/caddyfile', Origin: `http://${admin}` })
+      if (!response.ok) throw new Error(await response.text())
+    },
+    async stop () {
+      caddy.kill()
+      await new Promise(resolve => caddy.once('exit', resolve))
+      await echo.close()
+      fs.rmSync(folder, { recursive: true, force: true })
+    }
+  }
+}
+
+/** A page of a browser that is shown the inspector; requests and errors of the page are kept. */
+export async function openPage (url, options = {}) {
+  const browser = await chromium.launch({
+    executablePath: process.env.CHROMIUM || '/usr/bin/chromium',
+    args: ['--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-background-networking', '--disable-component-update', '--disable-sync']
+  })
+  const page = await browser.newPage({ viewport: { width: 1280, height: 800 }, locale: 'en-US', ...options })
+  const seen = { requests: [], errors: [] }
+  page.on('request', request => seen.requests.push(request.url()))
+  page.on('pageerror', error => seen.errors.push(error.message))
+  page.on('console', message => { if (message.type() === 'error') seen.errors.push(message.text()) })
+  page.on('dialog', dialog => { seen.errors.push('dialog: ' + dialog.message()); dialog.dismiss() })
+  await page.goto(url)
+  await page.locator('#state.live').waitFor()
+  return { page, seen, close: () => browser.close() }
+}
+
+function builtCaddy (folder) {
+  if (process.env.CADDY) return path.resolve(process.env.CADDY)
+  const file = path.join(folder, 'caddy')
+  execFileSync('go', ['build', '-buildvcs=false', '-o', file, './caddymodule/cmd/caddy'], { cwd: root, stdio: 'inherit' })
+  return file
+}
+
+async function startEcho () {
+  const server = http.createServer((request, response) => {
+    const parts = []
+    request.on('data', part => parts.push(part))
+    request.on('end', () => { response.setHeader('Content-Type', 'application/json'); response.end(Buffer.concat(parts)) })
+  })
+  await new Promise(resolve => server.listen(0, '127.0.0.1', resolve))
+  return { address: `127.0.0.1:${server.address().port}`, close: () => { server.closeAllConnections(); return new Promise(resolve => server.close(resolve)) } }
+}
+
+async function freeAddress () {
+  const server = net.createServer()
+  await new Promise(resolve => server.listen(0, '127.0.0.1', resolve))
+  const { port } = server.address()
+  await new Promise(resolve => server.close(resolve))
+  return `127.0.0.1:${port}`
+}
+
+// By a bare connection: a request would be a call that the inspector shows.
+async function answers (address, caddy, log) {
+  const [host, port] = address.split(':')
+  for (let i = 0; i < 300 && caddy.exitCode === null; i++) {
+    const connected = await new Promise(resolve => {
+      const socket = net.connect(port, host, () => { socket.destroy(); resolve(true) })
+      socket.on('error', () => resolve(false))
+    })
+    if (connected) return
+    await new Promise(resolve => setTimeout(resolve, 100))
+  }
+  throw new Error(`nothing answers at ${address}:\n${fs.readFileSync(log, 'utf8')}`)
+}
