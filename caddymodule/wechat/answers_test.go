@@ -82,7 +82,7 @@ func parseVector(t testing.TB, name, content string) vector {
 		t.Fatalf("%s: no empty line", name)
 	}
 	v := vector{name: name, body: bytesIn(t, strings.TrimSuffix(body, "\n"))}
-	lines := strings.Split(head, "\n")
+	lines := strings.Split(bytesIn(t, head), "\n")
 	if !strings.HasSuffix(lines[0], ".") {
 		t.Errorf("%s: the first line is no sentence", name)
 	}

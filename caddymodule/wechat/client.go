@@ -183,8 +183,11 @@ func (c *Client) do(ctx context.Context, call Call, send func() (*http.Response,
 		return gjson.Result{}, &ResponseError{API: api, reason: fmt.Sprintf("HTTP status %d instead of 200", res.StatusCode)}
 	case len(body) > maxResponse:
 		return gjson.Result{}, &ResponseError{API: api, reason: fmt.Sprintf("more than %d bytes", maxResponse)}
-	case jsonscan.Check(body) != nil:
-		return gjson.Result{}, &ResponseError{API: api, reason: "no valid JSON"}
+	}
+	if jsonscan.Check(body) != nil {
+		if body = mend(body); jsonscan.Check(body) != nil {
+			return gjson.Result{}, &ResponseError{API: api, reason: "no valid JSON", unreadable: bytes.HasPrefix(bytes.TrimSpace(body), []byte("{"))}
+		}
 	}
 	answer = gjson.Parse(unsafe.String(unsafe.SliceData(body), len(body))) // nobody changes it from here on
 	if !answer.IsObject() {

@@ -5,12 +5,9 @@ import (
 	"errors"
 	"net/url"
 	"strconv"
-	"strings"
 
 	"github.com/tidwall/gjson"
 	"github.com/tidwall/sjson"
-
-	"github.com/caddy-cloudid/caddy-cloudid/caddymodule/internal/jsonscan"
 )
 
 // The codes of a CloudID that could not be exchanged, as functions know them from wx-server-sdk.
@@ -98,67 +95,6 @@ func credentials(token, openid string) string {
 		query += "&access_token=" + url.QueryEscape(token)
 	}
 	return query
-}
-
-// match finds each id's item: the first that names it, else the one in its position if that names nothing.
-func matchItems(items gjson.Result, ids []string) []OpenData {
-	named, nameless := make([]gjson.Result, len(ids)), make([]gjson.Result, len(ids))
-	position := 0
-	items.ForEach(func(_, item gjson.Result) bool {
-		name := item.Get("cloud_id").String()
-		if name == "" && position < len(ids) {
-			nameless[position] = item
-		}
-		for i, id := range ids {
-			if name != "" && name == id && !named[i].Exists() {
-				named[i] = item
-			}
-		}
-		position++
-		return true
-	})
-	answers := make([]OpenData, len(ids))
-	for i, id := range ids {
-		item := named[i]
-		if !item.Exists() {
-			item = nameless[i]
-		}
-		answer, err := readItem(item, id)
-		if err != nil {
-			answer = OpenDataError(id, CodeSystemError)
-		}
-		answers[i] = answer
-	}
-	return answers
-}
-
-var errUnusable = errors.New("missing, empty, or not about this id")
-
-// readItem reads one item's json: on the wire a string that holds an object, in WeChat's document the object itself.
-func readItem(item gjson.Result, id string) (OpenData, error) {
-	text := item.Get("json").String() // an object's String is its text
-	if jsonscan.CheckString(text) != nil {
-		return OpenData{}, errUnusable
-	}
-	object := gjson.Parse(text)
-	named := object.Get("cloudID")
-	if !object.IsObject() || named.Exists() && named.String() != id {
-		return OpenData{}, errUnusable
-	}
-	if code := int(object.Get("errCode").Int()); code != 0 {
-		if !named.Exists() {
-			return OpenDataError(id, code), nil
-		}
-		return OpenData{Code: code, JSON: []byte(strings.TrimSpace(text))}, nil
-	}
-	data := object.Get("data")
-	if !data.Exists() || data.Type == gjson.Null {
-		return OpenData{}, errUnusable
-	}
-	if !named.Exists() {
-		text = string(gjson.AppendJSONString([]byte(`{"cloudID":`), id)) + `,"data":` + data.Raw + `}`
-	}
-	return OpenData{JSON: []byte(strings.TrimSpace(text))}, nil
 }
 
 // IsFor reports whether no watermark of the open data names another AppID than this one. Open data without a watermark, as
