@@ -12,6 +12,7 @@ import (
 	_ "github.com/caddyserver/caddy/v2/modules/standard"
 
 	_ "github.com/caddy-cloudid/caddy-cloudid/caddymodule"
+	"github.com/caddy-cloudid/caddy-cloudid/caddymodule/check"
 )
 
 // Every Caddyfile of a page is one, formatted as `caddy fmt` would. What directives alone stand for is a site.
@@ -33,6 +34,34 @@ func TestCaddyfiles(t *testing.T) {
 	}
 	if found < 10 {
 		t.Errorf("only %d Caddyfiles found", found)
+	}
+}
+
+// `caddy cloudid check` finds nothing in the example, and in the sites that the documents show whole.
+func TestCheckFindsNothing(t *testing.T) {
+	all := []page{{"Caddyfile.example", "```caddyfile\n" + read(t, "Caddyfile.example") + "```"}}
+	checked := 0
+	for _, p := range append(all, pages(t)...) {
+		for _, b := range p.blocks() {
+			if b.language != "caddyfile" {
+				continue
+			}
+			config, err := adaptWhole(b.text)
+			if err != nil {
+				continue // directives without their site
+			}
+			checked++
+			findings, err := check.Config(config)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, finding := range findings {
+				t.Errorf("%s:%d: %s: %s", p.path, b.line, finding.Place, finding.Problem)
+			}
+		}
+	}
+	if checked < 8 {
+		t.Errorf("only %d whole Caddyfiles found", checked)
 	}
 }
 
@@ -96,15 +125,18 @@ func holds(value, part any) bool {
 
 // adapt reads a Caddyfile, or directives as they stand in a site.
 func adapt(text string) ([]byte, error) {
-	adapter := caddyconfig.GetAdapter("caddyfile")
-	options := map[string]any{"filename": "Caddyfile"}
-	adapted, _, err := adapter.Adapt([]byte(text), options)
+	adapted, err := adaptWhole(text)
 	if err == nil {
 		return adapted, nil
 	}
-	adapted, _, inSite := adapter.Adapt([]byte("http://example.com {\n"+text+"\n}"), options)
+	adapted, inSite := adaptWhole("http://example.com {\n" + text + "\n}")
 	if inSite != nil {
 		return nil, fmt.Errorf("%w; and within a site: %w", err, inSite)
 	}
 	return adapted, nil
+}
+
+func adaptWhole(text string) ([]byte, error) {
+	adapted, _, err := caddyconfig.GetAdapter("caddyfile").Adapt([]byte(text), map[string]any{"filename": "Caddyfile"})
+	return adapted, err
 }
