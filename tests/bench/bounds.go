@@ -19,21 +19,20 @@ const (
 )
 
 var bounds = []bound{
-	{"200B", cpuAtMost, plainCaddy, 1.03},
-	{"2KB", cpuAtMost, plainCaddy, 1.03},
-	{"100KB", cpuAtMost, bufferedCaddy, 1.15},
-	{"1MB", cpuAtMost, bufferedCaddy, 1.5},
-	{"1MB-text", cpuAtMost, bufferedCaddy, 1.5},
-	{"2KB-1new", throughputAtLeast, withLua, 1},
-	{"2KB-1new", cpuAtMost, plainCaddy, 1.2},
-	{"2KB-3new", throughputAtLeast, withLua, 1},
-	{"2KB-3new", cpuAtMost, plainCaddy, 1.2},
-	{"2KB-1new-20ms", throughputAtLeast, withLua, 1},
-	{"2KB-1new-20ms", cpuAtMost, plainCaddy, 1.2},
-	{"2KB-3new-20ms", throughputAtLeast, withLua, 1},
-	{"2KB-3new-20ms", cpuAtMost, plainCaddy, 1.2},
-	{"2KB-1again", cpuAtMost, plainCaddy, 1.1},
-	{"2KB-3again", cpuAtMost, plainCaddy, 1.1},
+	{"200B", cpuAtMost, plainCaddy, 0.85},
+	{"2KB", cpuAtMost, plainCaddy, 0.85},
+	{"2KB-1again", cpuAtMost, plainCaddy, 0.9},
+	{"2KB-3again", cpuAtMost, plainCaddy, 0.9},
+	{"2KB-1new", cpuAtMost, plainCaddy, 1.15},
+	{"2KB-1new", throughputAtLeast, withLua, 0.8},
+	{"2KB-3new", cpuAtMost, plainCaddy, 1.3},
+	{"2KB-3new", throughputAtLeast, withLua, 0.8},
+	{"100KB", cpuAtMost, plainCaddy, 1.3},
+	{"100KB", throughputAtLeast, withLua, 3},
+	{"1MB", cpuAtMost, plainCaddy, 2.8},
+	{"1MB", throughputAtLeast, withLua, 5},
+	{"1MB-text", cpuAtMost, plainCaddy, 1.2},
+	{"1MB-text", throughputAtLeast, withLua, 5},
 }
 
 // verdict prints a line of the bounds.

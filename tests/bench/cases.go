@@ -96,12 +96,16 @@ func openData(id string) string {
 		id + `","watermark":{"timestamp":1574338655,"appid":"` + appID + `"}}}`
 }
 
-// request is the whole HTTP request of a worker, and where the CloudIDs' numbers stand in it.
+// request is the whole HTTP request of a worker, and where the CloudIDs' numbers stand in it. Each worker is a user of their
+// own, but where the same CloudIDs are sent again: those belong to one.
 func (c workCase) request(address string, worker int, ids []string) (request []byte, numbers []int) {
-	body := c.sent(ids)
+	body, user := c.sent(ids), worker
+	if c.again {
+		user = 0
+	}
 	head := fmt.Sprintf("POST /fn/bench HTTP/1.1\r\nHost: %s\r\nUser-Agent: Mozilla/5.0 MicroMessenger/8.0 MiniProgramEnv\r\n"+
 		"Accept: */*\r\nAccept-Encoding: gzip, deflate, br\r\nAccept-Language: zh-CN\r\nReferer: https://servicewechat.com/%s/1/page-frame.html\r\n"+
-		"Content-Type: application/json\r\nX-Bench-Worker: %d\r\nContent-Length: %d\r\n\r\n", address, appID, worker, len(body))
+		"Content-Type: application/json\r\nX-Bench-Worker: %d\r\nX-Bench-User: oBench-%021d\r\nContent-Length: %d\r\n\r\n", address, appID, worker, user, len(body))
 	request = append([]byte(head), body...)
 	for _, id := range ids {
 		numbers = append(numbers, bytes.Index(request, []byte(id))+len(idPrefix))

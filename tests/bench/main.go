@@ -122,12 +122,12 @@ func (b *bench) launchAll(short, tuning bool, only string) error {
 		if !found {
 			return fmt.Errorf("--build %s: name=binary is expected", build)
 		}
-		p := gatewayPeer(name, caddyOptions{})
+		p := gatewayPeer(name, caddyOptions{HTTP1: true})
 		p.binary = binary
 		peers = append(peers, p)
 	}
 	if tuning {
-		peers = []peer{peers[0], gatewayPeer(gateway, caddyOptions{})}
+		peers = []peer{peers[0], gatewayPeer(gateway, caddyOptions{HTTP1: true})}
 		peers = append(peers, tuned()...)
 	}
 	for _, p := range peers {
