@@ -1,8 +1,14 @@
 package sandbox
 
 import (
+	"strings"
+
+	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
 	"github.com/caddyserver/caddy/v2/caddyconfig/httpcaddyfile"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+
+	"github.com/caddy-cloudid/caddy-cloudid/caddymodule/internal/allow"
+	"github.com/caddy-cloudid/caddy-cloudid/caddymodule/internal/directive"
 )
 
 func init() {
@@ -10,16 +16,28 @@ func init() {
 	httpcaddyfile.RegisterDirectiveOrder("cloudid_sandbox", httpcaddyfile.Before, "respond")
 }
 
-// parseCaddyfile reads the directive:
-//
-//	cloudid_sandbox [<matcher>]
 func parseCaddyfile(h httpcaddyfile.Helper) (caddyhttp.MiddlewareHandler, error) {
-	h.Next() // consume directive name
-	if h.NextArg() {
-		return nil, h.Errf("unexpected argument %q: cloudid_sandbox takes a matcher and nothing else", h.Val())
-	}
-	if h.NextBlock(0) {
-		return nil, h.Errf("unknown option %q: cloudid_sandbox has no options", h.Val())
-	}
-	return new(Handler), nil
+	handler := new(Handler)
+	return handler, handler.UnmarshalCaddyfile(h.Dispenser)
 }
+
+// UnmarshalCaddyfile reads the directive. Syntax:
+//
+//	cloudid_sandbox [<matcher>] {
+//		allow <cidr>...
+//	}
+func (h *Handler) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
+	return directive.Parse(d, directive.Options{"allow": directive.Strings(&h.Allow, "allow <cidr>...", checkRange)})
+}
+
+// checkRange leaves placeholders to Provision, which knows what they stand for.
+func checkRange(text string) error {
+	if strings.Contains(text, "{") {
+		return nil
+	}
+	_, err := allow.Parse([]string{text})
+	return err
+}
+
+// Interface guards
+var _ caddyfile.Unmarshaler = (*Handler)(nil)

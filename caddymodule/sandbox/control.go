@@ -24,8 +24,13 @@ type control struct {
 var controls = map[string]control{
 	"/sandbox/cloudid": {
 		http.MethodPost,
-		`{"openid":string,"kind":"werun"|"phone"|"userinfo"|"share","data"?:any JSON,"ttl"?:seconds}`,
+		`{"openid":string,"kind":"werun"|"phone"|"userinfo"|"share","data"?:any JSON,"ttl"?:seconds}, or {"like":CloudID}`,
 		mintCloudID,
+	},
+	"/sandbox/encrypted": {
+		http.MethodPost,
+		`{"openid":string,"kind":"werun"|"phone"|"userinfo"|"share","data"?:any JSON}`,
+		encrypt,
 	},
 	"/sandbox/code": {
 		http.MethodPost,
@@ -43,7 +48,7 @@ var controls = map[string]control{
 	"/sandbox/calls": {http.MethodGet, "no body", countCalls},
 }
 
-// done is the answer of a control path that has nothing to tell.
+// emptyReply is the response of a control path that has nothing to tell.
 type emptyReply struct{}
 
 func (s *Server) serveControl(w http.ResponseWriter, r *http.Request, c control, body []byte) {
@@ -72,9 +77,17 @@ func mintCloudID(s *Server, body []byte) (any, error) {
 		Kind   string          `json:"kind"`
 		Data   json.RawMessage `json:"data"`
 		TTL    *float64        `json:"ttl"`
+		Like   *string         `json:"like"`
 	}
 	if err := decode(body, &q); err != nil {
 		return nil, err
+	}
+	if q.Like != nil {
+		if q.OpenID != "" || q.Kind != "" || q.Data != nil || q.TTL != nil {
+			return nil, errors.New("like is given beside other members; a CloudID like another has all of them from that one")
+		}
+		id, err := s.MintLike(*q.Like)
+		return map[string]string{"cloudID": id}, err
 	}
 	d := OpenData{OpenID: q.OpenID, Kind: q.Kind, Data: q.Data}
 	if q.TTL != nil {
@@ -92,6 +105,22 @@ func mintCloudID(s *Server, body []byte) (any, error) {
 		return nil, err
 	}
 	return map[string]string{"cloudID": id}, nil
+}
+
+func encrypt(s *Server, body []byte) (any, error) {
+	var q struct {
+		OpenID string          `json:"openid"`
+		Kind   string          `json:"kind"`
+		Data   json.RawMessage `json:"data"`
+	}
+	if err := decode(body, &q); err != nil {
+		return nil, err
+	}
+	encrypted, err := s.Encrypt(OpenData{OpenID: q.OpenID, Kind: q.Kind, Data: q.Data})
+	if err != nil {
+		return nil, err
+	}
+	return map[string]string{"encryptedData": encrypted.Data, "iv": encrypted.IV}, nil
 }
 
 func mintCode(s *Server, body []byte) (any, error) {
@@ -139,7 +168,10 @@ func reset(s *Server, body []byte) (any, error) {
 }
 
 func countCalls(s *Server, _ []byte) (any, error) {
-	return s.Calls(), nil
+	return struct {
+		Calls
+		OpenAPI map[string]int `json:"openapi,omitempty"`
+	}{s.Calls(), s.OpenAPICalls()}, nil
 }
 
 func addFault(s *Server, body []byte) (any, error) {

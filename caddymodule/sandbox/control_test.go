@@ -144,7 +144,7 @@ func TestControlSaysWhatIsWrong(t *testing.T) {
 
 func TestOtherPathsAreInvalidURLs(t *testing.T) {
 	g := newRig(t)
-	for _, path := range []string{"/", "/wxa/msg_sec_check", "/wxa/getopendata/", "/sandbox/cloudids"} {
+	for _, path := range []string{"/", "/wxa/some_new_api", "/wxa/getopendata/", "/sandbox/cloudids"} {
 		r := g.post(path, "{}")
 		if r.status != http.StatusNotFound || r.number("errcode") != 40066 || !strings.HasPrefix(r.text("errmsg"), "invalid url rid: ") {
 			t.Errorf("%s: %d %s", path, r.status, r.body)

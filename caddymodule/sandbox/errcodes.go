@@ -13,6 +13,7 @@ const (
 	errInvalidOpenID    = 40003
 	errInvalidAppID     = 40013
 	errInvalidCode      = 40029
+	errInvalidMediaID   = 40007
 	errInvalidURL       = 40066
 	errInvalidArgs      = 40097
 	errInvalidSecret    = 40125
@@ -20,6 +21,8 @@ const (
 	errMissingToken     = 41001
 	errMissingAppID     = 41002
 	errMissingSecret    = 41004
+	errMediaMissing     = 41005
+	errMediaIDMissing   = 41006
 	errMissingCode      = 41008
 	errTokenEnded       = 42001
 	errRequireGET       = 43001
@@ -44,6 +47,7 @@ var messages = map[int]string{
 	errInvalidAppID:     "invalid appid",
 	40014:               "invalid access_token",
 	errInvalidCode:      "invalid code",
+	errInvalidMediaID:   "invalid media_id",
 	errInvalidURL:       "invalid url",
 	errInvalidArgs:      "invalid args",
 	errInvalidSecret:    "invalid appsecret",
@@ -54,6 +58,8 @@ var messages = map[int]string{
 	errMissingToken:     "access_token missing",
 	errMissingAppID:     "appid missing",
 	errMissingSecret:    "appsecret missing",
+	errMediaMissing:     "media data missing",
+	errMediaIDMissing:   "missing media_id",
 	errMissingCode:      "missing code",
 	errTokenEnded:       "access_token expired",
 	errRequireGET:       "require GET method",

@@ -1,6 +1,7 @@
 package sandbox
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"net/http"
@@ -33,7 +34,8 @@ var (
 // "wrong_ids" (each cloud_id is one that nobody asked for), "swap" (items in reverse order), "duplicate" (the first item
 // twice), "missing" (no last item), "empty" (the first item's json is ""), "object" (json is an object, not a string).
 type Fault struct {
-	// API is "stable_token", "token", "getopendata", "getvoipsign" or "jscode2session".
+	// API is "stable_token", "token", "getopendata", "getvoipsign", "jscode2session", or a name of cloud.openapi such as
+	// "wxacode.get". Names that share a path, since WeChat has renamed the API, share their faults.
 	API string
 
 	// Kind is one of those above.
@@ -62,13 +64,14 @@ func (s *Server) Fault(f Fault) error {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.faults[f.API] = append(s.faults[f.API], f)
+	name := canonicalName(f.API)
+	s.faults[name] = append(s.faults[name], f)
 	return nil
 }
 
 func (f Fault) check() error {
-	if !slices.Contains(apiNames, f.API) {
-		return fmt.Errorf("api is %q, which must be one of %s", f.API, strings.Join(apiNames, ", "))
+	if canonicalName(f.API) == "" {
+		return fmt.Errorf("api is %q, which must be one of %s, or a name of cloud.openapi such as wxacode.get", f.API, strings.Join(apiNames, ", "))
 	}
 	if !slices.Contains(faultKinds, f.Kind) && !slices.Contains(listKinds, f.Kind) {
 		return fmt.Errorf("%q is no kind of fault; it must be one of %s, %s",
@@ -147,6 +150,11 @@ func sleep(r *http.Request, d time.Duration) bool {
 func (f Fault) send(w http.ResponseWriter, answer []byte) {
 	switch f.Kind {
 	case "huge":
+		if !bytes.HasPrefix(answer, []byte("{")) { // a picture, which ignores what follows it
+			_, _ = w.Write(answer)
+			_, _ = w.Write(make([]byte, hugeSize))
+			return
+		}
 		// Every answer is an object with members, so one more fits in front.
 		_, _ = w.Write([]byte(`{"padding":"` + strings.Repeat("x", hugeSize) + `",`))
 		_, _ = w.Write(answer[1:])

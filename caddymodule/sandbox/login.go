@@ -85,6 +85,7 @@ func (s *Server) jsCode2Session(c call) []byte {
 	}
 	found.used = true
 	l := found.login
+	s.latest[l.OpenID] = appid
 	if l.SessionKey != "" {
 		s.sessions[user{appid, l.OpenID}] = l.SessionKey
 	}

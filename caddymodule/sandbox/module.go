@@ -1,10 +1,15 @@
 package sandbox
 
 import (
+	"fmt"
+	"io"
 	"net/http"
 
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+
+	"github.com/caddy-cloudid/caddy-cloudid/caddymodule/internal/allow"
+	"github.com/caddy-cloudid/caddy-cloudid/caddymodule/internal/placeholder"
 )
 
 func init() {
@@ -18,13 +23,19 @@ const poolKey = "sandbox"
 var pool = caddy.NewUsagePool()
 
 // Handler plays WeChat's server API (api.weixin.qq.com) for development and tests: POST /cgi-bin/stable_token, GET
-// /cgi-bin/token, POST /wxa/getopendata, POST /wxa/getvoipsign and GET /sns/jscode2session, with WeChat's shapes and
-// errors. At POST /sandbox/cloudid, /sandbox/code, /sandbox/fault, /sandbox/token and /sandbox/reset and at GET
-// /sandbox/calls it takes orders from tests.
+// /cgi-bin/token, POST /wxa/getopendata, POST /wxa/getvoipsign, GET /sns/jscode2session, and every API that functions call as
+// cloud.openapi, with WeChat's shapes and errors. At POST /sandbox/cloudid, /sandbox/code, /sandbox/encrypted, /sandbox/fault,
+// /sandbox/token and /sandbox/reset and at GET /sandbox/calls it takes orders from tests. GET /sandbox is a page that lists all of
+// it, with a command for each.
 //
-// It has no options and answers every request that reaches it. All handlers in one process share their state, which
-// survives config reloads. It hands out made-up open data to anybody: never run it in production.
+// It answers every request that reaches it. All handlers in one process share their state, which survives config reloads. It hands
+// out made-up open data to anybody who may connect: never run it in production.
 type Handler struct {
+	// The addresses whose connections are answered: IP addresses, ranges such as 10.1.0.0/16, or private_ranges. Others get 403.
+	// The connection counts, not what a proxy's header says. Default: loopback only.
+	Allow []string `json:"allow,omitempty"`
+
+	allow  allow.Ranges
 	server *Server
 	pooled bool // this handler counts as a user of the pool's server
 }
@@ -39,6 +50,17 @@ func (Handler) CaddyModule() caddy.ModuleInfo {
 
 // Provision finds the server that the handlers before this config's left, or makes one.
 func (h *Handler) Provision(ctx caddy.Context) error {
+	if len(h.Allow) == 0 {
+		h.Allow = allow.Loopback()
+	}
+	if err := placeholder.ResolveAll("allow", h.Allow); err != nil {
+		return err
+	}
+	ranges, err := allow.Parse(h.Allow)
+	if err != nil {
+		return fmt.Errorf("allow: %w", err)
+	}
+	h.allow = ranges
 	server, _ := pool.LoadOrStore(poolKey, New())
 	h.server = server.(*Server)
 	h.pooled = true
@@ -58,6 +80,12 @@ func (h *Handler) Cleanup() error {
 
 // ServeHTTP answers as WeChat would; no request goes on to the next handler.
 func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, _ caddyhttp.Handler) error {
+	if !h.allow.Contain(r.RemoteAddr) {
+		w.Header().Set("Content-Type", "application/json")
+		w.WriteHeader(http.StatusForbidden)
+		_, _ = io.WriteString(w, `{"error":"the sandbox answers connections from this machine only; add the line allow <cidr>... to cloudid_sandbox for others"}`)
+		return nil
+	}
 	h.server.ServeHTTP(w, r)
 	return nil
 }

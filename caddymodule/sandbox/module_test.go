@@ -51,9 +51,14 @@ func TestCaddyfile(t *testing.T) {
 			it: "it takes a matcher", caddyfile: ":80\ncloudid_sandbox /wxa/*",
 			routes: `[{"match":[{"path":["/wxa/*"]}],"handle":[` + handler + `]}]`,
 		},
-		{it: "and no argument", caddyfile: ":80\ncloudid_sandbox fast", says: `unexpected argument "fast"`},
-		{it: "not after a matcher either", caddyfile: ":80\ncloudid_sandbox /wxa/* fast", says: `unexpected argument "fast"`},
-		{it: "and no options", caddyfile: ":80\ncloudid_sandbox {\n\tttl 5m\n}", says: `unknown option "ttl"`},
+		{it: "and no argument", caddyfile: ":80\ncloudid_sandbox fast", says: `cloudid_sandbox takes no arguments behind the matcher, only a block: cloudid_sandbox { … }, not "fast"`},
+		{it: "not after a matcher either", caddyfile: ":80\ncloudid_sandbox /wxa/* fast", says: `cloudid_sandbox takes no arguments behind the matcher, only a block: cloudid_sandbox { … }, not "fast"`},
+		{it: "and no other option", caddyfile: ":80\ncloudid_sandbox {\n\tttl 5m\n}", says: `unknown option "ttl"`},
+		{
+			it: "it takes who may connect", caddyfile: ":80\ncloudid_sandbox {\n\tallow 10.0.0.0/8 private_ranges\n}",
+			routes: `[{"handle":[{"allow":["10.0.0.0/8","private_ranges"],"handler":"cloudid_sandbox"}]}]`,
+		},
+		{it: "but no names", caddyfile: ":80\ncloudid_sandbox {\n\tallow example.com\n}", says: `allow: "example.com" is no address`},
 	} {
 		t.Run(c.it, func(t *testing.T) {
 			config, err := adapt(t, c.caddyfile)

@@ -44,6 +44,7 @@ type minted struct {
 	openid string
 	kind   string
 	data   []byte // nil: made up when asked for
+	ttl    time.Duration
 	ends   time.Time
 }
 
@@ -65,17 +66,43 @@ var kinds = map[string]func(openid, unionid string, mark watermark) any{
 	"share":    share,
 }
 
-// MintCloudID makes a CloudID of WeChat's form, to be exchanged by getopendata.
-func (s *Server) MintCloudID(d OpenData) (string, error) {
+// check returns an error for open data that no client could get.
+func (d OpenData) check() error {
 	if !usableOpenID.MatchString(d.OpenID) {
-		return "", errOpenID
+		return errOpenID
 	}
 	if _, ok := kinds[d.Kind]; !ok && (d.Kind != "" || d.Data == nil) {
-		return "", fmt.Errorf("kind is %q, which must be one of werun, phone, userinfo, share", d.Kind)
+		return fmt.Errorf("kind is %q, which must be one of werun, phone, userinfo, share", d.Kind)
 	}
 	// Invalid UTF-8 could not be carried byte for byte inside of a JSON string.
 	if d.Data != nil && (!json.Valid(d.Data) || !utf8.Valid(d.Data)) {
-		return "", errors.New("data is no valid JSON in UTF-8: give one JSON value or leave it out")
+		return errors.New("data is no valid JSON in UTF-8: give one JSON value or leave it out")
+	}
+	return nil
+}
+
+// MintLike makes a CloudID of the same user, kind and data as another, and as long valid as that one was, which may have expired.
+// WeChat's documented CloudIDs never expire: they are returned as they are.
+func (s *Server) MintLike(id string) (string, error) {
+	if _, ok := documented[id]; ok {
+		return id, nil
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	m, ok := s.cloudIDs[id]
+	if !ok {
+		return "", errors.New("like is no CloudID that the sandbox has minted since its start or the last reset")
+	}
+	m.ends = s.Now().Add(m.ttl)
+	fresh := newCloudID()
+	s.cloudIDs[fresh] = m
+	return fresh, nil
+}
+
+// MintCloudID makes a CloudID of WeChat's form, to be exchanged by getopendata.
+func (s *Server) MintCloudID(d OpenData) (string, error) {
+	if err := d.check(); err != nil {
+		return "", err
 	}
 	if d.TTL == 0 {
 		d.TTL = cloudIDLife
@@ -83,7 +110,7 @@ func (s *Server) MintCloudID(d OpenData) (string, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	id := newCloudID()
-	s.cloudIDs[id] = minted{openid: d.OpenID, kind: d.Kind, data: slices.Clone(d.Data), ends: s.Now().Add(d.TTL)}
+	s.cloudIDs[id] = minted{openid: d.OpenID, kind: d.Kind, data: slices.Clone(d.Data), ttl: d.TTL, ends: s.Now().Add(d.TTL)}
 	return id, nil
 }
 

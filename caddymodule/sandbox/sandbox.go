@@ -21,8 +21,11 @@ import (
 	"io"
 	"net/http"
 	"net/url"
+	"strings"
 	"sync"
 	"time"
+
+	"github.com/caddy-cloudid/caddy-cloudid/caddymodule/wechat"
 )
 
 const (
@@ -48,9 +51,11 @@ type Server struct {
 	cloudIDs map[string]minted // by CloudID
 	codes    map[string]*code  // by login code
 	sessions map[user]string   // the session_keys that logins gave out
+	latest   map[string]string // the AppID of each openid's last login
 	unionIDs map[string]string // by openid, as login codes named them
 	faults   map[string][]Fault
 	calls    map[string]int // by API name, and "ids"
+	files    []file         // the latest uploads
 }
 
 // New makes a server that has handed out nothing yet and knows only the CloudIDs of WeChat's documentation.
@@ -86,6 +91,20 @@ func (s *Server) Calls() Calls {
 	}
 }
 
+// OpenAPICalls says how many calls of each API of cloud.openapi arrived, by name; of several names for one path by the first in the
+// table. Names without a call are left out.
+func (s *Server) OpenAPICalls() map[string]int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	byName := make(map[string]int)
+	for name, n := range s.calls {
+		if strings.Contains(name, ".") {
+			byName[name] = n
+		}
+	}
+	return byName
+}
+
 // Reset drops all minted CloudIDs and login codes, the session_keys and unionids that came of them, faults and counts,
 // the count of forced token refreshes included. Access tokens and secrets stay, so that a running gateway does not
 // notice; the documented CloudIDs stay as well.
@@ -95,9 +114,11 @@ func (s *Server) Reset() {
 	s.cloudIDs = map[string]minted{}
 	s.codes = map[string]*code{}
 	s.sessions = map[user]string{}
+	s.latest = map[string]string{}
 	s.unionIDs = map[string]string{}
 	s.faults = map[string][]Fault{}
 	s.calls = map[string]int{}
+	s.files = nil
 	for _, a := range s.apps {
 		a.forced = nil
 	}
@@ -138,6 +159,14 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		s.serveAPI(w, r, a, body)
 		return
 	}
+	if a, ok := openAPIs[r.URL.Path]; ok {
+		s.serveOpenAPI(w, r, a, body)
+		return
+	}
+	if r.URL.Path == "/sandbox" || r.URL.Path == "/sandbox/" {
+		servePage(w, r)
+		return
+	}
 	if c, ok := controls[r.URL.Path]; ok {
 		s.serveControl(w, r, c, body)
 		return
@@ -148,16 +177,27 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 }
 
 func (s *Server) serveAPI(w http.ResponseWriter, r *http.Request, a api, body []byte) {
-	f := s.arrive(a.name, body)
+	f := s.recordCall(a.name, body)
 	w.Header().Set("Content-Type", a.contentType)
 	if f.replaceResponse(w, r) {
 		return
 	}
-	f.send(w, s.ask(a, r.Method, call{query: r.URL.Query(), body: body, fault: f.Kind}))
+	f.send(w, s.dispatch(a, r.Method, call{query: r.URL.Query(), body: body, fault: f.Kind}))
 }
 
-// arrive counts a call and returns the fault that it is to suffer; the zero Fault is none.
-func (s *Server) arrive(name string, body []byte) Fault {
+func (s *Server) serveOpenAPI(w http.ResponseWriter, r *http.Request, a wechat.OpenAPI, body []byte) {
+	f := s.recordCall(a.Name, nil)
+	w.Header().Set("Content-Type", contentTypeJSON)
+	if f.replaceResponse(w, r) {
+		return
+	}
+	response := s.playOpenAPI(a, r, body)
+	w.Header().Set("Content-Type", response.contentType)
+	f.send(w, response.body)
+}
+
+// recordCall counts a call and returns the fault that it is to suffer; the zero Fault is none.
+func (s *Server) recordCall(name string, body []byte) Fault {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.calls[name]++
@@ -168,7 +208,7 @@ func (s *Server) arrive(name string, body []byte) Fault {
 	return s.nextFault(name)
 }
 
-func (s *Server) ask(a api, method string, c call) []byte {
+func (s *Server) dispatch(a api, method string, c call) []byte {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if method == a.method {
