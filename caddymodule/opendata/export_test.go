@@ -16,3 +16,14 @@ func (r *Resolver) Waiting() int {
 
 // MaxCachedSize is the largest open data that is kept.
 const MaxCachedSize = maxCachedSize
+
+// Exchanges returns how many exchanges can be joined.
+func (r *Resolver) Exchanges() int {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	seen := make(map[*exchange]bool)
+	for _, e := range r.inflight {
+		seen[e] = true
+	}
+	return len(seen)
+}
