@@ -13,7 +13,8 @@ import (
 
 func init() {
 	httpcaddyfile.RegisterHandlerDirective("wechat_login", parseLogin)
-	httpcaddyfile.RegisterDirectiveOrder("wechat_login", httpcaddyfile.Before, "respond")
+	// Before authentication, so that it also works in a site whose every request needs a session.
+	httpcaddyfile.RegisterDirectiveOrder("wechat_login", httpcaddyfile.After, "try_files")
 	httpcaddyfile.RegisterHandlerDirective("wechat_session", parseSession)
 	httpcaddyfile.RegisterDirectiveOrder("wechat_session", httpcaddyfile.After, "basic_auth")
 }
@@ -41,11 +42,13 @@ func parseSession(h httpcaddyfile.Helper) (caddyhttp.MiddlewareHandler, error) {
 //	wechat_login [<matcher>] {
 //		account <appid>
 //		ttl     <duration>
+//		session_key
 //	}
 func (l *Login) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 	return directive.Parse(d, directive.Options{
-		"account": directive.String(&l.Account, "account <appid>"),
-		"ttl":     directive.Duration(&l.TTL, minTTL, "ttl <duration>"),
+		"account":     directive.String(&l.Account, "account <appid>"),
+		"ttl":         directive.Duration(&l.TTL, minTTL, "ttl <duration>"),
+		"session_key": directive.Flag(&l.SessionKey),
 	})
 }
 

@@ -32,13 +32,19 @@ func TestCaddyfile(t *testing.T) {
 		},
 		{
 			"both take a matcher", "wechat_login /login { ttl 1m }\nwechat_session /fn/* { account wx1 }",
-			`[{"match":[{"path":["/fn/*"]}],"handle":[{"handler":"authentication","providers":{"wechat":{"account":"wx1"}}}]},` +
-				`{"match":[{"path":["/login"]}],"handle":[{"handler":"wechat_login","ttl":60000000000}]}]`,
+			`[{"match":[{"path":["/login"]}],"handle":[{"handler":"wechat_login","ttl":60000000000}]},` +
+				`{"match":[{"path":["/fn/*"]}],"handle":[{"handler":"authentication","providers":{"wechat":{"account":"wx1"}}}]}]`,
 		},
 		{
-			"a login comes before what answers", "respond x\nwechat_login",
+			"a login comes before what responds", "respond x\nwechat_login",
 			`[{"handle":[{"handler":"wechat_login"},` + respond + `]}]`,
 		},
+		{
+			"a login comes before every authentication, and behind body limits and rewrites",
+			"respond x\nforward_auth x:1 { uri /x }\nwechat_session\nwechat_login\nbasic_auth { a $2a$14$Zkx19XLiW6VYouLHR5NmfOFU0z2GTNmpkT/5qqR7hx4IjWJPDhjvG }\nrewrite /b\nrequest_body { max_size 1 }",
+			`request_body rewrite wechat_login authentication authentication reverse_proxy static_response`,
+		},
+		{"a login that keeps session_keys", "wechat_login { session_key }", `[{"handle":[{"handler":"wechat_login","session_key":true}]}]`},
 		{
 			"a session comes behind body limits and rewrites, and before what changes headers or answers",
 			"respond x\nrequest_header X-A b\nforward_auth x:1 { uri /x }\nwechat_session\nrewrite /b\nrequest_body { max_size 1 }",
@@ -65,7 +71,7 @@ func TestCaddyfileErrors(t *testing.T) {
 	for site, says := range map[string]string{
 		"wechat_login wx1":                               `wechat_login takes no arguments behind the matcher, only a block: wechat_login { … }, not "wx1"`,
 		"wechat_session /fn/* wx1":                       `wechat_session takes no arguments behind the matcher, only a block: wechat_session { … }, not "wx1"`,
-		"wechat_login { appid wx1 }":                     `unknown option "appid" in wechat_login; allowed: account, ttl`,
+		"wechat_login { appid wx1 }":                     `unknown option "appid" in wechat_login; allowed: account, session_key, ttl`,
 		"wechat_session { ttl 1h }":                      `unknown option "ttl" in wechat_session; allowed: account`,
 		"wechat_login { account wx1; account wx1 }":      `account is given twice in wechat_login; keep one of them`,
 		"wechat_login { ttl 1h; ttl 2h }":                `ttl is given twice in wechat_login; keep one of them`,
@@ -73,6 +79,7 @@ func TestCaddyfileErrors(t *testing.T) {
 		"wechat_login { account }":                       `account: wrong number of arguments; the syntax is: account <appid>`,
 		"wechat_session { account wx1 wx2 }":             `account: wrong number of arguments; the syntax is: account <appid>`,
 		`wechat_session { account "" }`:                  `account: an argument is empty; the syntax is: account <appid>`,
+		"wechat_login { session_key on }":                `session_key: it takes no arguments`,
 		"wechat_login { ttl }":                           `ttl: wrong number of arguments; the syntax is: ttl <duration>`,
 		"wechat_login { ttl 1h 2h }":                     `ttl: wrong number of arguments; the syntax is: ttl <duration>`,
 		"wechat_login { ttl 7200 }":                      `ttl: "7200" is no duration of at least 1s`,
@@ -125,7 +132,7 @@ func TestTooShortASessionIsRefusedInJSONToo(t *testing.T) {
 	ctx, cancel := caddy.NewContext(caddy.Context{Context: t.Context()})
 	defer cancel()
 	err := (&session.Login{TTL: caddy.Duration(time.Millisecond)}).Provision(ctx)
-	if err == nil || err.Error() != "ttl: a session lasts at least 1s" {
+	if err == nil || !strings.HasPrefix(err.Error(), "ttl: a session lasts at least 1s; in JSON") {
 		t.Errorf("the error is %v", err)
 	}
 }

@@ -82,7 +82,7 @@ func TestClientThatGoesAwayTakesNothingFromOthers(t *testing.T) {
 
 	g.login("/a/login", code).want(http.StatusOK, "token")
 	g.wantCalls(1)
-	if logs := g.logged(); count(logs, `"msg":"the client did not wait"`) != 1 {
+	if logs := g.logged(); count(logs, `"msg":"the client went away"`) != 1 {
 		t.Errorf("the access log does not have one client that is gone:\n%s", logs)
 	}
 }

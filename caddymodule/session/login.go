@@ -1,5 +1,5 @@
 // Package session says who a caller is: wechat_login turns a code of wx.login into a session token, and wechat_session
-// lets in those who show one. Tokens hold all there is to know, so nothing is stored, and any node with the same key takes
+// lets in those who send one. Tokens hold all there is to know, so nothing is stored, and any node with the same key accepts
 // them.
 package session
 
@@ -15,8 +15,11 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/caddy-cloudid/caddy-cloudid/caddymodule/account"
+	"github.com/caddy-cloudid/caddy-cloudid/caddymodule/internal/callerheaders"
+	"github.com/caddy-cloudid/caddy-cloudid/caddymodule/internal/metrics"
 	"github.com/caddy-cloudid/caddy-cloudid/caddymodule/internal/usertoken"
 	"github.com/caddy-cloudid/caddy-cloudid/caddymodule/wechat"
+	"github.com/caddy-cloudid/caddy-cloudid/caddymodule/wechat/apicall"
 )
 
 func init() {
@@ -33,13 +36,17 @@ const minTTL = time.Second
 // says who the user is, and the client gets a session token for `wechat_session`: {"token":"…","expires_in":7200}, in
 // seconds.
 //
-// Equal codes that arrive at once share one call of WeChat, and a code that got no answer is never sent again, since it
+// Equal codes that arrive at once share one call to WeChat, and a code that got no answer is never sent again, since it
 // may be used up; the client is told to call wx.login again. What went wrong is an HTTP status and a message that
-// `handle_errors` can show as {err.message}: 400 for a code that WeChat does not take, 403 for a user whom WeChat blocks
-// and for an unknown account, 429 for too many logins, 503 when WeChat is busy, 504 when it does not answer in time, and
-// 502 for what else is wrong between here and WeChat; the latter three are also logged, with what to do about it.
+// `handle_errors` can show as {err.message}: 400 for a code that WeChat does not accept, 403 for a user whom WeChat blocks
+// and for an unknown account, 429 for too many logins of a user, 503 with Retry-After when WeChat is busy, or was not asked since
+// the account's breaker is open or its max_calls are in flight, 504 when WeChat does not respond in time, and 502 for what else
+// is wrong between here and WeChat; 502, 503 and 504 are also logged, with what to do about it.
 //
-// WeChat's session_key is thrown away at once: no client, function, log or other node ever sees it.
+// OPTIONS requests go to the next handler: browsers ask so whether a page of another origin may log in (CORS). The headers by
+// which a function learns who calls (X-WX-*, X-CloudID-*, X-Functions-Extended-Context) are removed from every request.
+//
+// WeChat's session_key is dropped at once, unless the option session_key is set. No client, function or log ever sees it.
 type Login struct {
 	// The AppID of the account to log in to. It may hold placeholders, such as {http.request.host.labels.2}, which are
 	// replaced for each request; a request whose account is unknown is refused with 403. Default: the only account there
@@ -50,6 +57,10 @@ type Login struct {
 	// life for its own sessions that could be followed; a new login is silent and costs a client one wx.login, so
 	// shorter is safer and hardly dearer. Default: 2h.
 	TTL caddy.Duration `json:"ttl,omitempty"`
+
+	// Whether session tokens carry WeChat's session_key, encrypted with a key that is derived as those are that sign tokens. It is
+	// what the option encrypted_data of `cloudid` decrypts open data with. Default: false.
+	SessionKey bool `json:"session_key,omitempty"`
 
 	account account.Ref
 	logger  *zap.Logger
@@ -67,7 +78,7 @@ func (l *Login) Provision(ctx caddy.Context) (err error) {
 		l.TTL = caddy.Duration(DefaultTTL)
 	}
 	if time.Duration(l.TTL) < minTTL {
-		return fmt.Errorf("ttl: a session lasts at least %s", minTTL)
+		return fmt.Errorf(`ttl: a session lasts at least %s; in JSON write it with a unit, as in "2h", since a number counts nanoseconds`, minTTL)
 	}
 	if l.account, err = account.NewRef(ctx, l.Account); err != nil {
 		return err
@@ -78,15 +89,22 @@ func (l *Login) Provision(ctx caddy.Context) (err error) {
 	return err
 }
 
-// ServeHTTP answers a login; no request goes on to the next handler.
-func (l *Login) ServeHTTP(w http.ResponseWriter, r *http.Request, _ caddyhttp.Handler) error {
-	code, err := readCode(w, r)
-	if err != nil {
-		return err
+// ServeHTTP responds to a login.
+func (l *Login) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler) error {
+	callerheaders.Strip(r)
+	callerheaders.StripTrailers(r)
+	if r.Method == http.MethodOptions {
+		return next.ServeHTTP(w, r)
 	}
 	acct, ok := l.account.Resolve(replacerOf(r))
 	if !ok {
+		l.count("", resultRejected)
 		return caddyhttp.Error(http.StatusForbidden, errors.New("there is no mini program to log in to at this address"))
+	}
+	code, err := readCode(w, r)
+	if err != nil {
+		l.count(acct.AppID(), resultRejected)
+		return err
 	}
 	// Before the code is used up for nothing.
 	keys, err := loginKeys(acct)
@@ -94,15 +112,33 @@ func (l *Login) ServeHTTP(w http.ResponseWriter, r *http.Request, _ caddyhttp.Ha
 		l.report(acct, err)
 		return caddyhttp.Error(http.StatusInternalServerError, errNotSetUp)
 	}
-	user, err := exchanges.login(r.Context(), acct, code, l.report)
+	session, err := exchanges.login(r.Context(), acct, code, l.report)
+	l.count(acct.AppID(), resultOf(err))
 	if err != nil {
 		return reject(w, err)
 	}
-	token, err := keys.Sign(usertoken.Session, user, time.Duration(l.TTL))
+	token, err := l.sign(keys, session)
 	if err != nil {
 		return caddyhttp.Error(http.StatusInternalServerError, fmt.Errorf("signing the session token: %w", err))
 	}
 	return l.grant(w, token)
+}
+
+// resultRejected is the result of a request that is no login, beside those of resultOf.
+const resultRejected = "rejected"
+
+// count takes note of what became of a login.
+func (l *Login) count(appid, result string) {
+	metrics.Logins.WithLabelValues(appid, result).Inc()
+	l.logger.Debug("login", zap.String("appid", appid), zap.String("result", result))
+}
+
+func (l *Login) sign(keys *usertoken.Keys, session wechat.Session) (string, error) {
+	user := usertoken.User{OpenID: session.OpenID, UnionID: session.UnionID}
+	if l.SessionKey && session.SessionKey != "" {
+		return keys.SignSession(user, session.SessionKey, time.Duration(l.TTL))
+	}
+	return keys.Sign(usertoken.Session, user, time.Duration(l.TTL))
 }
 
 func (l *Login) grant(w http.ResponseWriter, token string) error {
@@ -115,7 +151,7 @@ func (l *Login) grant(w http.ResponseWriter, token string) error {
 	}
 	w.Header().Set("Content-Type", "application/json")
 	w.Header().Set("Cache-Control", "no-store")
-	_, _ = w.Write(body) // if it fails, nobody is left to tell
+	_, _ = w.Write(body) // an error would be about a client that is gone, and the status was sent
 	return nil
 }
 
@@ -129,8 +165,8 @@ func loginKeys(a *account.Account) (*usertoken.Keys, error) {
 
 // report logs a login that failed, unless its client is to blame.
 func (l *Login) report(a *account.Account, err error) {
-	if isClientError(err) {
-		return
+	if _, open := errors.AsType[*apicall.BreakerOpenError](err); open || isClientError(err) {
+		return // the failures that opened the breaker were logged
 	}
 	l.logger.Error("login failed",
 		zap.String("appid", a.AppID()),

@@ -6,11 +6,15 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"strconv"
 	"strings"
+	"sync"
 	"testing"
+	"time"
 
 	"github.com/caddy-cloudid/caddy-cloudid/caddymodule/internal/usertoken"
 	"github.com/caddy-cloudid/caddy-cloudid/caddymodule/sandbox"
+	"github.com/caddy-cloudid/caddy-cloudid/tests/probe"
 )
 
 func TestLogin(t *testing.T) {
@@ -43,10 +47,15 @@ func TestLogin(t *testing.T) {
 		g := g.in(t)
 		g.login("/short", g.code()).want(http.StatusOK, `"expires_in":90}`)
 	})
+	t.Run("the coding identity is none", func(t *testing.T) {
+		g := g.in(t)
+		body := fmt.Sprintf(`{"code":%q}`, g.code())
+		g.do(g.request("POST", "/", body, "Content-Type: application/json", "Content-Encoding: identity")).want(http.StatusOK, "token")
+	})
 	t.Run("other members do not matter, nor do parameters of the type", func(t *testing.T) {
 		g := g.in(t)
 		body := fmt.Sprintf(` { "code" : %q, "nickName": {"code": 1} } `, g.code())
-		g.do(g.request("POST", "/", body, "Content-Type: Application/JSON; Charset=UTF-8")).want(http.StatusOK, "token")
+		g.do(g.request("POST", "/", body, "Content-Type: Application/JSON; Charset=UTF8")).want(http.StatusOK, "token")
 	})
 }
 
@@ -60,22 +69,22 @@ func TestWhatIsNoLogin(t *testing.T) {
 		status           int
 		says             string
 	}{
-		{"a GET", "GET", "", nil, 405, `a login is a POST, not a "GET"`},
+		{"a GET", "GET", "", nil, 405, "a login is a POST"},
 		{"a PUT", "PUT", `{"code":"x"}`, []string{isJSON}, 405, "a login is a POST"},
 		{"no type", "POST", `{"code":"x"}`, nil, 415, "send it with Content-Type: application/json"},
 		{"a form", "POST", "code=x", []string{"Content-Type: application/x-www-form-urlencoded"}, 415, "application/json"},
-		{"two types", "POST", `{"code":"x"}`, []string{isJSON, isJSON}, 415, "application/json"},
+		{"two types", "POST", `{"code":"x"}`, []string{isJSON, isJSON}, 400, "more than one Content-Type"},
 		{"another charset", "POST", `{"code":"x"}`, []string{isJSON + "; charset=gbk"}, 415, "utf-8"},
 		{"a coding", "POST", `{"code":"x"}`, []string{isJSON, "Content-Encoding: gzip"}, 415, "no Content-Encoding"},
 		{"an empty body", "POST", "", []string{isJSON}, 400, "invalid JSON at byte 0"},
 		{"broken JSON", "POST", `{"code":"x"`, []string{isJSON}, 400, "invalid JSON at byte 11"},
 		{"no UTF-8", "POST", "{\"code\":\"\xff\"}", []string{isJSON}, 400, "not valid UTF-8"},
-		{"no object", "POST", `["code","x"]`, []string{isJSON}, 400, `no string "code"`},
-		{"no code", "POST", `{"Code":"x"}`, []string{isJSON}, 400, `no string "code"`},
-		{"a number", "POST", `{"code":1}`, []string{isJSON}, 400, `no string "code"`},
+		{"no object", "POST", `["code","x"]`, []string{isJSON}, 400, "no member code that is a string"},
+		{"no code", "POST", `{"Code":"x"}`, []string{isJSON}, 400, "no member code that is a string"},
+		{"a number", "POST", `{"code":1}`, []string{isJSON}, 400, "no member code that is a string"},
 		{"an empty code", "POST", `{"code":""}`, []string{isJSON}, 400, "the code is empty"},
 		{"a long code", "POST", `{"code":"` + strings.Repeat("x", 513) + `"}`, []string{isJSON}, 400, "longer than 512 bytes"},
-		{"a large body", "POST", `{"code":"x","pad":"` + strings.Repeat("x", 4<<10) + `"}`, []string{isJSON}, 413, "at most 4096 bytes"},
+		{"a large body", "POST", `{"code":"x","pad":"` + strings.Repeat("x", 4<<10) + `"}`, []string{isJSON}, 413, "larger than 4096 bytes"},
 	} {
 		t.Run(c.it, func(t *testing.T) {
 			g := g.in(t)
@@ -98,7 +107,7 @@ func TestBodyThatDoesNotEnd(t *testing.T) {
 		status int
 		says   string
 	}{
-		{"because it breaks off", (*net.TCPConn).CloseWrite, http.StatusBadRequest, "the body broke off"},
+		{"because it breaks off", (*net.TCPConn).CloseWrite, http.StatusBadRequest, "the body is cut short"},
 		{"because it stalls", func(*net.TCPConn) error { return nil }, http.StatusRequestTimeout, "the body did not arrive in time"},
 	} {
 		t.Run(c.it, func(t *testing.T) {
@@ -152,7 +161,7 @@ var answers = []struct {
 	{it: "secret invalid", fault: errcode(40125), status: 502, says: "its operator", logs: "correct the AppID or the secret"},
 	{it: "AppID missing", fault: errcode(41002), status: 502, says: "its operator", logs: "correct the AppID or the secret"},
 	{it: "secret missing", fault: errcode(41004), status: 502, says: "its operator", logs: "correct the AppID or the secret"},
-	{it: "secret frozen", fault: errcode(40243), status: 502, says: "its operator", logs: "correct the AppID or the secret"},
+	{it: "secret frozen", fault: errcode(40243), status: 502, says: "its operator", logs: "unfreeze the secret"},
 	{it: "whitelist", fault: errcode(40164), status: 502, says: "its operator", logs: "put the IP address 203.0.113.7 on the IP whitelist"},
 	{it: "quota", fault: errcode(45009), status: 502, says: "its operator", logs: "raise the quota"},
 	{it: "unheard of", fault: errcode(12345), status: 502, says: "its operator", logs: "errcode 12345"},
@@ -202,6 +211,86 @@ func TestAnswersToFailedLogins(t *testing.T) {
 			}
 		})
 	}
+}
+
+// While WeChat cannot be asked, logins are told so at once, and their codes stay good.
+func TestLoginsWhileTheBreakerIsOpen(t *testing.T) {
+	g := newRig(t)
+	g.mustLoad(g.account(appA, ""), "wechat_login")
+	fault := errcode(40125)
+	fault.Times = 5
+	g.fails(fault)
+	for range 5 {
+		g.login("/", g.code()).want(http.StatusBadGateway, "its operator")
+	}
+	code := g.code()
+	for range 2 {
+		r := g.login("/", code)
+		r.want(http.StatusServiceUnavailable, "wechat cannot be asked at the moment; try again later")
+		if after, err := strconv.Atoi(r.header.Get("Retry-After")); err != nil || after < 1 || after > 5 {
+			t.Errorf("Retry-After is %q", r.header.Get("Retry-After"))
+		}
+	}
+	g.wantCalls(5)
+	time.Sleep(5100 * time.Millisecond)
+	g.login("/", code).want(http.StatusOK, "token")
+	if n := count(g.logged(), `"msg":"login failed"`); n != 5 {
+		t.Errorf("the operator reads %d lines, want one for each login that WeChat refused", n)
+	}
+}
+
+// Too many logins at once wait for their turn, within the timeout.
+func TestLoginsShareTheCallsOfTheAccount(t *testing.T) {
+	g := newRig(t)
+	g.mustLoad(g.account(appA, "max_calls 1\n timeout "+timeout.String()), "wechat_login")
+	g.fails(sandbox.Fault{Kind: "latency", Latency: 10 * timeout})
+	var waiting sync.WaitGroup
+	waiting.Go(func() { g.login("/", g.code()).want(http.StatusGatewayTimeout, "") })
+	probe.Eventually(t, "the first login is on its way", func() bool { return g.calls() == 1 })
+	code := g.code()
+	started := time.Now()
+	waiting.Go(func() {
+		r := g.login("/", code)
+		if r.status == http.StatusOK { // its turn came just when the first was given up
+			return
+		}
+		r.want(http.StatusServiceUnavailable, "wechat cannot be asked")
+		r.wantHeader("Retry-After", "1")
+		if waited := time.Since(started); waited > 2*timeout {
+			t.Errorf("it waited %s", waited)
+		}
+	})
+	waiting.Wait()
+}
+
+func TestLoginsAreCounted(t *testing.T) {
+	g := newRig(t)
+	g.mustLoad(g.accounts("timeout "+timeout.String()), site)
+	for _, c := range []struct {
+		result string
+		login  func()
+	}{
+		{"ok", func() { g.login("/a/login", g.code()) }},
+		{"40029", func() { g.login("/a/login", "unknown") }},
+		{"40125", func() { g.fails(errcode(40125)); g.login("/a/login", g.code()) }},
+		{"network", func() { g.fails(sandbox.Fault{Kind: "drop"}); g.login("/a/login", "lost") }},
+		{"code_may_be_used", func() { g.login("/a/login", "lost") }},
+		{"rejected", func() { g.do(g.request("GET", "/a/login", "")) }},
+	} {
+		before := probe.Metric(t, "logins_total", appA, c.result)
+		c.login()
+		if got := probe.Metric(t, "logins_total", appA, c.result) - before; got != 1 {
+			t.Errorf("%s: counted %v", c.result, got)
+		}
+	}
+}
+
+// A browser asks without credentials whether a page of another origin may log in.
+func TestPreflightOfALogin(t *testing.T) {
+	g := newRig(t)
+	g.run()
+	g.do(g.request("OPTIONS", "/a/login", "", "Origin: https://h5.example", "Access-Control-Request-Method: POST")).want(http.StatusOK, "authorization=") // of what is behind it
+	g.wantCalls(0)
 }
 
 func TestUsedCodeIsRefused(t *testing.T) {

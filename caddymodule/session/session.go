@@ -1,13 +1,18 @@
 package session
 
 import (
+	"errors"
 	"net/http"
 	"strings"
 
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp/caddyauth"
+	"go.uber.org/zap"
 
 	"github.com/caddy-cloudid/caddy-cloudid/caddymodule/account"
+	"github.com/caddy-cloudid/caddy-cloudid/caddymodule/internal/callerheaders"
+	"github.com/caddy-cloudid/caddy-cloudid/caddymodule/internal/metrics"
+	"github.com/caddy-cloudid/caddy-cloudid/caddymodule/internal/sessionkey"
 	"github.com/caddy-cloudid/caddy-cloudid/caddymodule/internal/usertoken"
 )
 
@@ -15,17 +20,23 @@ func init() {
 	caddy.RegisterModule(new(Session))
 }
 
-// Session lets in users of a mini program who show a session token that `wechat_login` gave them, in the one
-// Authorization field of the request: "Authorization: Bearer <token>". It sets {http.auth.user.id} to the openid,
-// {http.auth.user.appid} to the AppID, and {http.auth.user.unionid} to the unionid, or to nothing if there is none.
-// Everybody else gets 401. Only session tokens of this account count, signed with one of its keys, before their end.
+// Session lets in users of a mini program who send a session token of `wechat_login`, in the one Authorization field of the
+// request: "Authorization: Bearer <token>". It sets {http.auth.user.id} to the openid, {http.auth.user.appid} to the AppID, and
+// {http.auth.user.unionid} to the unionid, or to nothing if there is none. Everybody else gets 401. Only session tokens of this
+// account count, signed with one of its keys, until they expire. Why a token does not count is logged at DEBUG, and counted.
 //
-// The Authorization header of a request that it lets in is deleted. A function learns who calls from what `cloudid` tells
-// it, and acts for the user with the invocation token it is given; with the session token, it or its logs could go on
-// acting as the user elsewhere for as long as the session lasts. So wherever several `wechat_session` lie in the way of a
-// request, the second finds no token any more: give them matchers that do not overlap.
+// An OPTIONS request without an Authorization field passes, in nobody's name: browsers ask so, without credentials, whether a
+// page of another origin may call (CORS). What answers it, such as `header` and `respond`, belongs behind this directive.
 //
-// Caddy's access logs have a field user_id, which holds {http.auth.user.id}, the openid; take it out with a log filter
+// The headers by which a function learns who calls (X-WX-*, X-CloudID-*, X-Functions-Extended-Context) are removed from every
+// request, also from one that is rejected, since an error page may be proxied.
+//
+// The Authorization header of a request that is let in is removed. A function learns who calls from what `cloudid` tells it, and
+// acts for the user with the invocation token that it is given; with the session token, it or its logs could go on acting as the
+// user elsewhere until that expires. So if a request passes several `wechat_session`, the second finds no token any more: give
+// them matchers that do not overlap.
+//
+// Caddy's access logs have a field user_id, which holds {http.auth.user.id}, the openid; remove it with a log filter
 // where access logs must not hold openids.
 type Session struct {
 	// The AppID of the account whose sessions count. It may hold placeholders, such as {http.request.host.labels.2},
@@ -34,6 +45,7 @@ type Session struct {
 	Account string `json:"account,omitempty"`
 
 	account account.Ref
+	logger  *zap.Logger
 }
 
 // CaddyModule returns the Caddy module information.
@@ -43,6 +55,7 @@ func (*Session) CaddyModule() caddy.ModuleInfo {
 
 // Provision finds the account, if it is the same for all requests, and checks that it has a key to verify with.
 func (s *Session) Provision(ctx caddy.Context) (err error) {
+	s.logger = ctx.Logger()
 	if s.account, err = account.NewRef(ctx, s.Account); err != nil {
 		return err
 	}
@@ -52,57 +65,72 @@ func (s *Session) Provision(ctx caddy.Context) (err error) {
 	return err
 }
 
+// Why a session is rejected, beside what usertoken.Invalid says of its token.
+const (
+	reasonMissing        = "missing"         // there is no bearer token
+	reasonSeveral        = "several"         // there are several Authorization fields
+	reasonUnknownAccount = "unknown_account" // the request names no account that is configured
+)
+
 // Authenticate returns whom the request's session token speaks of. The error is not the client's, but the config's.
 func (s *Session) Authenticate(w http.ResponseWriter, r *http.Request) (caddyauth.User, bool, error) {
-	token, sent := bearerToken(r.Header)
-	if !sent {
-		w.Header().Set("WWW-Authenticate", "Bearer")
-		return caddyauth.User{}, false, nil
+	callerheaders.Strip(r)
+	callerheaders.StripTrailers(r)
+	fields := r.Header.Values("Authorization")
+	if r.Method == http.MethodOptions && len(fields) == 0 {
+		return caddyauth.User{Metadata: map[string]string{"appid": "", "unionid": ""}}, true, nil
 	}
-	user, ok, err := s.verify(r, token)
+	token, sent := bearerToken(fields)
+	if !sent {
+		return s.reject(w, "Bearer", "", reasonMissing)
+	}
+	const invalid = `Bearer error="invalid_token"`
+	if len(fields) > 1 {
+		return s.reject(w, invalid, "", reasonSeveral)
+	}
+	acct, ok := s.account.Resolve(replacerOf(r))
 	if !ok {
-		w.Header().Set("WWW-Authenticate", `Bearer error="invalid_token"`)
+		return s.reject(w, invalid, "", reasonUnknownAccount)
+	}
+	keys, err := acct.UserTokens()
+	if err != nil {
 		return caddyauth.User{}, false, err
+	}
+	user, sessionKey, err := keys.VerifySession(token)
+	if err != nil {
+		reason, _ := errors.AsType[usertoken.Invalid](err)
+		return s.reject(w, invalid, acct.AppID(), string(reason))
 	}
 	r.Header.Del("Authorization")
-	return user, true, nil
-}
-
-func (s *Session) verify(r *http.Request, token string) (caddyauth.User, bool, error) {
-	found, ok := s.account.Resolve(replacerOf(r))
-	if !ok {
-		return caddyauth.User{}, false, nil
-	}
-	keys, err := found.UserTokens()
-	if err != nil {
-		return caddyauth.User{}, false, err
-	}
-	user, err := keys.Verify(usertoken.Session, token)
-	if err != nil {
-		return caddyauth.User{}, false, nil //nolint:nilerr // a bad token is no technical fault
+	if sessionKey != "" {
+		sessionkey.Set(r, acct.AppID(), user.OpenID, sessionKey)
 	}
 	return caddyauth.User{
 		ID:       user.OpenID,
-		Metadata: map[string]string{"appid": found.AppID(), "unionid": user.UnionID},
+		Metadata: map[string]string{"appid": acct.AppID(), "unionid": user.UnionID},
 	}, true, nil
+}
+
+// reject lets nobody in, says so in the challenge that goes with the 401, and takes note of the reason.
+func (s *Session) reject(w http.ResponseWriter, challenge, appid, reason string) (caddyauth.User, bool, error) {
+	w.Header().Set("WWW-Authenticate", challenge)
+	metrics.SessionsRejected.WithLabelValues(appid, reason).Inc()
+	s.logger.Debug("session rejected", zap.String("appid", appid), zap.String("reason", reason))
+	return caddyauth.User{}, false, nil
 }
 
 func replacerOf(r *http.Request) *caddy.Replacer {
 	return r.Context().Value(caddy.ReplacerCtxKey).(*caddy.Replacer)
 }
 
-// bearerToken returns the token of the only Authorization field. Where there are several, those who look at the first and
-// those who look at the last would see different users: then the token is "", which verifies as nothing.
-func bearerToken(header http.Header) (token string, sent bool) {
-	fields := header.Values("Authorization")
+// bearerToken returns the token of the last Authorization field that has one. Where there are several fields, those who look at
+// the first and those who look at the last would see different users, so that none counts.
+func bearerToken(fields []string) (token string, sent bool) {
 	for _, field := range fields {
 		scheme, rest, _ := strings.Cut(field, " ")
 		if strings.EqualFold(scheme, "Bearer") {
 			token, sent = strings.TrimLeft(rest, " "), true
 		}
-	}
-	if len(fields) > 1 {
-		token = ""
 	}
 	return token, sent
 }

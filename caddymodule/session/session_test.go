@@ -172,8 +172,7 @@ func TestAccountOfARequestThatIsNotSetUp(t *testing.T) {
 		wechat_login   /login { account {http.request.header.App} }
 		wechat_session { account {http.request.header.App} }
 	`)
-	r := g.request("POST", "/login", `{"code":"x"}`, "Content-Type: application/json", "App: "+appA, "Authorization: Bearer x")
-	g.do(r).want(http.StatusUnauthorized, "")
+	g.do(g.request("GET", "/me", "", "App: "+appA, "Authorization: Bearer x")).want(http.StatusUnauthorized, "")
 	if text := g.logged(); !strings.Contains(text, "add `key <secret>`") {
 		t.Errorf("the operator does not read what to do:\n%s", text)
 	}

@@ -25,6 +25,8 @@ var (
 	WatermarkMismatches = newCounter("watermark_mismatches_total", "Answers refused because their watermark names another AppID.")
 	TokenFetches        = newCounterVec("token_fetches_total", "Access tokens fetched, by account and result: ok or failed.", "appid", "result")
 	Breaker             = newGaugeVec("breaker_state", "Whether WeChat is called: 0 yes, 1 on trial, 2 no, after a run of failures.", "appid", "api")
+	Logins              = newCounterVec("logins_total", "Requests through wechat_login, by account and result: ok, an errcode of WeChat, timeout, network, answer (it could not be read), not_called (the breaker is open, or max_calls are in flight), code_may_be_used, rejected (it was no login), canceled (the client went away), other.", "appid", "result")
+	SessionsRejected    = newCounterVec("sessions_rejected_total", "Requests that wechat_session answered 401, by account and reason: missing, several, malformed, account, purpose, signature, expired, unknown_account.", "appid", "reason")
 	AddedBytes          = newCounterVec("added_bytes_total", "Bytes that rewritten bodies are longer than those received, by account.", "appid")
 )
 

@@ -30,16 +30,29 @@ const (
 	Unattended Kind = "unattended"
 )
 
-// ErrInvalid is what Verify returns for whatever is no token of this kind and account, signed with one of the keys,
-// before its end. Which of these it was is not for those who send it.
-var ErrInvalid = errors.New("the token is invalid or has ended")
+// Invalid is the error of a token that does not count. Its value is a word for logs and metrics, not for those who sent the
+// token.
+type Invalid string
 
-// maxToken is the length in bytes of the longest token that is looked at.
+// Why a token does not count.
+const (
+	Malformed Invalid = "malformed" // it is none of our tokens at all
+	Account   Invalid = "account"   // it says that it was issued for another account
+	Purpose   Invalid = "purpose"   // it says that it is a token of another kind
+	Signature Invalid = "signature" // it was signed with none of the keys
+	Expired   Invalid = "expired"
+)
+
+// Error implements error.
+func (i Invalid) Error() string { return "the token is invalid: " + string(i) }
+
+var errKind = errors.New("there is no such kind of token")
+
+// maxToken is the length in bytes of the longest token that is signed or verified.
 const maxToken = 4096
 
-// A client sends its token with every call, and to verify it takes more than all else that the gateway does for a call without
-// CloudIDs. So the latest tokens that were signed with a key are remembered, by their hashes, so that none can be taken from
-// memory.
+// A client sends its token with every call, and verifying it takes longer than everything else that the gateway does for a call
+// without CloudIDs: 12 µs, and 0.4 µs for one that is cached. The cache has the hashes of tokens instead of the tokens.
 const (
 	cacheEntries = 10_000
 	cacheTTL     = time.Minute
@@ -63,49 +76,85 @@ type Keys struct {
 type kindKeys struct {
 	signer jose.Signer
 	keys   [][]byte // the first is the signer's
+	boxes  [][]byte // one for one with keys: what encrypts the session_key
 	cache  *ttlcache.Cache[[sha256.Size]byte, parsedToken]
 }
 
 // parsedToken is what a token says that was signed with one of the keys.
 type parsedToken struct {
-	user User
-	ends time.Time
+	user       User
+	sessionKey string
+	expires    time.Time
 }
 
 // claims are a token's content. The account is the issuer, the kind the audience.
 type claims struct {
 	jwt.Claims
-	UnionID string `json:"unionid,omitempty"`
-	Depth   int    `json:"depth,omitempty"`
+	UnionID    string `json:"unionid,omitempty"`
+	Depth      int    `json:"depth,omitempty"`
+	SessionKey string `json:"session_key,omitempty"` // a JWE
 }
 
-// NewKeys returns the keys of the account appid. The first secret signs, all verify; each kind of token and each account
-// has keys of its own, derived from the secrets, so that equal secrets do not make tokens interchangeable.
+// NewKeys returns the keys of the account appid. The first secret signs and encrypts, all verify and decrypt; each kind of token and
+// each account has keys of its own, derived from the secrets, so that equal secrets do not make tokens interchangeable.
 func NewKeys(appid string, secrets []string) (*Keys, error) {
 	if len(secrets) == 0 {
 		return nil, errors.New("no key to sign with")
 	}
 	k := &Keys{appid: appid, kinds: make(map[Kind]kindKeys)}
 	for _, kind := range []Kind{Session, Invocation, Unattended} {
-		var derived [][]byte
+		var kk kindKeys
 		for _, secret := range secrets {
-			mac := hmac.New(sha256.New, []byte(secret))
-			fmt.Fprintf(mac, "caddy-cloudid %s token of %s", kind, appid)
-			derived = append(derived, mac.Sum(nil))
+			kk.keys = append(kk.keys, derive(secret, "%s token of %s", kind, appid))
+			kk.boxes = append(kk.boxes, derive(secret, "session_key in a %s token of %s", kind, appid))
 		}
-		signer, err := jose.NewSigner(jose.SigningKey{Algorithm: jose.HS256, Key: derived[0]}, nil)
-		if err != nil {
+		var err error
+		if kk.signer, err = jose.NewSigner(jose.SigningKey{Algorithm: jose.HS256, Key: kk.keys[0]}, nil); err != nil {
 			return nil, err
 		}
-		k.kinds[kind] = kindKeys{signer, derived, ttlcache.New[[sha256.Size]byte, parsedToken](cacheTTL, cacheEntries)}
+		kk.cache = ttlcache.New[[sha256.Size]byte, parsedToken](cacheTTL, cacheEntries)
+		k.kinds[kind] = kk
 	}
 	return k, nil
 }
 
-// Sign returns a token for user that ends after ttl.
+// derive returns a key of 32 bytes for one purpose.
+func derive(secret, purpose string, args ...any) []byte {
+	mac := hmac.New(sha256.New, []byte(secret))
+	fmt.Fprintf(mac, "caddy-cloudid "+purpose, args...)
+	return mac.Sum(nil)
+}
+
+// Sign returns a token for user that expires after ttl.
 func (k *Keys) Sign(kind Kind, user User, ttl time.Duration) (string, error) {
+	return k.sign(kind, user, "", ttl)
+}
+
+// SignSession returns a session token that also has the user's session_key, encrypted (RFC 7516, A256GCM), since clients must not
+// see it.
+func (k *Keys) SignSession(user User, sessionKey string, ttl time.Duration) (string, error) {
+	encrypter, err := jose.NewEncrypter(jose.A256GCM, jose.Recipient{Algorithm: jose.DIRECT, Key: k.kinds[Session].boxes[0]}, nil)
+	if err != nil {
+		return "", err
+	}
+	box, err := encrypter.Encrypt([]byte(sessionKey))
+	if err != nil {
+		return "", err
+	}
+	encrypted, err := box.CompactSerialize()
+	if err != nil {
+		return "", err
+	}
+	return k.sign(Session, user, encrypted, ttl)
+}
+
+func (k *Keys) sign(kind Kind, user User, encryptedSessionKey string, ttl time.Duration) (string, error) {
+	kk, ok := k.kinds[kind]
+	if !ok {
+		return "", errKind
+	}
 	now := time.Now()
-	return jwt.Signed(k.kinds[kind].signer).Claims(claims{
+	token, err := jwt.Signed(kk.signer).Claims(claims{
 		Claims: jwt.Claims{
 			Issuer:   k.appid,
 			Audience: jwt.Audience{string(kind)},
@@ -113,54 +162,110 @@ func (k *Keys) Sign(kind Kind, user User, ttl time.Duration) (string, error) {
 			IssuedAt: jwt.NewNumericDate(now),
 			Expiry:   jwt.NewNumericDate(now.Add(ttl)),
 		},
-		UnionID: user.UnionID,
-		Depth:   user.Depth,
+		UnionID:    user.UnionID,
+		Depth:      user.Depth,
+		SessionKey: encryptedSessionKey,
 	}).Serialize()
+	if err == nil && len(token) > maxToken {
+		return "", fmt.Errorf("the token has more than %d bytes", maxToken)
+	}
+	return token, err
 }
 
-// Verify returns whom a token of this kind speaks of, or ErrInvalid.
+// Verify returns whom a token of this kind speaks of. The error is an Invalid, unless there is no such kind.
 func (k *Keys) Verify(kind Kind, token string) (User, error) {
-	if len(token) > maxToken {
-		return User{}, ErrInvalid
-	}
-	remembered, hash := k.kinds[kind].cache, sha256.Sum256([]byte(token))
-	found, ok := remembered.Get(hash)
-	if !ok {
-		if found, ok = k.verify(kind, token); !ok {
-			return User{}, ErrInvalid
-		}
-		remembered.Add(hash, found)
-	}
-	if !time.Now().Before(found.ends) { // a token may end while it is remembered
-		return User{}, ErrInvalid
-	}
-	return found.user, nil
+	found, err := k.verify(kind, token)
+	return found.user, err
 }
 
-// verify reports whether a token is of this kind and account and was signed with one of the keys, and what it says.
-func (k *Keys) verify(kind Kind, token string) (parsedToken, bool) {
+// VerifySession is Verify for a session token. It also returns the user's session_key, "" if the token has none.
+func (k *Keys) VerifySession(token string) (user User, sessionKey string, err error) {
+	found, err := k.verify(Session, token)
+	return found.user, found.sessionKey, err
+}
+
+func (k *Keys) verify(kind Kind, token string) (parsedToken, error) {
+	kk, ok := k.kinds[kind]
+	if !ok {
+		return parsedToken{}, errKind
+	}
+	if len(token) > maxToken {
+		return parsedToken{}, Malformed
+	}
+	hash := sha256.Sum256([]byte(token))
+	found, cached := kk.cache.Get(hash)
+	if !cached {
+		var err error
+		if found, err = k.parse(kind, token); err != nil {
+			return parsedToken{}, err
+		}
+		kk.cache.Add(hash, found)
+	}
+	if !time.Now().Before(found.expires) { // also of a cached one
+		return parsedToken{}, Expired
+	}
+	return found, nil
+}
+
+// parse returns what a token says that is of this kind and account and was signed with one of the keys.
+func (k *Keys) parse(kind Kind, token string) (parsedToken, error) {
 	if !canonical(token) {
-		return parsedToken{}, false
+		return parsedToken{}, Malformed
 	}
 	// The algorithm is ours, whatever the token says of itself.
 	parsed, err := jwt.ParseSigned(token, []jose.SignatureAlgorithm{jose.HS256})
 	if err != nil {
-		return parsedToken{}, false
+		return parsedToken{}, Malformed
 	}
-	for _, key := range k.kinds[kind].keys {
+	kk := k.kinds[kind]
+	for i, key := range kk.keys {
 		var c claims
 		if parsed.Claims(key, &c) != nil {
 			continue
 		}
-		if c.Issuer != k.appid || !c.Audience.Contains(string(kind)) || c.Subject == "" || c.Expiry == nil {
-			return parsedToken{}, false
+		if reason := k.check(kind, &c); reason != "" {
+			return parsedToken{}, reason
 		}
-		return parsedToken{User{OpenID: c.Subject, UnionID: c.UnionID, Depth: c.Depth}, c.Expiry.Time()}, true
+		return parsedToken{
+			user:       User{OpenID: c.Subject, UnionID: c.UnionID, Depth: c.Depth},
+			sessionKey: decrypt(c.SessionKey, kk.boxes[i]),
+			expires:    c.Expiry.Time(),
+		}, nil
 	}
-	return parsedToken{}, false
+	// Nobody answers for what it says; it is good enough to tell an operator where to look.
+	var c claims
+	if parsed.UnsafeClaimsWithoutVerification(&c) == nil {
+		if reason := k.check(kind, &c); reason != "" {
+			return parsedToken{}, reason
+		}
+	}
+	return parsedToken{}, Signature
 }
 
-// canonical reports whether each part of a token is the one spelling that its bytes have. The JOSE library would also take
+// check returns why claims are not those of a token of this kind and account, or "".
+func (k *Keys) check(kind Kind, c *claims) Invalid {
+	switch {
+	case c.Issuer != k.appid:
+		return Account
+	case !c.Audience.Contains(string(kind)):
+		return Purpose
+	case c.Subject == "" || c.Expiry == nil:
+		return Malformed
+	}
+	return ""
+}
+
+// decrypt returns the session_key in a JWE, "" if there is none or it was encrypted with another key.
+func decrypt(encrypted string, key []byte) string {
+	box, err := jose.ParseEncrypted(encrypted, []jose.KeyAlgorithm{jose.DIRECT}, []jose.ContentEncryption{jose.A256GCM})
+	if err != nil {
+		return ""
+	}
+	sessionKey, _ := box.Decrypt(key) // nil beside an error
+	return string(sessionKey)
+}
+
+// canonical reports whether each part of a token is the one spelling that its bytes have. The JOSE library would also accept
 // white space, and any value of the bits that base64 leaves over at the end.
 func canonical(token string) bool {
 	for part := range strings.SplitSeq(token, ".") {

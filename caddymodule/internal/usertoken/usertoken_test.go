@@ -2,6 +2,8 @@ package usertoken
 
 import (
 	"encoding/base64"
+	"fmt"
+	"regexp"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -48,27 +50,158 @@ func TestKeysRotate(t *testing.T) {
 	}
 }
 
-func TestVerifyRefuses(t *testing.T) {
+func TestTokensThatAreRejected(t *testing.T) {
 	k := keys(t, "wx1", "secret")
 	good := sign(t, k, Session, time.Minute)
 	header, rest, _ := strings.Cut(good, ".")
 	encode := base64.RawURLEncoding.EncodeToString
-	for _, test := range []struct{ name, token string }{
-		{"nothing", ""},
-		{"a token that has ended", sign(t, k, Session, 0)},
-		{"one of another kind", sign(t, k, Invocation, time.Minute)},
-		{"one of another account with the same key", sign(t, keys(t, "wx2", "secret"), Session, time.Minute)},
-		{"one signed with another key", sign(t, keys(t, "wx1", "other"), Session, time.Minute)},
-		{"one that names no algorithm", encode([]byte(`{"alg":"none"}`)) + "." + strings.SplitN(rest, ".", 2)[0] + "."},
-		{"one that names another algorithm", encode([]byte(`{"alg":"HS512"}`)) + "." + rest},
-		{"one without its signature", header + "." + strings.SplitN(rest, ".", 2)[0]},
-		{"one with space in it", good[:10] + "\n" + good[10:]},
-		{"one with something behind it", good + "."},
-		{"far too much", strings.Repeat("a", 1<<20)},
+	for _, test := range []struct {
+		name, token string
+		want        Invalid
+	}{
+		{"nothing", "", Malformed},
+		{"a token that has ended", sign(t, k, Session, 0), Expired},
+		{"one of another kind", sign(t, k, Invocation, time.Minute), Purpose},
+		{"one of another account with the same key", sign(t, keys(t, "wx2", "secret"), Session, time.Minute), Account},
+		{"one signed with another key", sign(t, keys(t, "wx1", "other"), Session, time.Minute), Signature},
+		{"one signed with another key that has ended", sign(t, keys(t, "wx1", "other"), Session, 0), Signature},
+		{"one that names no algorithm", encode([]byte(`{"alg":"none"}`)) + "." + strings.SplitN(rest, ".", 2)[0] + ".", Malformed},
+		{"one that names another algorithm", encode([]byte(`{"alg":"HS512"}`)) + "." + rest, Malformed},
+		{"one without its signature", header + "." + strings.SplitN(rest, ".", 2)[0], Malformed},
+		{"one with space in it", good[:10] + "\n" + good[10:], Malformed},
+		{"one with something behind it", good + ".", Malformed},
+		{"far too much", strings.Repeat("a", 1<<20), Malformed},
 	} {
-		if got, err := k.Verify(Session, test.token); err == nil {
-			t.Errorf("%s was accepted as %v", test.name, got)
+		if got, err := k.Verify(Session, test.token); err != test.want || got != (User{}) {
+			t.Errorf("%s: %v, %v, want %s", test.name, got, err, test.want)
 		}
+	}
+	if n := k.kinds[Session].cache.Len(); n != 1 { // the one that has ended, which was ours
+		t.Errorf("%d tokens are cached; what is none of ours must not push out what is", n)
+	}
+}
+
+// The keys are of one account and kind already; claims that say something else were signed by mistake, and do not count either.
+func TestEveryClaimCounts(t *testing.T) {
+	in := time.Now().Add(time.Minute).Unix()
+	for _, test := range []struct {
+		name, claims string
+		want         error
+	}{
+		{"all of them", fmt.Sprintf(`{"iss":"wx1","aud":["session"],"sub":"o1","exp":%d}`, in), nil},
+		{"another issuer", fmt.Sprintf(`{"iss":"wx2","aud":["session"],"sub":"o1","exp":%d}`, in), Account},
+		{"no issuer", fmt.Sprintf(`{"aud":["session"],"sub":"o1","exp":%d}`, in), Account},
+		{"another audience", fmt.Sprintf(`{"iss":"wx1","aud":["invocation"],"sub":"o1","exp":%d}`, in), Purpose},
+		{"no audience", fmt.Sprintf(`{"iss":"wx1","sub":"o1","exp":%d}`, in), Purpose},
+		{"an empty subject", fmt.Sprintf(`{"iss":"wx1","aud":["session"],"sub":"","exp":%d}`, in), Malformed},
+		{"no subject", fmt.Sprintf(`{"iss":"wx1","aud":["session"],"exp":%d}`, in), Malformed},
+		{"no end", `{"iss":"wx1","aud":["session"],"sub":"o1"}`, Malformed},
+		{"an end that has come", `{"iss":"wx1","aud":["session"],"sub":"o1","exp":1}`, Expired},
+		{"a session_key that is none", fmt.Sprintf(`{"iss":"wx1","aud":["session"],"sub":"o1","exp":%d,"session_key":"a.b"}`, in), nil},
+	} {
+		k := keys(t, "wx1", "secret")
+		signed, err := k.kinds[Session].signer.Sign([]byte(test.claims))
+		if err != nil {
+			t.Fatal(err)
+		}
+		token, err := signed.CompactSerialize()
+		if err != nil {
+			t.Fatal(err)
+		}
+		user, sessionKey, err := k.VerifySession(token)
+		if err != test.want || (user.OpenID == "o1") != (err == nil) || sessionKey != "" {
+			t.Errorf("%s: %v, %v, want %v", test.name, user, err, test.want)
+		}
+	}
+}
+
+func TestATokenIsVerifiedOnce(t *testing.T) {
+	k := keys(t, "wx1", "secret")
+	token := sign(t, k, Session, time.Minute)
+	if _, err := k.Verify(Session, token); err != nil {
+		t.Fatal(err)
+	}
+	again := testing.AllocsPerRun(100, func() { _, _ = k.Verify(Session, token) })
+	if again > 2 {
+		t.Errorf("a token that is cached takes %.0f allocations", again)
+	}
+}
+
+func TestWhatIsNoKindOfToken(t *testing.T) {
+	k := keys(t, "wx1", "secret")
+	if token, err := k.Sign("login", user, time.Minute); err == nil {
+		t.Errorf("signed %s", token)
+	}
+	if _, err := k.Verify("login", sign(t, k, Session, time.Minute)); err == nil {
+		t.Error("verified")
+	}
+	if _, err := NewKeys("wx1", nil); err == nil {
+		t.Error("keys without secrets")
+	}
+}
+
+func TestATokenThatWouldNotBeVerifiedIsNotSigned(t *testing.T) {
+	k := keys(t, "wx1", "secret")
+	for length, want := range map[int]bool{1000: true, 4096: false} {
+		token, err := k.Sign(Session, User{OpenID: strings.Repeat("o", length)}, time.Minute)
+		if (err == nil) != want {
+			t.Errorf("%d: %v", length, err)
+		}
+		if _, verify := k.Verify(Session, token); (verify == nil) != want {
+			t.Errorf("%d: %v", length, verify)
+		}
+	}
+}
+
+func TestATokenCarriesTheSessionKey(t *testing.T) {
+	const sessionKey = "tiihtNczf5v6AKRyjwEUhQ=="
+	k := keys(t, "wx1", "secret")
+	token, err := k.SignSession(user, sessionKey, time.Minute)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, node := range []*Keys{k, k, keys(t, "wx1", "secret"), keys(t, "wx1", "new", "secret")} {
+		got, key, err := node.VerifySession(token)
+		if err != nil || got != user || key != sessionKey {
+			t.Errorf("%v, %q, %v", got, key, err)
+		}
+	}
+	if got, err := k.Verify(Session, token); err != nil || got != user {
+		t.Errorf("it is a session token like any other: %v, %v", got, err)
+	}
+	if again, err := k.SignSession(user, sessionKey, time.Minute); err != nil || again == token {
+		t.Errorf("encrypted twice, it is the same: %v", err)
+	}
+	for _, part := range strings.Split(token, ".") {
+		plain, _ := base64.RawURLEncoding.DecodeString(part)
+		if strings.Contains(string(plain), sessionKey[:8]) {
+			t.Errorf("the client can read it: %s", plain)
+		}
+	}
+	if _, key, err := keys(t, "wx1", "secret").VerifySession(sign(t, k, Session, time.Minute)); err != nil || key != "" {
+		t.Errorf("a token without a session_key has %q, %v", key, err)
+	}
+	if _, _, err := k.VerifySession(sign(t, k, Invocation, time.Minute)); err != Purpose {
+		t.Errorf("an invocation token: %v", err)
+	}
+}
+
+// What was signed before there were session_keys still counts, and tokens without one look as they did.
+func TestTokensAreAsTheyWere(t *testing.T) {
+	k := keys(t, "wx1", "secret")
+	_, rest, _ := strings.Cut(sign(t, k, Session, time.Minute), ".")
+	body, _, _ := strings.Cut(rest, ".")
+	plain, err := base64.RawURLEncoding.DecodeString(body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	times := regexp.MustCompile(`[0-9]{10}`)
+	if got := times.ReplaceAllString(string(plain), "N"); got != `{"aud":"session","exp":N,"iat":N,"iss":"wx1","sub":"openid-of-a-user","unionid":"unionid-of-a-user"}` {
+		t.Errorf("the claims are %s", got)
+	}
+	const before = "eyJhbGciOiJIUzI1NiJ9.eyJpc3MiOiJ3eDEiLCJzdWIiOiJvcGVuaWQtb2YtYS11c2VyIiwiYXVkIjpbInNlc3Npb24iXSwiZXhwIjo0MTAyNDQ0ODAwLCJpYXQiOjE3NjQyOTUyNjYsInVuaW9uaWQiOiJ1bmlvbmlkLW9mLWEtdXNlciJ9.2dFuX_95Z3FrgVx46wPVrT3BcWnyd6e12VZn2g9csbk"
+	if got, err := k.Verify(Session, before); err != nil || got != user {
+		t.Errorf("a token of before: %v, %v", got, err)
 	}
 }
 
@@ -157,8 +290,8 @@ func BenchmarkVerify(b *testing.B) {
 	b.Run("for the first time", func(b *testing.B) {
 		b.ReportAllocs()
 		for b.Loop() {
-			if _, ok := k.verify(Session, token); !ok {
-				b.Fatal("refused")
+			if _, err := k.parse(Session, token); err != nil {
+				b.Fatal(err)
 			}
 		}
 	})
