@@ -38,7 +38,6 @@ type walker struct {
 
 	steps     int
 	exhausted bool
-	depth     int // of error routes within error routes
 }
 
 func newWalker(r *report, s *server) *walker { return &walker{report: r, server: s} }

@@ -53,8 +53,7 @@ func (s *standIns) answerCall(w *wire, m message) error {
 	}
 	s.waiting.Add(1)
 	s.gate.RLock()
-	//lint:ignore SA2001 to pass the gate is all there is to do
-	s.gate.RUnlock()
+	s.gate.RUnlock() //nolint:staticcheck // to pass the gate is all there is to do
 	s.waiting.Add(-1)
 	_, err := w.Write(functionAnswer)
 	return err
