@@ -56,7 +56,8 @@ type Call struct {
 type Client struct {
 	endpoint  string
 	http      *http.Client
-	transport transport // the way of calls that may be made twice
+	once      *http.Client // for what must not be sent twice: each request has a connection of its own
+	transport transport    // for what may be sent twice
 	observe   func(Call)
 }
 
@@ -72,24 +73,30 @@ func New(endpoint string, observe func(Call)) (*Client, error) {
 	c := &Client{
 		endpoint: strings.TrimSuffix(endpoint, "/"),
 		observe:  observe,
-		http: &http.Client{
-			Transport: &http.Transport{
-				Proxy:               http.ProxyFromEnvironment,
-				DialContext:         dialer.DialContext,
-				TLSHandshakeTimeout: dialTimeout,
-				MaxIdleConnsPerHost: maxIdle,
-				IdleConnTimeout:     maxIdleTime,
-				DisableCompression:  true, // the answers are small; a bound on plain bytes is a bound
-			},
-			// A redirect would carry the token to wherever it points.
-			CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
-		},
+		http:     newHTTPClient(&http.Transport{MaxIdleConnsPerHost: maxIdle, IdleConnTimeout: maxIdleTime}),
+		once: newHTTPClient(&http.Transport{
+			DisableKeepAlives: true,
+			TLSClientConfig:   &tls.Config{ClientSessionCache: tls.NewLRUClientSessionCache(0)}, // half the handshake
+		}),
 	}
 	c.transport = netHTTPTransport{c.http, c.endpoint}
 	if u, err := url.Parse(c.endpoint); err == nil && canUseDirectTransport(u) {
 		c.transport = newConnPool(u)
 	}
 	return c, nil
+}
+
+// newHTTPClient completes a transport for WeChat's API.
+func newHTTPClient(transport *http.Transport) *http.Client {
+	transport.Proxy = http.ProxyFromEnvironment
+	transport.DialContext = dialer.DialContext
+	transport.TLSHandshakeTimeout = dialTimeout
+	transport.DisableCompression = true // responses are small; a bound on plain bytes is a bound
+	return &http.Client{
+		Transport: transport,
+		// A redirect would carry the token to wherever it points.
+		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+	}
 }
 
 // Observed returns a client that tells observe of its calls, and shares the connections of c. Only c is to be closed.
@@ -155,10 +162,14 @@ func (c *Client) post(ctx context.Context, call Call, target string, body []byte
 	return c.do(ctx, call, func() (*http.Response, error) { return c.transport.post(ctx, target, body) })
 }
 
-// send makes a call that is no post.
-func (c *Client) send(api string, req *http.Request) (gjson.Result, error) {
+// get calls a JSON API by GET, by way of client.
+func (c *Client) get(ctx context.Context, client *http.Client, api, url string) (gjson.Result, error) {
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, url, http.NoBody)
+	if err != nil {
+		return gjson.Result{}, &ResponseError{API: api, reason: "the request could not be made"}
+	}
 	req.Header.Set("User-Agent", userAgent)
-	return c.do(req.Context(), Call{API: api}, func() (*http.Response, error) { return c.http.Do(req) })
+	return c.do(ctx, Call{API: api}, func() (*http.Response, error) { return client.Do(req) })
 }
 
 // do performs a call and reads its answer.

@@ -1,9 +1,8 @@
 package wechat
 
 import (
-	"bytes"
 	"context"
-	"net/http"
+	"net/url"
 	"time"
 
 	"github.com/tidwall/gjson"
@@ -16,7 +15,7 @@ type Token struct {
 	Expires time.Duration // from when it was given
 }
 
-// APIStableToken asks for the account's token in normal mode, in which every caller is given the same one until five minutes
+// StableToken asks for the account's token in normal mode, in which every caller is given the same one until five minutes
 // before its end. It never forces a new one: that would kill the token that others use.
 //
 // Source: WeChat's document of stable_token (POST /cgi-bin/stable_token).
@@ -32,17 +31,13 @@ func (c *Client) StableToken(ctx context.Context, appid, secret string) (Token, 
 	return readToken(APIStableToken, answer)
 }
 
-// APIServiceToken asks a token service at url, which answers GET with {"access_token","expires_in"}.
+// ServiceToken asks a token service at url, which answers GET with {"access_token","expires_in"}.
 func (c *Client) ServiceToken(ctx context.Context, url string) (Token, error) {
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, url, http.NoBody)
-	if err != nil {
-		return Token{}, &ResponseError{API: APIServiceToken, reason: "the request could not be made"}
-	}
-	answer, err := c.send(APIServiceToken, req)
+	response, err := c.get(ctx, c.http, APIServiceToken, url)
 	if err != nil {
 		return Token{}, err
 	}
-	return readToken(APIServiceToken, answer)
+	return readToken(APIServiceToken, response)
 }
 
 func readToken(api string, answer gjson.Result) (Token, error) {
@@ -63,7 +58,7 @@ type VoIPSignRequest struct {
 	Timestamp int64  // in seconds
 }
 
-// APIGetVoIPSign asks for the signature with which a user joins a voice room.
+// GetVoIPSign asks for the signature with which a user joins a voice room.
 //
 // Source: WeChat's document of getvoipsign (POST /wxa/getvoipsign).
 func (c *Client) GetVoIPSign(ctx context.Context, token, openid string, sign VoIPSignRequest) (string, error) {
@@ -88,31 +83,21 @@ type Session struct {
 	SessionKey string
 }
 
-// APIJSCode2Session exchanges a code of wx.login. A code is good once: a call that failed without an answer may have used it
-// up, so it is not repeated, not even by net/http on a connection that WeChat had closed.
+// JSCode2Session exchanges a code of wx.login. A code is good once, and a call that failed without a response may have used
+// it up. So it has a connection of its own: on one that was used before, a failure might only mean that WeChat had closed it
+// meanwhile, and net/http would send the code again.
 //
 // Source: WeChat's document of code2Session (GET /sns/jscode2session).
 func (c *Client) JSCode2Session(ctx context.Context, appid, secret, code string) (Session, error) {
-	// A body whose length net/http is not told, and which it cannot get again, forbids it to send the request twice; as it
-	// is empty, none is sent.
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, c.endpoint+"/sns/jscode2session", struct{ *bytes.Reader }{bytes.NewReader(nil)})
-	if err != nil {
-		return Session{}, &ResponseError{API: APIJSCode2Session, reason: "the request could not be made"}
-	}
-	query := req.URL.Query()
-	query.Set("appid", appid)
-	query.Set("secret", secret)
-	query.Set("js_code", code)
-	query.Set("grant_type", "authorization_code")
-	req.URL.RawQuery = query.Encode()
-	answer, err := c.send(APIJSCode2Session, req)
+	query := url.Values{"appid": {appid}, "secret": {secret}, "js_code": {code}, "grant_type": {"authorization_code"}}
+	response, err := c.get(ctx, c.once, APIJSCode2Session, c.endpoint+"/sns/jscode2session?"+query.Encode())
 	if err != nil {
 		return Session{}, err
 	}
 	session := Session{
-		OpenID:     answer.Get("openid").String(),
-		UnionID:    answer.Get("unionid").String(),
-		SessionKey: answer.Get("session_key").String(),
+		OpenID:     response.Get("openid").String(),
+		UnionID:    response.Get("unionid").String(),
+		SessionKey: response.Get("session_key").String(),
 	}
 	if session.OpenID == "" {
 		return Session{}, &ResponseError{API: APIJSCode2Session, reason: "it has no openid"}
