@@ -67,14 +67,15 @@ type Account struct {
 // AppID returns the mini program's AppID.
 func (a *Account) AppID() string { return a.appid }
 
-// Resolve exchanges the CloudIDs of a user for open data. An exchange that fails is logged, once however many wait for it.
-func (a *Account) Resolve(ctx context.Context, openid string, ids []string) (opendata.Result, error) {
+// Resolve exchanges the CloudIDs of a user for open data; guesses says which of them are guesses (nil: none), as in
+// opendata.Request. An exchange that fails is logged, once however many wait for it.
+func (a *Account) Resolve(ctx context.Context, openid string, ids []string, guesses []bool) (opendata.Result, error) {
 	held, done, err := a.acquire()
 	if err != nil {
 		return opendata.Result{}, err
 	}
 	defer done()
-	return held.resolver.Resolve(ctx, opendata.Request{OpenID: openid, IDs: ids, Report: a.report})
+	return held.resolver.Resolve(ctx, opendata.Request{OpenID: openid, IDs: ids, Guesses: guesses, Report: a.report})
 }
 
 // VoIPSign asks WeChat for a voice signature in a user's name.

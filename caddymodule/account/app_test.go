@@ -105,7 +105,7 @@ func TestAccountsDoNotShareTokens(t *testing.T) {
 	fake, url := startSandbox(t)
 	c := load1(t, fmt.Sprintf(`{"accounts":{"wx1":{"secret":"s","endpoint":%q},"wx2":{"secret":"s","endpoint":%q}}}`, url, url))
 	for appid, account := range c.Accounts {
-		if _, err := account.Resolve(t.Context(), "o1", []string{steps}); err != nil {
+		if _, err := account.Resolve(t.Context(), "o1", []string{steps}, nil); err != nil {
 			t.Error(appid, err)
 		}
 	}

@@ -48,7 +48,7 @@ func TestTheLogLineOfAFailedExchange(t *testing.T) {
 			var wg sync.WaitGroup
 			for range 10 {
 				wg.Go(func() {
-					if _, err := c.only(t).Resolve(t.Context(), openid, []string{steps, steps}); err != nil {
+					if _, err := c.only(t).Resolve(t.Context(), openid, []string{steps, steps}, nil); err != nil {
 						t.Error(err)
 					}
 				})

@@ -74,12 +74,15 @@ func (a *Account) loadShared() error {
 	if err != nil {
 		return err
 	}
-	a.shared, err = load(a, resolvers, append(sourceKey, a.Timeout, *a.Retries, *a.Cache), func() (*shared, error) {
+	a.shared, err = load(a, resolvers, append(sourceKey, a.Timeout, *a.Retries, *a.Cache, *a.Limit, a.MaxCalls), func() (*shared, error) {
 		config := opendata.Config{AppID: a.appid, Timeout: time.Duration(a.Timeout), Observe: countLookup}
 		if !a.Cache.Off {
 			config.Cache = opendata.NewCache(time.Duration(a.Cache.TTL), a.Cache.Entries)
 		}
-		semaphore := apicall.NewSemaphore(apicall.DefaultMaxCalls)
+		if !a.Limit.Off {
+			config.Limiter = opendata.NewLimiter(a.Limit.CloudIDs, time.Duration(a.Limit.Window))
+		}
+		semaphore := apicall.NewSemaphore(a.MaxCalls)
 		caller := func(api string, tokens apicall.TokenSource, retries int) *apicall.Caller {
 			return apicall.NewCaller(apicall.Config{
 				API: api, Tokens: tokens, Retries: retries, Breaker: newBreaker(a.appid, api), Semaphore: semaphore,

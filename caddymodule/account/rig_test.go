@@ -75,7 +75,7 @@ func (c config) only(t *testing.T) *Account {
 // resolve exchanges the documented CloudID and returns the code of the answer.
 func (c config) resolve(t *testing.T) int {
 	t.Helper()
-	result, err := c.only(t).Resolve(t.Context(), "o1", []string{steps})
+	result, err := c.only(t).Resolve(t.Context(), "o1", []string{steps}, nil)
 	if err != nil {
 		t.Fatal(err)
 	}

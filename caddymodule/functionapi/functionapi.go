@@ -200,7 +200,7 @@ func (h *Handler) resolve(ctx context.Context, openid string, ids []string) (ope
 			asked = append(asked, id)
 		}
 	}
-	result, err := h.account.Resolve(ctx, openid, asked)
+	result, err := h.account.Resolve(ctx, openid, asked, nil)
 	if err != nil {
 		return opendata.Result{}, resolveError(err)
 	}

@@ -4,7 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"net/http"
+	"strconv"
 	"time"
 
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
@@ -27,7 +29,10 @@ func (h *Handler) resolve(r *http.Request, c *call, found *event.Event) ([][]byt
 		return nil, nil
 	}
 	c.addDeclared(found)
-	var ids []string
+	var (
+		ids     []string
+		guesses []bool
+	)
 	for _, d := range found.Declarations {
 		if d.ID == "" {
 			continue
@@ -35,13 +40,16 @@ func (h *Handler) resolve(r *http.Request, c *call, found *event.Event) ([][]byt
 		if c.caller.openid == "" {
 			return nil, caddyhttp.Error(http.StatusUnauthorized, fmt.Errorf("the member %s holds a CloudID, but nobody is logged in: log in, and send what proves it with the call", event.QuoteName(d.Name)))
 		}
-		ids = append(ids, d.ID)
+		ids, guesses = append(ids, d.ID), append(guesses, d.Guess)
 	}
 	start := time.Now()
-	result, err := h.exchange(r.Context(), c.caller, ids)
+	result, err := h.exchange(r.Context(), c.caller, ids, guesses)
 	c.record.Timing.Exchange = time.Since(start)
 	if err != nil {
-		return nil, h.resolveError(r, err)
+		return nil, h.resolveError(r, c, err)
+	}
+	if c.record.Timing.Wait = result.Waited; result.Cached < len(ids) {
+		c.record.Timing.WeChat = c.record.Timing.Exchange - result.Waited
 	}
 	c.cached, c.failure = result.Cached, result.Err
 	if result.Err != nil && h.OnError == reject {
@@ -51,20 +59,20 @@ func (h *Handler) resolve(r *http.Request, c *call, found *event.Event) ([][]byt
 }
 
 // exchange has CloudIDs exchanged, in a span of Caddy's trace where one is recorded.
-func (h *Handler) exchange(ctx context.Context, c caller, ids []string) (opendata.Result, error) {
+func (h *Handler) exchange(ctx context.Context, c caller, ids []string, guesses []bool) (opendata.Result, error) {
 	if len(ids) == 0 {
 		return opendata.Result{}, nil
 	}
 	request := trace.SpanFromContext(ctx)
 	if !request.IsRecording() {
-		return c.account.Resolve(ctx, c.openid, ids)
+		return c.account.Resolve(ctx, c.openid, ids, guesses)
 	}
 	tracer := request.TracerProvider().Tracer("github.com/caddy-cloudid/caddy-cloudid")
 	ctx, span := tracer.Start(ctx, "cloudid exchange", trace.WithAttributes(
 		attribute.String("cloudid.appid", c.account.AppID()),
 		attribute.Int("cloudid.found", len(ids))))
 	defer span.End()
-	result, err := c.account.Resolve(ctx, c.openid, ids)
+	result, err := c.account.Resolve(ctx, c.openid, ids, guesses)
 	span.SetAttributes(attribute.Int("cloudid.cached", result.Cached))
 	if failure := errors.Join(err, result.Err); failure != nil {
 		span.SetStatus(codes.Error, failure.Error())
@@ -73,7 +81,11 @@ func (h *Handler) exchange(ctx context.Context, c caller, ids []string) (opendat
 }
 
 // resolveError gives an error of exchanging nothing at all its status.
-func (h *Handler) resolveError(r *http.Request, err error) error {
+func (h *Handler) resolveError(r *http.Request, c *call, err error) error {
+	if limit, ok := errors.AsType[*opendata.LimitError](err); ok {
+		c.response.Header().Set("Retry-After", strconv.Itoa(int(math.Ceil(limit.RetryAfter().Seconds()))))
+		return caddyhttp.Error(http.StatusTooManyRequests, limit)
+	}
 	if r.Context().Err() != nil {
 		return httpbody.ContextError(r.Context().Err())
 	}
@@ -98,7 +110,13 @@ func (c *call) assign(declarations []event.Declaration, result opendata.Result) 
 		var data wechat.OpenData
 		if d.ID != "" {
 			data = result.OpenData[next]
+			origin := result.Origins[next]
+			member.Cached, member.Shared = origin == opendata.Cached, origin == opendata.Coalesced
 			next++
+			if origin == opendata.Limited {
+				member.Result, member.Reason = invocation.Kept, invocation.OverLimit
+				continue
+			}
 		} else {
 			data = wechat.OpenDataError("", wechat.CodeInvalidCloudID)
 			member.Reason = invocation.CannotBe

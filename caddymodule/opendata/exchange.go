@@ -27,8 +27,11 @@ type exchange struct {
 	openid  string
 	ids     []string
 	done    chan struct{}
-	results []result // one for one with ids
-	failure error    // why all calls failed; nil if WeChat answered any
+	results []result      // one for one with ids
+	failure error         // why all calls failed; nil if WeChat answered any
+	waited  time.Duration // until the first call
+
+	started time.Time
 
 	ctx   context.Context //nolint:containedctx // ends with the account's timeout
 	queue context.Context //nolint:containedctx // ends when nobody waits any more and no call has begun
@@ -57,7 +60,7 @@ func (e *exchange) fill(ids []string, list []wechat.OpenData) {
 
 // start starts an exchange for ids. r.mu is held.
 func (r *Resolver) start(req Request, ids []string) *exchange {
-	e := &exchange{openid: req.OpenID, ids: ids, done: make(chan struct{}), results: make([]result, len(ids))}
+	e := &exchange{openid: req.OpenID, ids: ids, done: make(chan struct{}), results: make([]result, len(ids)), started: time.Now()}
 	if r.ctx.Err() != nil {
 		e.fail(errClosed)
 		e.failure = errClosed
@@ -90,7 +93,6 @@ func failed(id string, err error) result {
 
 // run makes an exchange. It belongs to nobody's request: whoever gives up, others may wait.
 func (r *Resolver) run(e *exchange, report func(Exchange)) {
-	start := time.Now()
 	r.ask(e)
 	for i, id := range e.ids {
 		if e.results[i].settled {
@@ -105,7 +107,7 @@ func (r *Resolver) run(e *exchange, report func(Exchange)) {
 		r.config.Limiter.giveBack(e.openid, len(e.ids))
 	}
 	told := e.outcome()
-	told.Duration = time.Since(start)
+	told.Duration = time.Since(e.started)
 	close(e.done)
 	if report != nil {
 		report(told)
@@ -150,7 +152,9 @@ func (r *Resolver) begin(e *exchange) bool {
 		return false
 	}
 	e.calling++
-	e.asked = true
+	if !e.asked {
+		e.asked, e.waited = true, time.Since(e.started)
+	}
 	return true
 }
 

@@ -106,17 +106,34 @@ type Result struct {
 	// guess beyond the user's limit has no JSON.
 	OpenData []wechat.OpenData
 
+	// One for one with the IDs asked for: where their open data came from.
+	Origins []Origin
+
+	// How long the longest of the exchanges was not in a call yet: it waited for its turn, or for a token.
+	Waited time.Duration
+
 	Lookup
 
 	// Why a call failed that was to answer some of the CloudIDs; nil if WeChat answered.
 	Err error
 }
 
+// Origin is where what is known of a CloudID came from.
+type Origin uint8
+
+// The origins.
+const (
+	Asked     Origin = iota // WeChat was asked for this request
+	Cached                  // the cache
+	Coalesced               // a call that another request had made
+	Limited                 // nowhere: it is a guess beyond the user's limit
+)
+
 // Resolve returns the open data for req. Beside the error of ctx, when that ends first, it returns a *LimitError when the
 // user's limit leaves too little for the ids that are no guesses; nothing is asked of WeChat then. What was asked when ctx
 // ended goes on for those who wait for the same CloudIDs, and for the cache. The Lookup is there beside an error too.
 func (r *Resolver) Resolve(ctx context.Context, req Request) (Result, error) {
-	result := Result{OpenData: make([]wechat.OpenData, len(req.IDs))}
+	result := Result{OpenData: make([]wechat.OpenData, len(req.IDs)), Origins: make([]Origin, len(req.IDs))}
 	exchanges, err := r.join(req, &result)
 	if r.config.Observe != nil {
 		r.config.Observe(result.Lookup)
@@ -132,6 +149,7 @@ func (r *Resolver) Resolve(ctx context.Context, req Request) (Result, error) {
 			return result, ctx.Err()
 		}
 		e.fill(req.IDs, result.OpenData)
+		result.Waited = max(result.Waited, e.waited)
 		if e.failure != nil {
 			result.Err = e.failure
 		}
@@ -146,7 +164,7 @@ func (r *Resolver) join(req Request, result *Result) ([]*exchange, error) {
 	var (
 		joined  []*exchange
 		missing []string
-		guesses []string // of those
+		guesses []string // among those
 	)
 	for i, id := range req.IDs {
 		if slices.Contains(req.IDs[:i], id) {
@@ -157,6 +175,7 @@ func (r *Resolver) join(req Request, result *Result) ([]*exchange, error) {
 		// other order could miss both.
 		if e := r.inflight[k]; e != nil {
 			result.Coalesced++
+			fill(req.IDs[i:], result.Origins[i:], id, Coalesced)
 			if !slices.Contains(joined, e) {
 				joined = append(joined, e)
 			}
@@ -165,23 +184,26 @@ func (r *Resolver) join(req Request, result *Result) ([]*exchange, error) {
 		if data, ok := r.config.Cache.get(k); ok {
 			result.Cached++
 			fill(req.IDs[i:], result.OpenData[i:], id, data)
+			fill(req.IDs[i:], result.Origins[i:], id, Cached)
 			continue
 		}
+		missing = append(missing, id)
 		if req.isGuess(i) {
 			guesses = append(guesses, id)
-		} else {
-			missing = append(missing, id)
 		}
 	}
-	if limiter := r.config.Limiter; limiter != nil && len(missing)+len(guesses) > 0 {
-		granted, err := limiter.take(req.OpenID, len(missing), len(guesses))
+	if limiter := r.config.Limiter; limiter != nil && len(missing) > 0 {
+		granted, err := limiter.take(req.OpenID, len(missing)-len(guesses), len(guesses))
 		if err != nil {
 			return nil, err
 		}
 		result.Limited = len(guesses) - granted
-		guesses = guesses[:granted]
+		for _, id := range guesses[granted:] {
+			fill(req.IDs, result.Origins, id, Limited)
+			missing = slices.DeleteFunc(missing, func(other string) bool { return other == id })
+		}
 	}
-	if missing = append(missing, guesses...); len(missing) > 0 {
+	if len(missing) > 0 {
 		joined = append(joined, r.start(req, missing))
 	}
 	for _, e := range joined {
@@ -203,11 +225,11 @@ func (q *Request) isGuess(i int) bool {
 	return true
 }
 
-// fill puts data wherever id stands among ids.
-func fill(ids []string, list []wechat.OpenData, id string, data wechat.OpenData) {
+// fill puts value wherever id stands among ids.
+func fill[T any](ids []string, list []T, id string, value T) {
 	for i := range ids {
 		if ids[i] == id {
-			list[i] = data
+			list[i] = value
 		}
 	}
 }

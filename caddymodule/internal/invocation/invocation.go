@@ -175,8 +175,8 @@ type Timing struct {
 	Read     time.Duration `json:"read"`     // until the body was there
 	Find     time.Duration `json:"find"`     // checking the event and finding declarations
 	Exchange time.Duration `json:"exchange"` // until every CloudID was resolved: Wait and WeChat, and little else
-	Wait     time.Duration `json:"wait"`     // for a turn, where max_calls were in flight
-	WeChat   time.Duration `json:"wechat"`   // for WeChat's response, retries and a token included
+	Wait     time.Duration `json:"wait"`     // for a turn, where max_calls were in flight, and for an access token
+	WeChat   time.Duration `json:"wechat"`   // for WeChat's response, retries included
 	Write    time.Duration `json:"write"`    // making the new body
 	Function time.Duration `json:"function"` // from forwarding to the first byte of the response
 	Respond  time.Duration `json:"respond"`  // from there to the last

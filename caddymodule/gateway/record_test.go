@@ -1,0 +1,373 @@
+package gateway_test
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/caddyserver/caddy/v2"
+
+	"github.com/caddy-cloudid/caddy-cloudid/caddymodule/account"
+	"github.com/caddy-cloudid/caddy-cloudid/caddymodule/internal/invocation"
+	"github.com/caddy-cloudid/caddy-cloudid/caddymodule/sandbox"
+)
+
+// observer keeps the records of a gateway's calls.
+type observer struct {
+	mu   sync.Mutex
+	seen []*invocation.Record
+}
+
+func (o *observer) Observe(r *invocation.Record) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.seen = append(o.seen, r)
+}
+
+// take waits until n records are there, and returns and forgets them.
+func (o *observer) take(t *testing.T, n int) []*invocation.Record {
+	t.Helper()
+	soon(t, "the records are there", func() bool {
+		o.mu.Lock()
+		defer o.mu.Unlock()
+		return len(o.seen) >= n
+	})
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	seen := o.seen
+	o.seen = nil
+	if len(seen) != n {
+		t.Fatalf("%d records, want %d", len(seen), n)
+	}
+	return seen
+}
+
+// observe subscribes to the calls of the Caddy that runs.
+func observe(t *testing.T, capture int) *observer {
+	t.Helper()
+	app, err := caddy.ActiveContext().App("cloudid")
+	if err != nil {
+		t.Fatal(err)
+	}
+	o := new(observer)
+	t.Cleanup(app.(*account.App).Invocations().Subscribe(o, capture))
+	return o
+}
+
+func TestARecordSaysWhatBecameOfEachMember(t *testing.T) {
+	explicit := `{"cloudID":"` + unknownID + `"}`
+	for _, c := range []struct {
+		it, cloudid, body string
+		want              []string // sentences of the members, up to the reason's code
+	}{
+		{
+			"a guess, and whatever stands beside it", "",
+			`{"weRunData":"` + steps + `","n":1,"s":"short","obj":{"shareInfo":"` + group + `","l":[{"x":"` + phone + `"}]},"cloudID":"` + steps + `"}`,
+			[]string{
+				"weRunData: guess, open data", "n: kept, wrong_form", "s: kept, wrong_form", "obj: kept, wrong_form", "obj.shareInfo: kept, nested",
+				"obj.l[0].x: kept, nested", "cloudID: kept, named_as_id",
+			},
+		},
+		{"a guess that is none after all", "", `{"a":"` + unknownID + `"}`, []string{"a: guess, kept, not_a_cloudid"}},
+		{"an object", "", `{"a":` + explicit + `}`, []string{"a: object, error -601005"}},
+		{"a list", "", `{"cloudid_list":[{"key_name":"a","cloud_id":"` + steps + `"}],"b":true}`, []string{"b: kept, wrong_form", "a: list, open data"}},
+		{
+			"listed members, and others", "fields a b", `{"a":"` + steps + `","b":1,"c":"` + steps + `","d":` + explicit + `,"e":null}`,
+			[]string{"a: field, open data", "b: field, error -601005, cannot_be_cloudid", "c: kept, not_listed", "d: kept, not_listed", "e: kept, wrong_form"},
+		},
+		{"guesses that are off", "guess off", `{"a":"` + steps + `"}`, []string{"a: kept, guess_off"}},
+		{"guesses of nobody", "openid {http.auth.user.id}", `{"a":"` + steps + `"}`, []string{"a: kept, no_caller"}},
+		{"what nobody declares", "openid {http.auth.user.id}", `{"a":` + explicit + `}`, []string{"a: object, rejected"}},
+		{"what stands beside the event", "event /data", `{"data":{"a":"` + steps + `"},"b":"` + group + `"}`, []string{"a: guess, open data", "b: kept, beside_the_event"}},
+		{"a name that looks like a CloudID", "", `{"` + steps + `":"` + steps + `x y"}`, []string{"(a CloudID): kept, wrong_form"}},
+	} {
+		t.Run(c.it, func(t *testing.T) {
+			g := start(t, setup{cloudid: c.cloudid, level: "DEBUG"})
+			seen := observe(t, 0)
+			g.post(c.body)
+			last := slices.DeleteFunc(seen.all(t), func(r *invocation.Record) bool { return !r.Done })
+			if len(last) != 1 {
+				t.Fatalf("%d records of calls that ended", len(last))
+			}
+			var got []string
+			for i := range last[0].Members {
+				sentence, _, _ := strings.Cut(last[0].Members[i].Sentence(), "_: ")
+				sentence, _, _ = strings.Cut(sentence, ": it ")
+				got = append(got, sentence)
+			}
+			if !slices.Equal(got, c.want) {
+				t.Errorf("members are\n\t%s\nwant\n\t%s", strings.Join(got, "\n\t"), strings.Join(c.want, "\n\t"))
+			}
+			t.Run("and so does the log", func(t *testing.T) {
+				soon(t, "the line is there", func() bool { return len(g.logLines(`"msg":"invocation"`)) == 1 })
+				line := g.logLines(`"msg":"invocation"`)[0]
+				var entry struct {
+					Members            []string
+					RequestID, Outcome string
+					Status             int
+				}
+				if err := json.Unmarshal([]byte(line), &entry); err != nil || len(entry.Members) != len(c.want) || entry.Outcome == "" || entry.Status != last[0].Status {
+					t.Errorf("the line is %s (%v)", line, err)
+				}
+				for i := range entry.Members {
+					if !strings.HasPrefix(entry.Members[i], c.want[i]) {
+						t.Errorf("it says %q, want %q and why", entry.Members[i], c.want[i])
+					}
+				}
+				for _, private := range []string{user, steps, group, phone, unknownID, secret} {
+					if strings.Contains(line, private) {
+						t.Errorf("the line holds %s", private)
+					}
+				}
+			})
+		})
+	}
+}
+
+// all waits for a call that ended.
+func (o *observer) all(t *testing.T) []*invocation.Record {
+	t.Helper()
+	var seen []*invocation.Record
+	soon(t, "a call has ended", func() bool {
+		o.mu.Lock()
+		defer o.mu.Unlock()
+		seen = slices.Clone(o.seen)
+		return len(seen) > 0 && seen[len(seen)-1].Done
+	})
+	return seen
+}
+
+func TestARecordIsShownWhenTheCallIsForwardedAndWhenItEnds(t *testing.T) {
+	g := start(t, setup{site: "log\nhandle_path /api/* {\n$CLOUDID\nreverse_proxy $UPSTREAM\n}", cloudid: "extended_context"})
+	seen := observe(t, 0)
+	got := g.do(call{path: "/api/fn/steps?secret=x", body: example})
+	got.forwarded(resolved)
+	records := seen.take(t, 2)
+	first, last := records[0], records[1]
+	if first.Done || first.Status != 0 || !last.Done || first.Seq == 0 || first.Seq != last.Seq {
+		t.Errorf("the records are %+v and %+v", first, last)
+	}
+	if last.Path != "/api/fn/steps" || last.Method != "POST" || last.Host != g.addr || last.AppID != appid || last.Caller != invocation.Caller(user) ||
+		last.ContentType != "application/json" || last.Outcome != invocation.Resolved || last.Status != 200 || last.Proto != "HTTP/1.1" || last.Capture != nil || last.Again {
+		t.Errorf("the record is %+v", last)
+	}
+	if last.RequestID == "" || last.RequestID != got.header.Get("X-Request-Id") {
+		t.Errorf("the request is %s in the record, and %s to the client", last.RequestID, got.header.Get("X-Request-Id"))
+	}
+	if want := (invocation.Sizes{Received: int64(len(example)), Forwarded: int64(len(resolved)), Response: 2}); last.Sizes != want {
+		t.Errorf("sizes are %+v, want %+v", last.Sizes, want)
+	}
+	timing := last.Timing
+	if timing.Exchange <= 0 || timing.Function <= 0 || timing.WeChat <= 0 || timing.Wait+timing.WeChat > timing.Exchange || timing.Total < timing.Read+timing.Exchange+timing.Function {
+		t.Errorf("times are %+v", timing)
+	}
+	text, _ := json.Marshal(records)
+	for _, private := range []string{user, steps, secret, "secret=x", got.got.header.Get("X-WX-CLOUDBASE-ACCESS-TOKEN")} {
+		if strings.Contains(string(text), private) {
+			t.Errorf("the record holds %q", private)
+		}
+	}
+	var names []string
+	for _, h := range last.Forwarded {
+		names = append(names, h.Name)
+	}
+	if got := strings.Join(names, " "); got != "X-WX-OPENID X-WX-APPID X-WX-SOURCE X-WX-CLOUDBASE-ACCESS-TOKEN X-WX-OPEN-DATA-INFO X-Functions-Extended-Context" {
+		t.Errorf("headers are %s", got)
+	}
+}
+
+func TestARecordSaysWhyABodyWasNotReadAndWhyACallWasRejected(t *testing.T) {
+	g := start(t, setup{cloudid: "fields weRunData\npass image/*"})
+	seen := observe(t, 0)
+	ended := func(c call) *invocation.Record {
+		r := g.do(c)
+		records := seen.all(t)
+		last := records[len(records)-1]
+		seen.take(t, len(records))
+		if last.Status != r.status {
+			t.Errorf("the record says %d, the client got %d", last.Status, r.status)
+		}
+		return last
+	}
+	if r := ended(call{kind: "image/png", body: "x"}); r.Skipped != invocation.Passed || r.Outcome != invocation.Untouched || r.Sizes.Forwarded != 1 {
+		t.Errorf("%+v", r)
+	}
+	if r := ended(call{kind: "text/plain", body: "x"}); r.Rejection == nil || r.Rejection.Status != 415 || !strings.Contains(r.Rejection.Reason, "application/json") || r.Outcome != invocation.ClientError {
+		t.Errorf("%+v", r)
+	}
+	if r := ended(call{path: "/" + strings.Repeat("p", 3000), body: `{"` + strings.Repeat("n", 400) + `":1}`}); len(r.Path) != invocation.MaxPath || len(r.Members) != 1 || len(r.Members[0].Name) != invocation.MaxName {
+		t.Errorf("a path of %d bytes, members %+v", len(r.Path), r.Members)
+	}
+	var many strings.Builder
+	for i := range 300 {
+		fmt.Fprintf(&many, `"m%d":{"a":["%s"]},`, i, steps)
+	}
+	if r := ended(call{body: "{" + many.String() + `"x":1}`}); len(r.Members) != invocation.MaxMembers {
+		t.Errorf("%d members", len(r.Members))
+	}
+}
+
+func TestARecordOfACallThatSharesOrKnows(t *testing.T) {
+	g := start(t, setup{})
+	seen := observe(t, 0)
+	g.post(example)
+	g.post(example)
+	records := seen.take(t, 4)
+	if m := records[1].Members[0]; m.Cached || m.Shared {
+		t.Errorf("the first is %+v", m)
+	}
+	if m := records[3].Members[0]; !m.Cached || m.Shared || records[3].Timing.WeChat != 0 {
+		t.Errorf("the second is %+v", m)
+	}
+	coalesced := g.metric("caddy_cloudid_coalesced_ids_total")
+	g.fault(sandbox.Fault{API: "getopendata", Kind: "latency", Latency: 0})
+	id := g.mint(sandbox.OpenData{OpenID: user, Data: []byte(`1`)})
+	g.fault(sandbox.Fault{API: "getopendata", Kind: "latency", Latency: 300_000_000})
+	var wg sync.WaitGroup
+	for range 2 {
+		wg.Go(func() { g.status(call{body: `{"a":"` + id + `"}`}) })
+	}
+	wg.Wait()
+	shared := 0
+	for _, r := range seen.take(t, 4) {
+		if r.Done && r.Members[0].Shared {
+			shared++
+		}
+	}
+	if shared != 1 || g.metric("caddy_cloudid_coalesced_ids_total") != coalesced+1 {
+		t.Errorf("%d calls shared another's", shared)
+	}
+}
+
+func TestCapture(t *testing.T) {
+	g := start(t, setup{cloudid: "openid {http.request.header.X-Test-User}"})
+	seen := observe(t, 100)
+	g.do(call{path: "/fn?x=1", header: map[string]string{"X-Test-User": user}, body: example}).forwarded(resolved)
+	last := seen.take(t, 2)[1]
+	c := last.Capture
+	if c == nil || c.URI != "/fn?x=1" || c.ContentType != "application/json" || c.OpenID != user || string(c.Received) != example[:100] || string(c.Forwarded) != resolved[:100] || !c.Truncated {
+		t.Fatalf("captured is %+v", c)
+	}
+	t.Run("and it can be sent again in the same name", func(t *testing.T) {
+		server := "http://" + g.addr
+		r, err := http.NewRequestWithContext(t.Context(), http.MethodPost, server+"/fn", strings.NewReader(`{"a":"`+group+`"}`))
+		if err != nil {
+			t.Fatal(err)
+		}
+		r.Header.Set("Content-Type", "application/json")
+		w := newRecorder()
+		sendAgain(t, w, r, last, appid, user)
+		g.upstream.take().has(t, "X-WX-OPENID", user)
+		again := seen.take(t, 2)[1]
+		if !again.Again || again.Outcome != invocation.Resolved || w.status != 200 {
+			t.Errorf("status %d, the record is %+v", w.status, again)
+		}
+	})
+}
+
+func TestRequestID(t *testing.T) {
+	isID := func(id string) bool { return len(id) == 36 && strings.Count(id, "-") == 4 }
+	answer := func(header, body string) http.Handler {
+		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			if header != "" {
+				w.Header().Set("X-Request-Id", header)
+			}
+			_, _ = io.WriteString(w, body)
+		})
+	}
+	for name, c := range map[string]struct {
+		setup setup
+		call  call
+		want  string // "": one of ours
+	}{
+		"a response of the function":          {setup{upstream: answer("", "ok")}, call{body: example}, ""},
+		"one without a body":                  {setup{upstream: answer("", "")}, call{body: example}, ""},
+		"one that the function named":         {setup{upstream: answer("its own", "ok")}, call{body: example}, "its own"},
+		"a body that was not read":            {setup{upstream: answer("", "ok")}, call{kind: "text/plain", body: "x"}, ""},
+		"no body":                             {setup{upstream: answer("", "ok")}, call{method: "GET"}, ""},
+		"a rejection":                         {setup{}, call{body: `{`}, ""},
+		"a function that cannot be reached":   {setup{site: "$CLOUDID\nreverse_proxy 127.0.0.1:1"}, call{body: `{}`}, ""},
+		"a response of another handler":       {setup{site: "$CLOUDID\nrespond hello"}, call{body: `{}`}, ""},
+		"a file":                              {setup{site: "$CLOUDID\nfile_server {\nroot $DIR\n}"}, call{method: "GET", path: "/log.json"}, ""},
+		"a response that is compressed":       {setup{site: "encode\n$CLOUDID\nreverse_proxy $UPSTREAM"}, call{body: example}, ""},
+		"behind another cloudid":              {setup{site: "route {\n$CLOUDID\n$CLOUDID\nreverse_proxy $UPSTREAM\n}"}, call{body: example}, ""},
+		"a response that is streamed":         {setup{upstream: streamed()}, call{body: `{}`}, ""},
+		"a response that is streamed at once": {setup{upstream: streamed(), site: "$CLOUDID\nreverse_proxy $UPSTREAM {\nflush_interval -1\n}"}, call{body: `{}`}, ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			g := start(t, c.setup)
+			r := g.do(c.call)
+			ids := r.header.Values("X-Request-Id")
+			if len(ids) != 1 || c.want != "" && ids[0] != c.want || c.want == "" && !isID(ids[0]) {
+				t.Errorf("status %d, the ids are %q", r.status, ids)
+			}
+			if another := g.do(c.call).header.Get("X-Request-Id"); c.want == "" && another == ids[0] {
+				t.Error("two requests have the same id")
+			}
+		})
+	}
+}
+
+// streamed sends its header first, and a body in pieces.
+func streamed() http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		w.WriteHeader(http.StatusOK)
+		for range 3 {
+			_ = http.NewResponseController(w).Flush()
+			_, _ = io.WriteString(w, "piece")
+		}
+	})
+}
+
+func TestLimit(t *testing.T) {
+	mint := func(g *gate) string { return g.mint(sandbox.OpenData{OpenID: user, Data: []byte(`1`)}) }
+	t.Run("beyond it, an explicit declaration is rejected", func(t *testing.T) {
+		g := start(t, setup{account: "limit 2 1m"})
+		for range 2 {
+			id := mint(g)
+			g.post(`{"a":{"cloudID":"` + id + `"}}`).forwarded(`{"a":{"cloudID":"` + id + `","data":1}}`)
+		}
+		g.post(`{"a":{"cloudID":"` + steps + `"},"b":{"cloudID":"` + group + `"}}`).rejected(429)
+		r := g.post(`{"a":{"cloudID":"` + mint(g) + `"}}`)
+		r.rejected(429)
+		if seconds, err := strconv.Atoi(r.header.Get("Retry-After")); err != nil || seconds < 1 || seconds > 60 {
+			t.Errorf("Retry-After is %q", r.header.Get("Retry-After"))
+		}
+		g.want(2, 2, 1)
+	})
+	t.Run("beyond it, a guess stays the string it was", func(t *testing.T) {
+		g := start(t, setup{account: "limit 2 1m"})
+		seen := observe(t, 0)
+		a, b, c := mint(g), mint(g), mint(g)
+		g.post(`{"a":"` + a + `","b":"` + b + `","c":"` + c + `"}`).
+			forwarded(`{"a":{"cloudID":"` + a + `","data":1},"b":{"cloudID":"` + b + `","data":1},"c":"` + c + `"}`).
+			has(t, "X-WX-OPEN-DATA-INFO", `{"keys":["a","b"]}`)
+		if m := seen.take(t, 2)[1].Members[2]; m.Result != invocation.Kept || m.Reason != invocation.OverLimit {
+			t.Errorf("the record says %+v", m)
+		}
+		g.post(`{"a":"` + a + `"}`).forwarded(`{"a":{"cloudID":"` + a + `","data":1}}`) // known: it does not count
+		g.want(1, 2, 1)
+	})
+	t.Run("in strict mode everything listed is explicit", func(t *testing.T) {
+		g := start(t, setup{account: "limit 1 1m", cloudid: "fields a b"})
+		g.post(`{"a":"` + mint(g) + `","b":"` + mint(g) + `"}`).rejected(429)
+		g.want(0, 0, 0)
+	})
+	t.Run("it is each user's own", func(t *testing.T) {
+		g := start(t, setup{account: "limit 1 1m", cloudid: "openid {http.request.header.X-Test-User}\nfields a"})
+		for _, who := range []string{"o-one", "o-two"} {
+			c := call{header: map[string]string{"X-Test-User": who}, body: `{"a":"` + unknownID + `"}`}
+			if r := g.do(c); r.status != 200 {
+				t.Errorf("%s: status %d", who, r.status)
+			}
+			c.body = `{"a":"` + steps + `"}`
+			g.do(c).rejected(429)
+		}
+	})
+}
