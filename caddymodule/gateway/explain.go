@@ -20,6 +20,7 @@ func (c *call) explain(body []byte, found *event.Event) {
 	e := explainer{call: c, declared: make(map[string]invocation.Declared, len(found.Declarations))}
 	for _, d := range found.Declarations {
 		e.declared[d.Name] = invocation.Declared(d.Kind)
+		e.list = e.list || d.Kind == event.List
 	}
 	object := found.Object()
 	if object != nil {
@@ -45,6 +46,7 @@ func (c *call) explain(body []byte, found *event.Event) {
 type explainer struct {
 	call     *call
 	declared map[string]invocation.Declared // those that the event was not passed by yet
+	list     bool                           // a cloudid_list was read, so that it is no member
 }
 
 func (e *explainer) full() bool { return len(e.call.record.Members) >= invocation.MaxMembers }
@@ -62,6 +64,9 @@ func (e *explainer) member(name string, value gjson.Result) {
 	kind, length := describeValue(value)
 	if how, ok := e.declared[name]; ok && how != invocation.List {
 		e.add(invocation.Member{Name: name, Type: kind, Length: length, Declared: how})
+		return
+	}
+	if e.list && name == "cloudid_list" {
 		return
 	}
 	looksLike := value.Type == gjson.String && event.LooksLikeCloudID(value.Str)

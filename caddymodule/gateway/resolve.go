@@ -40,7 +40,7 @@ func (h *Handler) resolve(r *http.Request, c *call, found *event.Event) ([][]byt
 		if c.caller.openid == "" {
 			return nil, caddyhttp.Error(http.StatusUnauthorized, fmt.Errorf("the member %s holds a CloudID, but nobody is logged in: log in, and send what proves it with the call", event.QuoteName(d.Name)))
 		}
-		ids, guesses = append(ids, d.ID), append(guesses, d.Guess)
+		ids, guesses = append(ids, d.ID), append(guesses, d.Kind == event.Guess)
 	}
 	start := time.Now()
 	result, err := h.exchange(r.Context(), c.caller, ids, guesses)

@@ -25,7 +25,7 @@ var reasonTexts = map[Reason]string{
 	Nested:      "it looks like a CloudID, but only direct members of the event are looked at",
 	NotListed:   "it looks like a CloudID, but `fields` does not list this member",
 	NotCloudID:  "it looked like a CloudID, but WeChat says that it is none",
-	WrongForm:   "it declares no CloudID: that is a string of its form, or an object with such a string as cloudID",
+	WrongForm:   "it declares no CloudID, as a string of its form or an object with one as cloudID would",
 	NamedAsID:   "it looks like a CloudID, but the member's name says that the function wants the id itself",
 	GuessOff:    "it looks like a CloudID, but `guess off` leaves strings alone; send it with cloudid_list or as an object with cloudID",
 	NoCaller:    "it looks like a CloudID, but nobody is logged in",
