@@ -121,7 +121,7 @@ func TestAccountsDoNotShareTokens(t *testing.T) {
 
 func TestReloadsUnderLoad(t *testing.T) {
 	fake, url := startSandbox(t)
-	json := app1(url, `,"secret":"s","cache":{"off":true}`)
+	json := app1(url, `,"secret":"s","cache":{"off":true},"limit":{"off":true}`)
 	current := load1(t, json)
 	for range 20 {
 		var wg sync.WaitGroup

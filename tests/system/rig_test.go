@@ -102,19 +102,25 @@ func caddyfileOf(address, account, directive, upstream string) string {
 	auto_https off
 	grace_period 5s
 	log {
+		exclude http.log.error # which shows the header that names the user here
 		output memory
 		format json
 		level INFO
 	}
 	cloudid {
 		account %s {
+			limit off
 			%s
 		}
 	}
 }
 http://%s {
+	map {http.request.header.X-User} {user} {
+		~(.+)   ${1}
+		default `+openid+`
+	}
 	cloudid {
-		openid {http.request.header.X-User}
+		openid {user}
 		%s
 	}
 	reverse_proxy %s {
