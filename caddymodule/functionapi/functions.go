@@ -226,9 +226,19 @@ func functionFailed(reason string) error {
 	return reject(http.StatusBadGateway, codeFunctionFailed, -1, reason)
 }
 
-// quoted is the beginning of what a function said, for the function that called it.
+// quoted is the beginning of what a function said, for the function that called it: the message alone where there is one, which
+// @cloudbase/functions-framework has in the first line of a stack.
 func quoted(body []byte) string {
 	const longest = 300
+	if gjson.ValidBytes(body[:min(maxBody, len(body))]) {
+		for _, name := range []string{"stack", "message"} {
+			if message := gjson.GetBytes(body, name); message.Type == gjson.String {
+				line, _, _ := strings.Cut(message.Str, "\n")
+				body = []byte(line)
+				break
+			}
+		}
+	}
 	text := strings.TrimSpace(strings.Map(func(c rune) rune {
 		if unicode.IsControl(c) || c == utf8.RuneError {
 			return ' '

@@ -1,14 +1,21 @@
 // Keeps parallel calls of Node.js functions with wx-server-sdk apart. Printed by `caddy cloudid preload`; load it first:
 //
-//   CLOUDID_GATEWAY=http://127.0.0.1:9080 node --require ./cloudid-preload.cjs server.js
+//   CLOUDID_GATEWAY=http://127.0.0.1:9080 CLOUDID_LISTEN=127.0.0.1 node --require ./cloudid-preload.cjs server.js
 //
 // The SDK reads who the user is from process.env, late and for the whole process. With this file loaded, whatever runs on
 // behalf of an HTTP request finds the values of that request's headers there, and nothing of other requests; what it
-// writes to these variables is seen by itself alone. All other variables are as ever.
+// writes to these variables is seen by itself alone. Code of which nobody can tell for which request it runs finds none. All
+// other variables are as ever.
+//
+//   CLOUDID_GATEWAY  where functions reach the directive cloudid_api; sets what the SDK needs
+//   CLOUDID_LISTEN   the address of servers that name none, which would listen on all addresses
 'use strict'
 
 const { AsyncLocalStorage } = require('node:async_hooks')
-const { Server } = require('node:net') // http, https and http2 servers are made of it
+const fs = require('node:fs')
+const Module = require('node:module')
+const { Server, Socket } = require('node:net') // http, https and http2 servers are made of Server
+const path = require('node:path')
 
 const headers = {
   WX_OPENID: 'x-wx-openid',
@@ -34,13 +41,18 @@ if (process.env.CLOUDID_GATEWAY) {
 }
 for (const [name, value] of Object.entries(defaults)) process.env[name] ??= value
 
+// --- Each request has variables of its own.
+
 const calls = new AsyncLocalStorage() // for each request, its variables
+const nobody = Object.freeze(Object.create(null)) // for code of which nobody knows for which request it runs
+let serving = false // the first request has come
 const serverEmit = Server.prototype.emit
 
 Server.prototype.emit = function (event, request, second, ...rest) {
   if (!['request', 'checkContinue', 'checkExpectation', 'upgrade'].includes(event) || !request?.headers) {
     return serverEmit.apply(this, arguments)
   }
+  serving = true
   const own = Object.create(null)
   for (const [name, header] of Object.entries(headers)) {
     if (request.headers[header] !== undefined) own[name] = String(request.headers[header])
@@ -53,19 +65,104 @@ Server.prototype.emit = function (event, request, second, ...rest) {
   return calls.run(own, () => serverEmit.call(this, event, request, second, ...rest))
 }
 
-// of returns where a variable lives at the moment: in the call, if there is one and it is a call's, else in the process.
-const of = (env, name) => (Object.hasOwn(headers, name) && calls.getStore()) || env
+// of returns where a variable lives at the moment: in the call, if it is a call's, else in the process. Outside of calls those of
+// calls are the process's until the first request has come, for scripts and tests; then there are none.
+const of = (env, name) => {
+  if (!Object.hasOwn(headers, name)) return env
+  return calls.getStore() ?? (serving ? nobody : env)
+}
+const changeable = (env, name) => of(env, name) !== nobody
 
 process.env = new Proxy(process.env, {
   get: (env, name) => of(env, name)[name],
-  set: (env, name, value) => { of(env, name)[name] = typeof name === 'symbol' ? value : String(value); return true },
+  set: (env, name, value) => {
+    if (changeable(env, name)) of(env, name)[name] = typeof name === 'symbol' ? value : String(value)
+    return true
+  },
   has: (env, name) => name in of(env, name),
-  deleteProperty: (env, name) => delete of(env, name)[name],
-  defineProperty: (env, name, property) => Reflect.defineProperty(of(env, name), name, property),
-  getOwnPropertyDescriptor: (env, name) => Reflect.getOwnPropertyDescriptor(of(env, name), name),
+  deleteProperty: (env, name) => !changeable(env, name) || delete of(env, name)[name],
+  defineProperty: (env, name, property) => !changeable(env, name) || Reflect.defineProperty(of(env, name), name, property),
+  getOwnPropertyDescriptor: (env, name) => {
+    const property = Reflect.getOwnPropertyDescriptor(of(env, name), name)
+    return property && { ...property, configurable: true }
+  },
   ownKeys: env => {
-    const own = calls.getStore()
+    const own = calls.getStore() ?? (serving ? nobody : undefined)
     const names = Reflect.ownKeys(env)
     return own ? names.filter(name => !Object.hasOwn(headers, name)).concat(Object.keys(own)) : names
   }
 })
+
+// --- What calls share belongs to none of them.
+//
+// A client that is made in the first call, and kept, has a connection whose events would run on behalf of that call for ever, and
+// with them the callbacks of all later calls.
+
+const outside = original => function () { return calls.exit(() => Reflect.apply(original, this, arguments)) }
+
+Socket.prototype.connect = outside(Socket.prototype.connect)
+for (const [module, ...names] of [['node:tls', 'connect'], ['node:http2', 'connect'], ['node:dgram', 'createSocket'], ['node:child_process', 'fork', 'spawn']]) {
+  const exports = require(module)
+  for (const name of names) exports[name] = outside(exports[name])
+}
+const threads = require('node:worker_threads')
+threads.Worker = new Proxy(threads.Worker, {
+  construct: (Worker, args, target) => calls.exit(() => Reflect.construct(Worker, args, target))
+})
+Module.syncBuiltinESMExports()
+
+// --- Servers that name no address listen on the one that the operator wants.
+
+const address = process.env.CLOUDID_LISTEN
+const listen = Server.prototype.listen
+
+if (address) Server.prototype.listen = function (...args) { return listen.apply(this, withAddress(args)) }
+
+// withAddress returns the arguments of listen with the address in them, if they have none and are not about a path or a handle.
+function withAddress (args) {
+  const [first, second, ...rest] = args
+  if (typeof first === 'object' && first !== null) {
+    const { port, host } = first
+    return port === undefined || host ? args : [{ ...first, host: address }, ...args.slice(1)]
+  }
+  if (typeof first === 'string' && !(Number(first) >= 0)) return args // a path
+  if (args.length === 0 || typeof first === 'function') return [0, address, ...args]
+  if (typeof second === 'string' && second !== '') return args
+  return second === undefined || second === null || second === '' ? [first, address, ...rest] : [first, address, second, ...rest]
+}
+
+// --- An SDK that does not look at the environment must not run.
+
+const oldest = [2, 3, 3]
+const compile = Module.prototype._compile
+
+Module.prototype._compile = function (content, filename) {
+  checkSDK(path.dirname(filename))
+  return compile.apply(this, arguments)
+}
+
+const checked = new Set()
+
+function checkSDK (folder) {
+  if (checked.has(folder)) return
+  const { name, version } = readPackage(folder)
+  if (name === 'wx-server-sdk' && isOlder(version)) {
+    throw new Error(`wx-server-sdk ${version} in ${folder} is too old: whatever the environment says, it sends what a function asks, ` +
+      'and the token of the call, to Tencent\'s servers. Install 2.3.3 or newer: npm install wx-server-sdk@^2.6.3')
+  }
+  checked.add(folder)
+}
+
+function readPackage (folder) {
+  try {
+    return JSON.parse(fs.readFileSync(path.join(folder, 'package.json'), 'utf8')) ?? {}
+  } catch {
+    return {} // most folders have none
+  }
+}
+
+function isOlder (version) {
+  const numbers = String(version).split('.').map(number => parseInt(number, 10))
+  const i = oldest.findIndex((number, i) => numbers[i] !== number)
+  return i >= 0 && !(numbers[i] > oldest[i])
+}

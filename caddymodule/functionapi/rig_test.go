@@ -56,7 +56,7 @@ type setup struct {
 	keys    string // default: key <key>
 	global  string // global options
 	site    string // before cloudid_api in its site
-	sites   string // more sites; $API is the functions' site
+	sites   string // more sites; $API is the functions' site, $WECHAT the sandbox, here and elsewhere
 
 	wechat func(http.Handler) http.Handler // stands before the sandbox
 }
@@ -84,7 +84,7 @@ func start(t *testing.T, s setup) *rig {
 	if s.keys == "" {
 		s.keys = "key " + key
 	}
-	g.load(strings.ReplaceAll(fmt.Sprintf(`{
+	g.load(strings.NewReplacer("$API", g.url, "$WECHAT", wechat.URL).Replace(fmt.Sprintf(`{
 	admin off
 	persist_config off
 	auto_https off
@@ -110,7 +110,7 @@ func start(t *testing.T, s setup) *rig {
 	respond "next handler"
 }
 %s
-`, g.dir, s.global, appid, withSecret(s.account, s.keys), wechat.URL, s.account, g.url, s.site, s.api, s.sites), "$API", g.url))
+`, g.dir, s.global, appid, withSecret(s.account, s.keys), wechat.URL, s.account, g.url, s.site, s.api, s.sites)))
 	t.Cleanup(func() { _ = caddy.Stop() })
 	return g
 }
