@@ -140,16 +140,32 @@ func metricsOfGateway(t *testing.T) map[string][]string {
 	return labels
 }
 
-// systemd takes the unit. It also looks whether the programs exist, so the test puts one in their place.
-func TestUnit(t *testing.T) {
-	verify := program(t, "systemd-analyze")
-	text := strings.ReplaceAll(read(t, "docs/caddy-cloudid.service"), "/usr/local/bin/caddy", "/bin/true")
-	unit := filepath.Join(t.TempDir(), "caddy-cloudid.service")
-	if err := os.WriteFile(unit, []byte(text), 0o600); err != nil {
-		t.Fatal(err)
+// systemd takes the unit of the gateway, and those of a timer that calls a function. It also looks whether the programs exist, so
+// the test puts others in their place, and says nothing more than what it does not like.
+func TestUnits(t *testing.T) {
+	units := map[string]string{"caddy-cloudid.service": read(t, "docs/caddy-cloudid.service")}
+	for _, b := range (page{"docs/functions.md", read(t, "docs/functions.md")}).blocks() {
+		switch {
+		case b.language != "ini":
+		case strings.Contains(b.text, "[Timer]"):
+			units["nightly.timer"] = b.text
+		default:
+			units["nightly.service"] = b.text
+		}
 	}
-	// What it does not know it only says.
-	if out, err := exec.Command(verify, "verify", unit).CombinedOutput(); err != nil || len(out) > 0 {
+	if len(units) != 3 {
+		t.Fatalf("%d units found", len(units))
+	}
+	folder, arguments := t.TempDir(), []string{"verify"}
+	for name, text := range units {
+		text = strings.NewReplacer("/usr/local/bin/caddy", "/bin/true", "/usr/bin/curl", "/bin/true").Replace(text)
+		path := filepath.Join(folder, name)
+		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		arguments = append(arguments, path)
+	}
+	if out, err := exec.Command(program(t, "systemd-analyze"), arguments...).CombinedOutput(); err != nil || len(out) > 0 {
 		t.Errorf("systemd-analyze: %v\n%s", err, out)
 	}
 }
