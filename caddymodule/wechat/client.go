@@ -22,6 +22,7 @@ import (
 
 	"github.com/tidwall/gjson"
 
+	"github.com/caddy-cloudid/caddy-cloudid/caddymodule/internal/http1"
 	"github.com/caddy-cloudid/caddy-cloudid/caddymodule/internal/jsonscan"
 )
 
@@ -81,7 +82,7 @@ func New(endpoint string, observe func(Call)) (*Client, error) {
 	}
 	c.transport = netHTTPTransport{c.http, c.endpoint}
 	if u, err := url.Parse(c.endpoint); err == nil && canUseDirectTransport(u) {
-		c.transport = newConnPool(u)
+		c.transport = newDirectTransport(u)
 	}
 	return c, nil
 }
@@ -111,7 +112,7 @@ func (c *Client) Observed(observe func(Call)) *Client {
 func canUseDirectTransport(u *url.URL) bool {
 	proxy, err := http.ProxyFromEnvironment(&http.Request{URL: u})
 	unusual := func(c rune) bool { return c >= utf8.RuneSelf || c == '%' }
-	return proxy == nil && err == nil && u.User == nil && !strings.ContainsFunc(u.Host, unusual)
+	return http1.Supported && proxy == nil && err == nil && u.User == nil && !strings.ContainsFunc(u.Host, unusual)
 }
 
 // CheckURL returns an error, in words for a configuration, unless text is an absolute http or https URL. The error does

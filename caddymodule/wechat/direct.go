@@ -1,0 +1,90 @@
+package wechat
+
+import (
+	"bytes"
+	"context"
+	"crypto/tls"
+	"io"
+	"net"
+	"net/http"
+	"net/url"
+	"time"
+
+	"github.com/caddy-cloudid/caddy-cloudid/caddymodule/internal/http1"
+)
+
+const (
+	dialTimeout = 5 * time.Second // of TCP, and of TLS
+
+	// maxIdle connections are kept, each for maxIdleTime after its latest call.
+	maxIdle     = 128
+	maxIdleTime = 50 * time.Second
+
+	// maxResponseHeader bounds the head of a response, in bytes. Most fit into readBufferSize.
+	maxResponseHeader = 64 << 10
+	readBufferSize    = 1 << 10
+)
+
+var dialer = &net.Dialer{Timeout: dialTimeout, KeepAlive: 30 * time.Second}
+
+// directTransport posts on the goroutine that makes the call, over connections to one server.
+type directTransport struct {
+	client  *http1.Client
+	url     url.URL // of the endpoint, without its path
+	path    string
+	address string
+}
+
+// newDirectTransport returns a transport to endpoint. It opens no connection before one is needed.
+func newDirectTransport(endpoint *url.URL) *directTransport {
+	dial := dialer.DialContext
+	if endpoint.Scheme == "https" {
+		dial = (&tls.Dialer{NetDialer: dialer}).DialContext
+	}
+	address := endpoint.Host
+	if endpoint.Port() == "" {
+		address = net.JoinHostPort(endpoint.Hostname(), endpoint.Scheme)
+	}
+	return &directTransport{
+		client: http1.New(http1.Options{
+			Dial: func(ctx context.Context, network, address string) (net.Conn, error) {
+				ctx, cancel := context.WithTimeout(ctx, dialTimeout)
+				defer cancel()
+				return dial(ctx, network, address)
+			},
+			MaxIdlePerHost:     maxIdle,
+			IdleTimeout:        maxIdleTime,
+			MaxResponseHeader:  maxResponseHeader,
+			ReadBufferSize:     readBufferSize,
+			DisableCompression: true, // the responses are small; a bound on plain bytes is a bound
+		}),
+		url:     url.URL{Scheme: endpoint.Scheme, Host: endpoint.Host},
+		path:    endpoint.EscapedPath(),
+		address: address,
+	}
+}
+
+// post makes a call that may be made twice. Some servers say 408 as they close a connection that was idle, which is no
+// response to what they had not read.
+func (d *directTransport) post(ctx context.Context, target string, body []byte) (*http.Response, error) {
+	res, err := d.client.RoundTrip(d.request(ctx, target, body), "tcp", d.address)
+	if err != nil || res.StatusCode != http.StatusRequestTimeout {
+		return res, err
+	}
+	_ = res.Body.Close()
+	return d.client.RoundTrip(d.request(ctx, target, body), "tcp", d.address)
+}
+
+func (d *directTransport) request(ctx context.Context, target string, body []byte) *http.Request {
+	u := d.url
+	u.Opaque = d.path + target // it is written as it is
+	newBody := func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(body)), nil }
+	req := &http.Request{Method: http.MethodPost, URL: &u, Host: u.Host, Header: postHeader, Body: http.NoBody}
+	if len(body) > 0 {
+		req.Body, _ = newBody()
+		req.GetBody, req.ContentLength = newBody, int64(len(body))
+	}
+	return req.WithContext(ctx)
+}
+
+func (d *directTransport) close() { d.client.CloseIdle() }
