@@ -35,7 +35,7 @@ func (c *Cache) get(k key) (wechat.OpenData, bool) {
 	return c.entries.Get(k)
 }
 
-// put keeps what WeChat said of a CloudID, unless asking again may give another answer.
+// put keeps what WeChat said of a CloudID, unless asking again may give something else.
 func (c *Cache) put(k key, data wechat.OpenData) {
 	conclusive := data.Code == 0 || wechat.IsConclusive(data.Code)
 	if c != nil && conclusive && len(data.JSON) <= maxCachedSize {

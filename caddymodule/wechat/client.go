@@ -1,5 +1,6 @@
-// Package wechat is a plain client of WeChat's server API: getopendata, getvoipsign, stable_token and jscode2session,
-// with their error codes. It knows what WeChat says; when to ask, and with whose token, is its callers' business.
+// Package wechat is a plain client of WeChat's server API: getopendata, getvoipsign, stable_token, jscode2session and the
+// interfaces of cloud.openapi, with their error codes. It makes a call and reads the response; when to call, with whose token
+// and whether to call again is decided by its callers (package apicall).
 //
 // No error of this package holds a URL, a secret, a token, an openid, a CloudID or open data: of what WeChat writes into
 // its messages, only the request id and IP addresses are passed on.
@@ -32,7 +33,8 @@ const DefaultEndpoint = "https://api.weixin.qq.com"
 // userAgent is what the gateway calls itself.
 const userAgent = "caddy-cloudid"
 
-// maxResponse bounds what is read of an answer, in bytes. Five answers with 31 days of steps are below 20 KB.
+// maxResponse is the size in bytes of the largest response that is read. Five CloudIDs with 31 days of steps take less than
+// 20 KB.
 const maxResponse = 2 << 20
 
 // The APIs, as they are named in errors and metrics.
@@ -107,8 +109,8 @@ func (c *Client) Observed(observe func(Call)) *Client {
 	return &other
 }
 
-// canUseDirectTransport reports whether posts to u ask for nothing of what net/http knows: a proxy in between, a password, a host whose name
-// is written in another way on the wire.
+// canUseDirectTransport reports whether requests to u need nothing that only net/http does: a forward proxy, a password, a
+// host name that is encoded on the wire.
 func canUseDirectTransport(u *url.URL) bool {
 	proxy, err := http.ProxyFromEnvironment(&http.Request{URL: u})
 	unusual := func(c rune) bool { return c >= utf8.RuneSelf || c == '%' }
@@ -158,7 +160,7 @@ func (p netHTTPTransport) post(ctx context.Context, target string, body []byte) 
 
 func (netHTTPTransport) close() {} // the client is not its own
 
-// post calls a JSON API and returns its answer, which is valid JSON and has no errcode other than 0.
+// post calls a JSON API and returns its response, which is valid JSON and has no errcode other than 0.
 func (c *Client) post(ctx context.Context, call Call, target string, body []byte) (gjson.Result, error) {
 	return c.do(ctx, call, func() (*http.Response, error) { return c.transport.post(ctx, target, body) })
 }
@@ -173,8 +175,8 @@ func (c *Client) get(ctx context.Context, client *http.Client, api, url string) 
 	return c.do(ctx, Call{API: api}, func() (*http.Response, error) { return client.Do(req) })
 }
 
-// do performs a call and reads its answer.
-func (c *Client) do(ctx context.Context, call Call, send func() (*http.Response, error)) (answer gjson.Result, err error) {
+// do makes a call and reads its response.
+func (c *Client) do(ctx context.Context, call Call, send func() (*http.Response, error)) (response gjson.Result, err error) {
 	api, start := call.API, time.Now()
 	defer func() {
 		call.Duration, call.Err = time.Since(start), err
@@ -201,18 +203,18 @@ func (c *Client) do(ctx context.Context, call Call, send func() (*http.Response,
 			return gjson.Result{}, &ResponseError{API: api, reason: "no valid JSON", unreadable: bytes.HasPrefix(bytes.TrimSpace(body), []byte("{"))}
 		}
 	}
-	answer = gjson.Parse(unsafe.String(unsafe.SliceData(body), len(body))) // nobody changes it from here on
-	if !answer.IsObject() {
+	response = gjson.Parse(unsafe.String(unsafe.SliceData(body), len(body))) // body is not written to any more
+	if !response.IsObject() {
 		return gjson.Result{}, &ResponseError{API: api, reason: "no JSON object"}
 	}
-	if code := answer.Get("errcode").Int(); code != 0 {
-		return gjson.Result{}, newError(api, int(code), answer.Get("errmsg").String())
+	if code := response.Get("errcode").Int(); code != 0 {
+		return gjson.Result{}, newError(api, int(code), response.Get("errmsg").String())
 	}
-	return answer, nil
+	return response, nil
 }
 
-// readBody reads an answer's body, of one that has no end only a byte more than maxAnswer. Memory for what is announced is
-// set aside at once only where that is little.
+// readBody reads a response's body, at most one byte more than maxResponse. It allocates the announced length at once only
+// where that is little.
 func readBody(res *http.Response) ([]byte, error) {
 	if announced := res.ContentLength; announced >= 0 && announced <= 64<<10 {
 		body := make([]byte, announced)
@@ -236,8 +238,8 @@ func isRecordHeader(err error) bool {
 	return ok
 }
 
-// describeNetworkError says what went wrong on the network. Of net/http's own errors nothing is passed on: *url.Error shows the whole
-// URL, with the token or secret in its query, and others quote the status line or the header that they could not read.
+// describeNetworkError says what went wrong on the network. It passes nothing on of net/http's own errors: *url.Error shows the
+// whole URL, with the token or secret in its query, and others quote the status line or header that they could not read.
 func describeNetworkError(err error) string {
 	if fault, ok := errors.AsType[*net.OpError](err); ok {
 		return fault.Error()
@@ -247,9 +249,9 @@ func describeNetworkError(err error) string {
 	}
 	switch {
 	case errors.Is(err, context.Canceled):
-		return "the call was given up"
+		return "the call was canceled"
 	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
-		return "the connection ended before the answer did"
+		return "the connection ended before the response did"
 	case errors.Is(err, http.ErrSchemeMismatch), isRecordHeader(err):
 		return "the server speaks http, not https"
 	default:

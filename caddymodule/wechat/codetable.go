@@ -239,7 +239,7 @@ var codes = map[int]ErrorCode{
 	// In the place of a CloudID.
 	CodeSystemError: {
 		Party:   PartyOperator,
-		English: Text{openDataMessages[CodeSystemError], "WeChat gave no usable answer for this CloudID; the gateway's log says why"},
+		English: Text{openDataMessages[CodeSystemError], "WeChat gave no usable response for this CloudID; the gateway's log says why"},
 		Chinese: Text{"系统错误", "微信没有给出可用的结果；原因见网关日志"},
 	},
 	CodeArgsError: {
@@ -306,7 +306,7 @@ var codes = map[int]ErrorCode{
 	},
 	-501002: {
 		Party:   PartyOperator,
-		English: Text{"no answer in time", "the function or WeChat was too slow: see the function's log, and the account's timeout"},
+		English: Text{"no response in time", "the function or WeChat was too slow: see the function's log, and the account's timeout"},
 		Chinese: Text{"响应超时", "函数或微信过慢：请查看函数日志和账号的 timeout"},
 	},
 	-501003: {
@@ -356,7 +356,7 @@ var codes = map[int]ErrorCode{
 	},
 	-604001: {
 		Party:   PartyFunction,
-		English: Text{"the answer is too large", "ask for less; the cloud's own limit is 1 MB"},
+		English: Text{"the response is too large", "ask for less; the cloud's own limit is 1 MB"},
 		Chinese: Text{"返回内容过大", "请减少返回内容；云端的上限为 1 MB"},
 	},
 	-604100: {
@@ -371,7 +371,7 @@ var codes = map[int]ErrorCode{
 	},
 	-604102: {
 		Party:   PartyOperator,
-		English: Text{"openapi got no answer in time", adviceSlow},
+		English: Text{"openapi got no response in time", adviceSlow},
 		Chinese: Text{"openapi 调用超时", adviceSlowZH},
 	},
 	-604103: {

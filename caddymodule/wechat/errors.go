@@ -9,7 +9,7 @@ import (
 	"strings"
 )
 
-// Error is an errcode that WeChat answered with.
+// Error is an errcode in WeChat's response.
 type Error struct {
 	API  string
 	Code int
@@ -32,7 +32,7 @@ func (e *Error) Error() string {
 // Advice says what the operator should do.
 func (e *Error) Advice() string { return adviceFor(e) }
 
-// NetworkError is a call that got no whole answer.
+// NetworkError is a call that got no complete response.
 type NetworkError struct {
 	API     string
 	Timeout bool
@@ -42,12 +42,12 @@ type NetworkError struct {
 
 func (e *NetworkError) Error() string {
 	if e.Timeout {
-		return e.API + ": no answer in time"
+		return e.API + ": no response in time"
 	}
 	return fmt.Sprintf("%s: network fault: %s", e.API, e.fault)
 }
 
-// Unwrap makes a call that its caller gave up recognizable as context.Canceled.
+// Unwrap returns the error of the caller's context, so that a canceled call is recognizable as context.Canceled.
 func (e *NetworkError) Unwrap() error { return e.ctxErr }
 
 // Advice says what the operator should do.
@@ -58,7 +58,7 @@ func (e *NetworkError) Advice() string {
 	return "check the network between this gateway and the endpoint, DNS, proxies and TLS included"
 }
 
-// ResponseError is an answer that is not WeChat's: another status than 200, no JSON, or JSON of another shape.
+// ResponseError is a response that is not WeChat's: another status than 200, no JSON, or JSON of another shape.
 type ResponseError struct {
 	API        string
 	reason     string
@@ -66,12 +66,12 @@ type ResponseError struct {
 }
 
 func (e *ResponseError) Error() string {
-	return fmt.Sprintf("%s: the answer is not WeChat's: %s", e.API, e.reason)
+	return fmt.Sprintf("%s: the response is not WeChat's: %s", e.API, e.reason)
 }
 
 // Advice says what the operator should do.
 func (e *ResponseError) Advice() string {
-	return "check that the account's endpoint is WeChat's and that nothing between answers in its stead"
+	return "check that the account's endpoint is WeChat's and that no proxy in between responds in its place"
 }
 
 // Advice says what the operator should do about an error of this package; "" for other errors.
@@ -96,8 +96,8 @@ func Code(err error) int {
 	return 0
 }
 
-// IsUnreadable reports whether WeChat answered with what is JSON but for a fault somewhere in it, so that asking for less may
-// bring an answer that can be read.
+// IsUnreadable reports whether a response is JSON except for a fault somewhere in it, so that asking for fewer CloudIDs may
+// give a response that can be read.
 func IsUnreadable(err error) bool {
 	e, ok := errors.AsType[*ResponseError](err)
 	return ok && e.unreadable
@@ -112,7 +112,7 @@ func IsTokenRejected(err error) bool {
 	return code == 40001 || code == 40014 || code == 42001
 }
 
-// IsTimeout reports whether no answer came in time.
+// IsTimeout reports whether no response came in time.
 func IsTimeout(err error) bool {
 	e, ok := errors.AsType[*NetworkError](err)
 	return ok && e.Timeout || errors.Is(err, context.DeadlineExceeded)
@@ -137,7 +137,7 @@ func ConcernsEverybody(err error) bool {
 	return true
 }
 
-// MetricLabel names what became of a call, for a metric: "0", an errcode of WeChat's documents, "timeout", "network", "answer",
+// MetricLabel names the result of a call, for metrics and logs: "0", an errcode of WeChat's documents, "timeout", "network", "answer",
 // "other", or what an error that has a method MetricLabel says.
 func MetricLabel(err error) string {
 	if labeled, ok := errors.AsType[interface {

@@ -33,19 +33,19 @@ func matchItems(list gjson.Result, ids []string) []OpenData {
 		position++
 		return true
 	})
-	answers := make([]OpenData, len(ids))
+	found := make([]OpenData, len(ids))
 	for i, id := range ids {
 		one := named[i]
 		if one.cloudID == "" {
 			one = nameless[i]
 		}
-		answer, err := one.read(id)
+		data, err := one.read(id)
 		if err != nil {
-			answer = OpenDataError(id, CodeSystemError)
+			data = OpenDataError(id, CodeSystemError)
 		}
-		answers[i] = answer
+		found[i] = data
 	}
-	return answers
+	return found
 }
 
 // readItem finds an item's members. gjson would also make a copy of json without escapes.

@@ -119,7 +119,7 @@ func TestDeadlines(t *testing.T) {
 			if !errors.Is(err, context.DeadlineExceeded) {
 				t.Error("the error does not answer for the deadline")
 			}
-			contains(t, "the error", err.Error(), "no answer in time")
+			contains(t, "the error", err.Error(), "no response in time")
 			contains(t, "the advice", wechat.Advice(err), "timeout")
 			if took := time.Since(start); took > 5*time.Second {
 				t.Errorf("it took %s", took)
@@ -139,7 +139,7 @@ func TestACallThatIsGivenUpIsNoTimeout(t *testing.T) {
 	if !errors.Is(err, context.Canceled) || wechat.IsTimeout(err) || kind(err) != "network" {
 		t.Errorf("got %v (%s)", err, kind(err))
 	}
-	contains(t, "the error", err.Error(), "given up")
+	contains(t, "the error", err.Error(), "canceled")
 }
 
 // A redirect would carry the token, or the secret, to wherever it points.

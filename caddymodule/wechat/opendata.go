@@ -64,8 +64,8 @@ func OpenDataError(cloudID string, code int) OpenData {
 	return OpenData{Code: code, JSON: object}
 }
 
-// APIGetOpenData asks for the open data behind CloudIDs of one user, and returns one OpenData for each of them, in their
-// order. An id on which the answer says nothing, or nothing that can be used, has CodeSystemError.
+// GetOpenData asks for the open data behind CloudIDs of one user, and returns one OpenData for each of them, in their
+// order. An id that the response does not mention, or not in a usable way, has CodeSystemError.
 //
 // Source: WeChat's document of getopendata (POST /wxa/getopendata).
 func (c *Client) GetOpenData(ctx context.Context, token, openid string, ids []string) ([]OpenData, error) {
@@ -77,11 +77,11 @@ func (c *Client) GetOpenData(ctx context.Context, token, openid string, ids []st
 		body = gjson.AppendJSONString(body, id)
 	}
 	body = append(body, `]}`...)
-	answer, err := c.post(ctx, Call{API: APIGetOpenData, IDs: len(ids)}, "/wxa/getopendata"+credentials(token, openid), body)
+	response, err := c.post(ctx, Call{API: APIGetOpenData, IDs: len(ids)}, "/wxa/getopendata"+credentials(token, openid), body)
 	if err != nil {
 		return nil, err
 	}
-	list := answer.Get("data_list")
+	list := response.Get("data_list")
 	if !list.IsArray() {
 		return nil, &ResponseError{API: APIGetOpenData, reason: "it has no data_list"}
 	}

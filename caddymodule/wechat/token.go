@@ -24,14 +24,14 @@ func (c *Client) StableToken(ctx context.Context, appid, secret string) (Token, 
 	body, _ = sjson.SetBytes(body, "appid", appid)
 	body, _ = sjson.SetBytes(body, "secret", secret)
 	body, _ = sjson.SetBytes(body, "force_refresh", false)
-	answer, err := c.post(ctx, Call{API: APIStableToken}, "/cgi-bin/stable_token", body)
+	response, err := c.post(ctx, Call{API: APIStableToken}, "/cgi-bin/stable_token", body)
 	if err != nil {
 		return Token{}, err
 	}
-	return readToken(APIStableToken, answer)
+	return readToken(APIStableToken, response)
 }
 
-// ServiceToken asks a token service at url, which answers GET with {"access_token","expires_in"}.
+// ServiceToken asks a token service at url, which responds to GET with {"access_token","expires_in"}.
 func (c *Client) ServiceToken(ctx context.Context, url string) (Token, error) {
 	response, err := c.get(ctx, c.http, APIServiceToken, url)
 	if err != nil {
@@ -40,10 +40,10 @@ func (c *Client) ServiceToken(ctx context.Context, url string) (Token, error) {
 	return readToken(APIServiceToken, response)
 }
 
-func readToken(api string, answer gjson.Result) (Token, error) {
+func readToken(api string, response gjson.Result) (Token, error) {
 	token := Token{
-		Value:   answer.Get("access_token").String(),
-		Expires: time.Duration(max(0, min(answer.Get("expires_in").Int(), 1<<31))) * time.Second,
+		Value:   response.Get("access_token").String(),
+		Expires: time.Duration(max(0, min(response.Get("expires_in").Int(), 1<<31))) * time.Second,
 	}
 	if token.Value == "" || token.Expires <= 0 {
 		return Token{}, &ResponseError{API: api, reason: "it has no access_token or no expires_in"}
@@ -65,11 +65,11 @@ func (c *Client) GetVoIPSign(ctx context.Context, token, openid string, sign VoI
 	body, _ := sjson.SetBytes(nil, "group_id", sign.GroupID)
 	body, _ = sjson.SetBytes(body, "nonce", sign.Nonce)
 	body, _ = sjson.SetBytes(body, "timestamp", sign.Timestamp)
-	answer, err := c.post(ctx, Call{API: APIGetVoIPSign}, "/wxa/getvoipsign"+credentials(token, openid), body)
+	response, err := c.post(ctx, Call{API: APIGetVoIPSign}, "/wxa/getvoipsign"+credentials(token, openid), body)
 	if err != nil {
 		return "", err
 	}
-	signature := answer.Get("signature").String()
+	signature := response.Get("signature").String()
 	if signature == "" {
 		return "", &ResponseError{API: APIGetVoIPSign, reason: "it has no signature"}
 	}
