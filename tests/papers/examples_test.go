@@ -62,6 +62,16 @@ func TestOtherOrigin(t *testing.T) {
 	}
 }
 
+// The functions that the page on functions shows are those that tests run.
+func TestExampleFunctions(t *testing.T) {
+	text := read(t, "docs/functions.md")
+	for _, file := range []string{"cloudbase-functions.json", "remind/index.js", "code/index.js"} {
+		if code := strings.TrimSpace(read(t, "tests/functions/example/"+file)); !strings.Contains(text, "\n"+code+"\n```") {
+			t.Errorf("docs/functions.md does not show tests/functions/example/%s as it is:\n%s", file, code)
+		}
+	}
+}
+
 // caddyfileOf returns the Caddyfile of a page that has this in it.
 func caddyfileOf(t *testing.T, path, with string) string {
 	t.Helper()
