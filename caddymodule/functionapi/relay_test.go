@@ -158,6 +158,10 @@ func TestRelayFailures(t *testing.T) {
 			w.Header().Set("Content-Length", "10")
 			_, _ = io.WriteString(w, "x")
 		}, 502, `{"errcode":-1,"errmsg":"WeChat could not be reached`},
+		{"a switch of protocols, which never ends", rawResponse("HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: x\r\n\r\n"), 502, `{"errcode":-1,`},
+		{"a status of 0", rawResponse("HTTP/1.1 000 None\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"), 502, `{"errcode":-1,`},
+		{"a status below 100", rawResponse("HTTP/1.1 099 None\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"), 502, `{"errcode":-1,`},
+		{"a status above 599", rawResponse("HTTP/1.1 999 None\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"), 502, `{"errcode":-1,`},
 		{"a redirect is an answer, and leads nowhere", func(w http.ResponseWriter, r *http.Request) {
 			http.Redirect(w, r, "/y?"+r.URL.RawQuery, http.StatusFound)
 		}, 302, ""},
@@ -184,5 +188,15 @@ func TestRelayFailures(t *testing.T) {
 				t.Errorf("it took %s", took)
 			}
 		})
+	}
+}
+
+// rawResponse writes these bytes to the connection, and leaves it open.
+func rawResponse(text string) http.HandlerFunc {
+	return func(w http.ResponseWriter, _ *http.Request) {
+		conn, _, err := http.NewResponseController(w).Hijack()
+		if err == nil {
+			_, _ = io.WriteString(conn, text)
+		}
 	}
 }
