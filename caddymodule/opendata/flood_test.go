@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -73,6 +74,37 @@ func TestBeyondTheLimit(t *testing.T) {
 				t.Error("another user: ", err)
 			}
 		})
+	}
+}
+
+// Where what is known of each id came from, and how long a request waited before WeChat was asked.
+func TestOrigins(t *testing.T) {
+	t.Parallel()
+	const (
+		asked, cached, coalesced, limit = opendata.Asked, opendata.Cached, opendata.Coalesced, opendata.Limited
+	)
+	fake, open := gate()
+	r := limited(t, fake, 3)
+	first, second := make(chan opendata.Result), make(chan opendata.Result)
+	go func() { first <- r.resolve(t, "27_a") }()
+	probe.Eventually(t, "a call is under way", func() bool { return r.Waiting() == 1 })
+	go func() { second <- r.resolve(t, "27_b", "27_a", "27_b") }()
+	probe.Eventually(t, "another request waits for it, and for one of its own", func() bool { return r.Waiting() == 3 })
+	open()
+	if got := <-first; !slices.Equal(got.Origins, []opendata.Origin{asked}) {
+		t.Errorf("the origins are %v", got.Origins)
+	}
+	if got := <-second; !slices.Equal(got.Origins, []opendata.Origin{asked, coalesced, asked}) {
+		t.Errorf("the origins are %v", got.Origins)
+	}
+	got, err := r.Resolve(t.Context(), opendata.Request{
+		OpenID: "o1", IDs: []string{"27_a", "27_x", "27_b", "27_y", "27_x"}, Guesses: []bool{false, true, false, true, true},
+	})
+	if err != nil || !slices.Equal(got.Origins, []opendata.Origin{cached, asked, cached, limit, asked}) || got.Lookup != (opendata.Lookup{Cached: 2, Limited: 1}) {
+		t.Errorf("%v, the origins are %v, %+v", err, got.Origins, got.Lookup)
+	}
+	if got.Waited <= 0 || got.Waited > 10*time.Second {
+		t.Errorf("waited %s before the call", got.Waited)
 	}
 }
 

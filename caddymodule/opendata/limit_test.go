@@ -93,6 +93,41 @@ func TestWhatWasNotAskedIsGivenBack(t *testing.T) {
 	l.giveBack("o2", 1) // of whom nothing is known
 }
 
+// What is given back is not free a second time when it would have expired.
+func TestWhatWasGivenBackExpiresOnce(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		l := NewLimiter(6, time.Minute)
+		_, _ = l.take("o1", 3, 0)
+		_, _ = l.take("o1", 2, 0)
+		l.giveBack("o1", 3) // the two, and one of the three
+		time.Sleep(time.Second)
+		if granted, _ := l.take("o1", 0, 9); granted != 4 {
+			t.Errorf("%d are left, want 4", granted)
+		}
+		time.Sleep(time.Minute - time.Second)
+		if granted, _ := l.take("o1", 0, 9); granted != 2 {
+			t.Errorf("%d are free again, want 2", granted)
+		}
+	})
+}
+
+// A user who is granted nothing leaves nothing.
+func TestNothingIsRememberedOfNothing(t *testing.T) {
+	t.Parallel()
+	l := NewLimiter(1, time.Hour)
+	_, _ = l.take("o1", 2, 0)
+	if len(l.users) != 0 {
+		t.Error("a refused user is remembered")
+	}
+	for range 10 {
+		_, _ = l.take("o1", 0, 5)
+	}
+	if place := l.recent.Front(); place == nil || len(place.Value.(*spending).parts) != 1 {
+		t.Error("looks that granted nothing are remembered")
+	}
+}
+
 func TestALimiterForgets(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -100,7 +135,7 @@ func TestALimiterForgets(t *testing.T) {
 		for i := range maxLimitedUsers + 10 {
 			_, _ = l.take(strconv.Itoa(i), 1, 0)
 		}
-		if len(l.users) != maxLimitedUsers || l.recent.Len() != maxLimitedUsers {
+		if len(l.users) != 65536 || l.recent.Len() != 65536 {
 			t.Errorf("%d users, %d in the list", len(l.users), l.recent.Len())
 		}
 		if _, err := l.take("0", 1, 0); err != nil {
