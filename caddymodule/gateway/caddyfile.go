@@ -37,6 +37,7 @@ func parseCaddyfile(helper httpcaddyfile.Helper) (caddyhttp.MiddlewareHandler, e
 //		event    cloudevents
 //		fields   <name>...
 //		pass     <media type>...
+//		encrypted_data
 //		guess    off
 //		max_ids  <n>
 //		max_size <size>
@@ -53,6 +54,7 @@ func (h *Handler) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 		"event":            directive.Args(h.readEventLocation),
 		"fields":           h.readFields,
 		"pass":             directive.Strings(&h.Pass, "pass <media type>...", checkMediaTypeWord),
+		"encrypted_data":   directive.Flag(&h.EncryptedData),
 		"guess":            directive.Args(h.readGuess),
 		"max_ids":          directive.Int(&h.MaxIDs, 1, largestMaxIDs, "max_ids <n>"),
 		"max_size":         directive.Size(&h.MaxSize, largestMaxSize, "max_size <size>"),

@@ -18,17 +18,19 @@ import (
 
 // call is one request on its way through the handler, and what becomes of it.
 type call struct {
-	handler  *Handler
-	next     caddyhttp.Handler
-	repl     *caddy.Replacer
-	caller   caller
-	record   invocation.Record
-	response response
-	body     *replayableBody // that was forwarded; nil: the client's own
-	added    int             // how many bytes longer it is than the one that came
-	cached   int             // how many CloudIDs were known
-	failure  error           // why the exchange failed, or why the request was not forwarded
-	earlier  *call           // of another `cloudid` in front, for the same body
+	handler *Handler
+	next    caddyhttp.Handler
+	repl    *caddy.Replacer
+	caller  caller
+	// With which encrypted data of this caller is decrypted; "" unless the event has some.
+	sessionKey string
+	record     invocation.Record
+	response   response
+	body       *replayableBody // that was forwarded; nil: the client's own
+	added      int             // how many bytes longer it is than the one that came
+	cached     int             // how many CloudIDs were known
+	failure    error           // why the exchange failed, or why the request was not forwarded
+	earlier    *call           // of another `cloudid` in front, for the same body
 
 	debug     bool // the log wants a line of each call
 	listening bool // somebody subscribed to calls

@@ -55,6 +55,11 @@ type Handler struct {
 	// neither `fields` nor `user_info` promises anything of it. Default: none.
 	Pass []string `json:"pass,omitempty"`
 
+	// Whether an object with strings `encryptedData` and `iv`, and no `cloudID` that looks like one, declares open data too: what
+	// clients on PC and Mac, and mini programs without cloud development, get from WeChat. It is decrypted with the caller's
+	// session_key, which `wechat_login` must keep (`session_key`); a session without one is rejected with 401. Default: false.
+	EncryptedData bool `json:"encrypted_data,omitempty"`
+
 	// Whether a string that only looks like a CloudID is left alone. Default: false, it is asked for, and stays what it was
 	// if WeChat says that it is none.
 	NoGuess bool `json:"no_guess,omitempty"`

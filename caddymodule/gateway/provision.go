@@ -153,6 +153,7 @@ func (h *Handler) makeRules() error {
 		IsString:        h.Event.Text,
 		Fields:          h.Fields,
 		Guess:           !h.NoGuess,
+		EncryptedData:   h.EncryptedData,
 		MaxDeclarations: h.MaxIDs,
 		ReplaceUserInfo: h.UserInfo,
 	}

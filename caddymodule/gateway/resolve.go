@@ -19,6 +19,7 @@ import (
 	"github.com/caddy-cloudid/caddy-cloudid/caddymodule/internal/httpbody"
 	"github.com/caddy-cloudid/caddy-cloudid/caddymodule/internal/invocation"
 	"github.com/caddy-cloudid/caddy-cloudid/caddymodule/internal/metrics"
+	"github.com/caddy-cloudid/caddy-cloudid/caddymodule/internal/sessionkey"
 	"github.com/caddy-cloudid/caddy-cloudid/caddymodule/opendata"
 	"github.com/caddy-cloudid/caddy-cloudid/caddymodule/wechat"
 )
@@ -29,18 +30,17 @@ func (h *Handler) resolve(r *http.Request, c *call, found *event.Event) ([][]byt
 		return nil, nil
 	}
 	c.addDeclared(found)
+	if err := c.checkCaller(r, found.Declarations); err != nil {
+		return nil, err
+	}
 	var (
 		ids     []string
 		guesses []bool
 	)
 	for _, d := range found.Declarations {
-		if d.ID == "" {
-			continue
+		if d.ID != "" {
+			ids, guesses = append(ids, d.ID), append(guesses, d.Kind == event.Guess)
 		}
-		if c.caller.openid == "" {
-			return nil, caddyhttp.Error(http.StatusUnauthorized, fmt.Errorf("the member %s holds a CloudID, but nobody is logged in: log in, and send what proves it with the call", event.QuoteName(d.Name)))
-		}
-		ids, guesses = append(ids, d.ID), append(guesses, d.Kind == event.Guess)
 	}
 	start := time.Now()
 	result, err := h.exchange(r.Context(), c.caller, ids, guesses)
@@ -56,6 +56,28 @@ func (h *Handler) resolve(r *http.Request, c *call, found *event.Event) ([][]byt
 		return nil, upstreamError(result.Err)
 	}
 	return c.assign(found.Declarations, result), nil
+}
+
+// checkCaller returns an error if open data is declared, but nobody is logged in whose it could be, or whose session could decrypt
+// it.
+func (c *call) checkCaller(r *http.Request, declarations []event.Declaration) error {
+	for _, d := range declarations {
+		if d.ID == "" && d.EncryptedData == "" {
+			continue // an error object whoever calls
+		}
+		if c.caller.openid == "" {
+			return caddyhttp.Error(http.StatusUnauthorized, fmt.Errorf("the member %s holds open data to be resolved, but nobody is logged in: log in, and send what proves it with the call", event.QuoteName(d.Name)))
+		}
+		if d.EncryptedData == "" {
+			continue
+		}
+		var ok bool
+		if c.sessionKey, ok = sessionkey.Of(r.Context(), c.appID(), c.caller.openid); !ok {
+			c.member(d.Name).Reason = invocation.NoKey
+			return caddyhttp.Error(http.StatusUnauthorized, fmt.Errorf("the member %s is encrypted, and the session has no session_key to decrypt it with: log in again", event.QuoteName(d.Name)))
+		}
+	}
+	return nil
 }
 
 // exchange has CloudIDs exchanged, in a span of Caddy's trace where one is recorded.
@@ -108,7 +130,8 @@ func (c *call) assign(declarations []event.Declaration, result opendata.Result) 
 	for i, d := range declarations {
 		member := c.member(d.Name)
 		var data wechat.OpenData
-		if d.ID != "" {
+		switch {
+		case d.ID != "":
 			data = result.OpenData[next]
 			origin := result.Origins[next]
 			member.Cached, member.Shared = origin == opendata.Cached, origin == opendata.Coalesced
@@ -117,7 +140,9 @@ func (c *call) assign(declarations []event.Declaration, result opendata.Result) 
 				member.Result, member.Reason = invocation.Kept, invocation.OverLimit
 				continue
 			}
-		} else {
+		case d.EncryptedData != "":
+			data = wechat.DecryptOpenData(c.sessionKey, d.EncryptedData, d.IV, c.appID(), time.Now())
+		default:
 			data = wechat.OpenDataError("", wechat.CodeInvalidCloudID)
 			member.Reason = invocation.CannotBe
 		}

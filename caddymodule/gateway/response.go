@@ -21,6 +21,15 @@ type response struct {
 	firstByte time.Time // when the header was sent
 }
 
+// complete is called before the header is sent. Without a Content-Type of the function, net/http would choose one by the body's
+// first bytes, text/plain for JSON: the client shall see what the function said.
+func (w *response) complete() {
+	w.setRequestID()
+	if header := w.Header(); w.status == 0 && header["Content-Type"] == nil {
+		header["Content-Type"] = nil
+	}
+}
+
 // setRequestID names the request, unless something has already, or it is too late.
 func (w *response) setRequestID() {
 	if w.status == 0 && w.Header()[headerRequestID] == nil && w.requestID != "" {
@@ -31,7 +40,7 @@ func (w *response) setRequestID() {
 // WriteHeader implements http.ResponseWriter.
 func (w *response) WriteHeader(status int) {
 	if status >= http.StatusOK || status == http.StatusSwitchingProtocols {
-		w.setRequestID()
+		w.complete()
 		w.begin(status)
 	}
 	w.ResponseWriterWrapper.WriteHeader(status)
@@ -44,7 +53,7 @@ func (w *response) begin(status int) {
 }
 
 func (w *response) Write(p []byte) (int, error) {
-	w.setRequestID()
+	w.complete()
 	w.begin(http.StatusOK)
 	n, err := w.ResponseWriterWrapper.Write(p)
 	w.size += int64(n)
@@ -53,7 +62,7 @@ func (w *response) Write(p []byte) (int, error) {
 
 // ReadFrom implements io.ReaderFrom.
 func (w *response) ReadFrom(from io.Reader) (int64, error) {
-	w.setRequestID()
+	w.complete()
 	w.begin(http.StatusOK)
 	n, err := w.ResponseWriterWrapper.ReadFrom(from)
 	w.size += n
@@ -62,7 +71,7 @@ func (w *response) ReadFrom(from io.Reader) (int64, error) {
 
 // FlushError is for http.ResponseController. It sends the header, if that was not sent.
 func (w *response) FlushError() error {
-	w.setRequestID()
+	w.complete()
 	w.begin(http.StatusOK)
 	return http.NewResponseController(w.ResponseWriter).Flush()
 }
