@@ -2,6 +2,7 @@
 # Builds Caddy with this plugin, and runs the example. Needs Go and network, nothing else.
 set -euo pipefail
 cd "$(dirname "$0")"
+export GOWORK=off # a workspace around this folder is none of its business
 
 readonly plugin=github.com/caddy-cloudid/caddy-cloudid
 readonly xcaddy_version=v0.4.5
@@ -80,7 +81,7 @@ build_like_xcaddy() {
 			name=${module%%[@=]*}
 			printf 'package main\n\nimport _ "%s"\n' "$name" >"import_${name//[^A-Za-z0-9]/_}.go"
 			case $module in
-			*=*) go mod edit -replace "$name=$(cd "$root" && realpath "${module#*=}")" ;;
+			*=*) go mod edit -replace "$name=$(cd "$root" && cd "${module#*=}" && pwd)" ;;
 			*@*) go mod edit -require "$module" ;;
 			esac
 		done
@@ -98,7 +99,10 @@ build() {
 		*) fail "unknown argument '$1'; see ./xcaddy.sh help" ;;
 		esac
 		case $1 in
-		--output) output=$(realpath -m "$2") ;;
+		--output)
+			output=$2
+			[[ $output == /* ]] || output=$PWD/$output
+			;;
 		--with) modules+=("$2") ;;
 		esac
 		shift 2
