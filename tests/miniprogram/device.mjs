@@ -1,4 +1,5 @@
 // A device for the tests: wx as a mini program sees it, its requests made by fetch, its user known to the sandbox.
+import crypto from 'node:crypto'
 
 /** What wx.cloud is before install: none of its functions may be reached by a call that belongs to the gateway. */
 export function nativeCloud () {
@@ -30,7 +31,9 @@ export function device ({ sandbox, openid = 'openid-of-alice', cloudIDs = true, 
     login (options) {
       state.logins++
       if (state.offline) return later(options, 'fail', { errMsg: 'login:fail no network', errno: 600003 })
-      post(`${sandbox}/sandbox/code`, { openid }).then(
+      // A login keeps the user's session_key, unless WeChat has dropped it.
+      const renewed = state.sessionKeyDropped ? { session_key: crypto.randomBytes(16).toString('base64') } : {}
+      post(`${sandbox}/sandbox/code`, { openid, ...renewed }).then(
         ({ code }) => { state.sessionKeyDropped = false; settle(options, 'success', { code, errMsg: 'login:ok' }) },
         err => settle(options, 'fail', { errMsg: `login:fail ${err.message}` }))
     },
@@ -40,7 +43,7 @@ export function device ({ sandbox, openid = 'openid-of-alice', cloudIDs = true, 
     },
     getWeRunData (options) {
       if (!options) return new Promise((resolve, reject) => members.getWeRunData({ success: resolve, fail: reject }))
-      weRunData(sandbox, openid, cloudIDs).then(res => settle(options, 'success', res), err => settle(options, 'fail', err))
+      weRunData(sandbox, openid, cloudIDs).then(res => settle(options, 'success', res), err => settle(options, 'fail', { errMsg: `getWeRunData:fail ${err.message}` }))
     },
     getStorageSync: key => storage.has(key) ? JSON.parse(storage.get(key)) : '',
     setStorageSync: (key, value) => { storage.set(key, JSON.stringify(value)) },
@@ -109,9 +112,12 @@ function parsed (text, dataType) {
   try { return JSON.parse(text) } catch { return text }
 }
 
+/** encryptedData and iv on every device whose user has a session, cloudID where WeChat gives them. */
 async function weRunData (sandbox, openid, cloudIDs) {
-  const { cloudID } = await post(`${sandbox}/sandbox/cloudid`, { openid, kind: 'werun' })
-  return cloudIDs ? { errMsg: 'getWeRunData:ok', cloudID } : { errMsg: 'getWeRunData:ok' }
+  const user = { openid, kind: 'werun' }
+  const encrypted = await post(`${sandbox}/sandbox/encrypted`, user).catch(err => cloudIDs ? {} : Promise.reject(err))
+  const { cloudID } = cloudIDs ? await post(`${sandbox}/sandbox/cloudid`, user) : {}
+  return { errMsg: 'getWeRunData:ok', ...encrypted, ...(cloudID && { cloudID }) }
 }
 
 export async function post (url, body) {

@@ -11,8 +11,13 @@ import { here } from './program.mjs'
 export const appid = 'wx3d289323f5900f8e'
 const root = path.join(here, '../..')
 
-/** Starts all of it; stop() ends it. */
-export async function startRig () {
+/**
+ * Starts all of it; stop() ends it.
+ *
+ * @param login    options of wechat_login
+ * @param cloudid  options of cloudid
+ */
+export async function startRig ({ login = '', cloudid = '' } = {}) {
   const folder = fs.mkdtempSync(path.join(os.tmpdir(), 'miniprogram-'))
   const [gateway, wechat, framework] = await Promise.all([freeAddress(), freeAddress(), freeAddress()])
   const plain = await startPlain()
@@ -31,7 +36,7 @@ export async function startRig () {
   }
   try {
     processes.push(startFramework(framework, folder))
-    processes.push(startCaddy(caddyfile({ gateway, wechat, framework, plain: plain.address }), folder))
+    processes.push(startCaddy(caddyfile({ gateway, wechat, framework, plain: plain.address, login, cloudid }), folder))
     await Promise.all([listening(framework, processes[0]), listening(gateway, processes[1]), listening(wechat, processes[1])])
   } catch (err) {
     await rig.stop()
@@ -40,7 +45,7 @@ export async function startRig () {
   return rig
 }
 
-const caddyfile = ({ gateway, wechat, framework, plain }) => `{
+const caddyfile = ({ gateway, wechat, framework, plain, login, cloudid }) => `{
 	admin off
 	cloudid {
 		account ${appid} {
@@ -51,10 +56,15 @@ const caddyfile = ({ gateway, wechat, framework, plain }) => `{
 }
 http://${gateway} {
 	bind 127.0.0.1
-	wechat_login /login
+	wechat_login /login {
+		${login}
+	}
+	wechat_login /login-without-options
 	handle_path /fn/* {
 		wechat_session
-		cloudid
+		cloudid {
+			${cloudid}
+		}
 		handle /plain {
 			reverse_proxy ${plain} {
 				transport http1
