@@ -495,11 +495,16 @@ function absolute (path) {
   return path.charAt(0) === '/' ? path : '/' + path
 }
 
+/** @returns {any} undefined also where there is no wx, or reading its cloud throws */
+function wxCloud () {
+  try { return wx.cloud } catch (err) { return undefined }
+}
+
 /** database, uploadFile and the rest are to be found in this object too, wherever it stands in for wx.cloud. */
 function inheritFromWxCloud () {
-  const native = typeof wx !== 'undefined' && wx.cloud
-  if (!native || /** @type {any} */ (native) === cloud) return
-  if (native.CloudID && /** @type {any} */ (native.CloudID) !== CloudID) nativeCloudID = native.CloudID
+  const native = wxCloud()
+  if (!native || native === cloud) return
+  if (native.CloudID && native.CloudID !== CloudID) nativeCloudID = native.CloudID
   // Unless wx.cloud was built on top of this object.
   try { Object.setPrototypeOf(cloud, native) } catch (err) { /* it has them already */ }
 }
@@ -507,7 +512,7 @@ function inheritFromWxCloud () {
 /** Puts both members into wx.cloud or, where they cannot all be changed, this object in the place of wx.cloud. */
 function intoWxCloud () {
   if (typeof wx === 'undefined') return false
-  const native = wx.cloud
+  const native = wxCloud()
   const both = native ? [put(native, 'callFunction', callFunction), put(native, 'CloudID', CloudID)] : [false]
   if (!both.every(Boolean) || !isInstalled()) put(wx, 'cloud', cloud)
   return isInstalled()
@@ -515,7 +520,8 @@ function intoWxCloud () {
 
 /** Reads wx again: a getter may make a new object each time. A CloudID of WeChat's own serves as well. */
 function isInstalled () {
-  return Boolean(wx.cloud && wx.cloud.CloudID) && /** @type {any} */ (wx.cloud).callFunction === callFunction
+  const current = wxCloud()
+  return Boolean(current && current.CloudID) && current.callFunction === callFunction
 }
 
 /**
@@ -526,8 +532,10 @@ function isInstalled () {
 function put (object, name, value) {
   const define = () => Object.defineProperty(object, name, { value, writable: true, enumerable: true, configurable: true })
   for (const way of [() => { object[name] = value }, define]) {
-    try { way() } catch (err) { /* frozen, or only a getter */ }
-    if (object[name] === value) return true
+    try {
+      way()
+      if (object[name] === value) return true
+    } catch (err) { /* frozen, or only a getter */ }
   }
   return false
 }

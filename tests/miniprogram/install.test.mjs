@@ -21,7 +21,6 @@ const accessors = object => {
   return result
 }
 const fixed = (object, name, value) => Object.defineProperty(object, name, { value, enumerable: true })
-const edit = change => wx => { change(wx) }
 
 describe('wx.cloud is served by the gateway where', () => {
   for (const [where, cloud, prepare] of [
@@ -34,9 +33,10 @@ describe('wx.cloud is served by the gateway where', () => {
     ['it refuses what is assigned, in silence', () => new Proxy(nativeCloud(), { set: () => true, defineProperty: () => true })],
     ['its members are accessors that cannot be defined anew', () => accessors(nativeCloud())],
     ['it is missing', undefined],
-    ['it is a getter of wx', nativeCloud, edit(wx => { const { cloud } = wx; Object.defineProperty(wx, 'cloud', { get: () => cloud, configurable: true }) })],
-    ['it is a getter of wx, and frozen', () => Object.freeze(nativeCloud()), edit(wx => { const { cloud } = wx; Object.defineProperty(wx, 'cloud', { get: () => cloud, configurable: true }) })],
-    ['wx makes it anew each time', nativeCloud, edit(wx => { Object.defineProperty(wx, 'cloud', { get: nativeCloud, configurable: true }) })],
+    ['it is a getter of wx', nativeCloud, wx => { const { cloud } = wx; Object.defineProperty(wx, 'cloud', { get: () => cloud, configurable: true }) }],
+    ['it is a getter of wx, and frozen', () => Object.freeze(nativeCloud()), wx => { const { cloud } = wx; Object.defineProperty(wx, 'cloud', { get: () => cloud, configurable: true }) }],
+    ['wx makes it anew each time', nativeCloud, wx => { Object.defineProperty(wx, 'cloud', { get: nativeCloud, configurable: true }) }],
+    ['reading it throws', undefined, wx => { Object.defineProperty(wx, 'cloud', { get () { throw new Error('no cloud here') }, configurable: true }) }],
     ['wx is frozen', nativeCloud, Object.freeze],
     ['wx is not extensible', nativeCloud, Object.preventExtensions],
     ['wx is frozen, and all but callFunction of wx.cloud', () => fixed(nativeCloud(), 'CloudID', nativeCloud().CloudID), Object.freeze]
@@ -46,7 +46,7 @@ describe('wx.cloud is served by the gateway where', () => {
       prepare?.(wx)
       const { client, log } = program(wx, '', mode)
       const exported = client()
-      const database = wx.cloud?.database
+      const database = cloud && wx.cloud.database
 
       assert.equal(exported.install({ url }), exported)
       assert.deepEqual(log, [])
@@ -68,6 +68,7 @@ describe('install says what to write instead, and the exported object works, whe
     ['wx and wx.cloud are frozen', () => Object.freeze(nativeCloud()), Object.freeze],
     ['wx is not extensible, and has no cloud', undefined, Object.preventExtensions],
     ['wx.cloud is frozen, and cannot be defined anew', undefined, wx => fixed(wx, 'cloud', Object.freeze(nativeCloud()))],
+    ['reading wx.cloud throws, for good', undefined, wx => { Object.defineProperty(wx, 'cloud', { get () { throw new Error('no cloud here') } }) }],
     ['wx.cloud is null for good', undefined, wx => fixed(wx, 'cloud', null)]
   ]) {
     test(where, async () => {
