@@ -6,8 +6,6 @@ import { program } from './program.mjs'
 import { appid, startRig } from './rig.mjs'
 
 let rig
-before(async () => { rig = await startRig({ login: 'session_key', cloudid: 'encrypted_data' }) })
-after(() => rig?.stop())
 
 function start (options) {
   const { wx, state } = device({ sandbox: rig.sandbox, ...options })
@@ -26,7 +24,10 @@ async function received (options) {
   return bind.data.result
 }
 
-describe('data: { weRunData: res }', () => {
+for (const cloudid of ['encrypted_data', 'encrypted_data\n fields weRunData']) describe(`data: { weRunData: res }, with ${cloudid}`, () => {
+  before(async () => { rig = await startRig({ login: 'session_key', cloudid }) })
+  after(() => rig.stop())
+
   test('from a device with a CloudID, and from one without: the function sees the same', async () => {
     const [modern, pc] = [await received({ cloudIDs: true }), await received({ cloudIDs: false })]
     assert.match(modern.event.weRunData.cloudID, /^[0-9]+_/)

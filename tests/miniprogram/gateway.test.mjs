@@ -164,10 +164,13 @@ describe('results', () => {
     ['JSON of no length', 'application/json', '', undefined],
     ['HTML', 'text/html', '<p>1</p>', '<p>1</p>'],
     ['XML', 'application/xml', '<a/>', '<a/>'],
-    ['text of no length', 'text/plain', '', '']
+    ['text of no length', 'text/plain', '', ''],
+    ['an object without a type', undefined, '{"a":1}', { a: 1 }],
+    ['digits without a type', undefined, '123', '123']
   ]) {
     test(what, async () => {
-      assert.deepEqual((await installed().call('plain', { headers: { 'Content-Type': type }, body })).result, expected)
+      const headers = type ? { 'Content-Type': type } : {}
+      assert.deepEqual((await installed().call('plain', { headers, body })).result, expected)
     })
   }
 
