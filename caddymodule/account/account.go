@@ -21,8 +21,8 @@ import (
 // Account is one mini program.
 type Account struct {
 	// The secret of the AppID: fetches access tokens where token names no other source, logs users in, and is what keys are
-	// derived from. White space and a byte order mark around it are ignored. Placeholders such as {env.WECHAT_SECRET} and {file./run/secrets/wechat} are replaced when the config is
-	// loaded.
+	// derived from. White space and a byte order mark around it are ignored. Placeholders such as {env.WECHAT_SECRET} and
+	// {file./run/secrets/wechat} are replaced when the config is loaded.
 	Secret string `json:"secret,omitempty"`
 
 	// Where access tokens come from. Default: WeChat's stable_token API, with the secret.
@@ -68,14 +68,19 @@ type Account struct {
 func (a *Account) AppID() string { return a.appid }
 
 // Resolve exchanges the CloudIDs of a user for open data; guesses says which of them are guesses (nil: none), as in
-// opendata.Request. An exchange that fails is logged, once however many wait for it.
+// opendata.Request. An exchange that fails is logged, once however many wait for it. A user who has reached the account's limit
+// gets an *opendata.LimitError.
 func (a *Account) Resolve(ctx context.Context, openid string, ids []string, guesses []bool) (opendata.Result, error) {
 	held, done, err := a.acquire()
 	if err != nil {
 		return opendata.Result{}, err
 	}
 	defer done()
-	return held.resolver.Resolve(ctx, opendata.Request{OpenID: openid, IDs: ids, Guesses: guesses, Report: a.report})
+	result, err := held.resolver.Resolve(ctx, opendata.Request{OpenID: openid, IDs: ids, Guesses: guesses, Report: a.report})
+	if _, limited := errors.AsType[*opendata.LimitError](err); limited {
+		metrics.LimitHits.WithLabelValues(a.appid, "limit").Inc()
+	}
+	return result, err
 }
 
 // VoIPSign asks WeChat for a voice signature in a user's name.
@@ -139,7 +144,7 @@ func (a *Account) UserTokens() (*usertoken.Keys, error) {
 }
 
 func (a *Account) report(exchange opendata.Exchange) {
-	metrics.WatermarkMismatches.Add(float64(exchange.Mismatched))
+	metrics.WatermarkMismatches.WithLabelValues(a.appid).Add(float64(exchange.Mismatched))
 	if exchange.Err == nil {
 		return
 	}
@@ -147,17 +152,41 @@ func (a *Account) report(exchange opendata.Exchange) {
 		zap.Int("cloudids", exchange.IDs), zap.Int("failed", exchange.Failed), zap.Duration("duration", exchange.Duration))
 }
 
-// logFailure writes what an operator needs at three in the morning. The errors of package wechat hold no secrets.
+// logFailure writes what an operator needs at three in the morning, a line for each cause. The errors of package wechat hold no
+// secrets.
 func (a *Account) logFailure(message string, err error, fields ...zap.Field) {
+	if several, ok := err.(interface{ Unwrap() []error }); ok { //nolint:errorlint // what errors.Join made
+		for _, cause := range several.Unwrap() {
+			a.logFailure(message, cause, fields...)
+		}
+		return
+	}
 	if _, open := errors.AsType[*apicall.BreakerOpenError](err); open {
-		return // nothing new: the failures that opened the breaker were logged
+		return // the failures that opened the breaker were logged
 	}
 	if errors.Is(err, context.Canceled) {
-		return // who hung up needs no advice
+		return // a client that went away needs no advice
 	}
-	a.logger.Error(message, append(fields,
+	if _, full := errors.AsType[*apicall.QueueError](err); full {
+		metrics.LimitHits.WithLabelValues(a.appid, "max_calls").Inc()
+	}
+	a.logger.Error(message, append(fields[:len(fields):len(fields)],
 		zap.String("appid", a.appid),
 		zap.String("errcode", wechat.MetricLabel(err)),
 		zap.Error(err),
 		zap.String("advice", wechat.Advice(err)))...)
+}
+
+// start shows the breakers' states, and logs their changes, until stop is called.
+func (a *Account) start() {
+	for _, b := range a.shared.breakers {
+		b.start(a)
+	}
+}
+
+// stop undoes start.
+func (a *Account) stop() {
+	for _, b := range a.shared.breakers {
+		b.stop(a)
+	}
 }

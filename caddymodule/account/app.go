@@ -84,13 +84,23 @@ func (a *App) resolveAppIDs(logger *zap.Logger) error {
 	return nil
 }
 
-// Start implements caddy.App. There is nothing to start: tokens are fetched when they are needed.
-func (a *App) Start() error { return nil }
+// Start shows the state of the accounts in metrics. Access tokens are fetched when they are needed.
+func (a *App) Start() error {
+	for _, appid := range a.appids() {
+		a.Accounts[appid].start()
+	}
+	return nil
+}
 
-// Stop implements caddy.App.
-func (a *App) Stop() error { return nil }
+// Stop ends what Start began.
+func (a *App) Stop() error {
+	for _, account := range a.Accounts {
+		account.stop()
+	}
+	return nil
+}
 
-// Cleanup lets go of what the accounts share with other configs.
+// Cleanup releases what the accounts share with other configs.
 func (a *App) Cleanup() error {
 	for _, account := range a.Accounts {
 		if account != nil {

@@ -3,9 +3,11 @@ package account
 import (
 	"context"
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -54,25 +56,26 @@ func TestWhichAccountIsMeant(t *testing.T) {
 	}
 }
 
-// What was learned from WeChat lives on when a config is reloaded: the new config is loaded before the old one goes.
+// What was learned of WeChat lives on when a config is reloaded: the new config is loaded before the old one goes.
 func TestReloads(t *testing.T) {
-	const client, source, resolver = 1, 2, 4
 	base := `,"secret":"s1"`
+	none, again := sandbox.Calls{}, sandbox.Calls{GetOpenData: 1, IDs: 1}
 	for _, test := range []struct {
 		sentence string
 		settings string
-		survives int
+		lost     string        // the kinds that are not shared
 		calls    sandbox.Calls // of the second config's first request
 	}{
-		{"an equal config finds everything", base, client | source | resolver, sandbox.Calls{}},
-		{"also written in another way", base + `,"timeout":"3s","retries":2,"cache":{"ttl":"1m","entries":10000}`, client | source | resolver, sandbox.Calls{}},
-		{"keys shape none of it", base + `,"keys":["key-k-of-16-bytes"]`, client | source | resolver, sandbox.Calls{}},
-		{"a changed timeout does not cost a token", base + `,"timeout":"4s"`, client | source, sandbox.Calls{GetOpenData: 1, IDs: 1}},
-		{"nor does a changed number of retries", base + `,"retries":3`, client | source, sandbox.Calls{GetOpenData: 1, IDs: 1}},
-		{"nor a changed cache", base + `,"cache":{"ttl":"2m"}`, client | source, sandbox.Calls{GetOpenData: 1, IDs: 1}},
-		{"nor none", base + `,"cache":{"off":true}`, client | source, sandbox.Calls{GetOpenData: 1, IDs: 1}},
-		{"the secret moved to its source is the same", `,"token":{"source":"stable","secret":"s1"}`, client | source | resolver, sandbox.Calls{}},
-		{"a changed secret is asked for a token of its own", `,"secret":"s2"`, client, sandbox.Calls{StableToken: 1, GetOpenData: 1, IDs: 1}},
+		{"an equal config finds everything", base, "", none},
+		{"also written in another way", base + `,"timeout":"3s","retries":2,"cache":{"ttl":"1m","entries":10000},"limit":{"cloudids":60,"window":"1m"},"max_calls":128`, "", none},
+		{"keys shape none of it", base + `,"keys":["key-k-of-16-bytes"]`, "", none},
+		{"a changed timeout costs nothing", base + `,"timeout":"4s"`, "shared", none},
+		{"nor does a changed number of retries", base + `,"retries":3`, "shared", none},
+		{"nor other limits", base + `,"limit":{"off":true},"max_calls":8`, "limiter semaphore shared", none},
+		{"a changed cache costs what it had, and no token", base + `,"cache":{"ttl":"2m"}`, "cache shared", again},
+		{"so does none", base + `,"cache":{"off":true}`, "cache shared", again},
+		{"the secret moved to its source is the same", `,"token":{"source":"stable","secret":"s1"}`, "", none},
+		{"a changed secret is asked for a token of its own, and open data is the same", `,"secret":"s2"`, "shared upstream", none},
 	} {
 		t.Run(test.sentence, func(t *testing.T) {
 			fake, url := startSandbox(t)
@@ -82,11 +85,14 @@ func TestReloads(t *testing.T) {
 			}
 			fake.Reset()
 			after := load1(t, app1(url, test.settings))
-			survivors := pooled()
-			if (survivors["clients"] == 1) != (test.survives&client != 0) ||
-				(survivors["sources"] == 1) != (test.survives&source != 0) ||
-				(survivors["resolvers"] == 1) != (test.survives&resolver != 0) {
-				t.Errorf("while both are loaded there are %v", survivors)
+			var lost []string
+			for _, kind := range slices.Sorted(maps.Keys(inPool())) {
+				if inPool()[kind] != 1 {
+					lost = append(lost, kind)
+				}
+			}
+			if got := strings.Join(lost, " "); got != test.lost {
+				t.Errorf("not shared while both are loaded: %q, want %q", got, test.lost)
 			}
 			before.unload()
 			if code := after.resolve(t); code != 0 {
@@ -112,8 +118,8 @@ func TestAccountsDoNotShareTokens(t *testing.T) {
 	if n := fake.Calls(); n.StableToken != 2 || n.GetOpenData != 2 {
 		t.Errorf("calls %+v", n)
 	}
-	if n := pooled(); n["clients"] != 1 || n["sources"] != 2 || n["resolvers"] != 2 {
-		t.Errorf("pooled %v", n)
+	if n := inPool(); n["client"] != 1 || n["upstream"] != 2 || n["shared"] != 2 {
+		t.Errorf("in the pool are %v", n)
 	}
 	c.unload()
 	wantNothingPooled(t)
@@ -143,13 +149,13 @@ func TestReloadsUnderLoad(t *testing.T) {
 	if n := fake.Calls().StableToken; n != 1 {
 		t.Errorf("%d tokens fetched", n)
 	}
-	probe.Eventually(t, "everything is let go", func() bool { return len(pooled()) == 0 })
+	probe.Eventually(t, "everything is let go", func() bool { return len(inPool()) == 0 })
 }
 
 // A request may come to ask WeChat only when its config is gone already.
 func TestRequestsOutliveTheirConfig(t *testing.T) {
 	fake, url := startSandbox(t)
-	c := load1(t, app1(url, `,"secret":"s","cache":{"off":true}`))
+	c := load1(t, app1(url, `,"secret":"s","cache":{"off":true},"limit":{"off":true}`))
 	if err := fake.Fault(sandbox.Fault{API: "getopendata", Kind: "latency", Latency: 200 * time.Millisecond}); err != nil {
 		t.Fatal(err)
 	}
@@ -162,7 +168,7 @@ func TestRequestsOutliveTheirConfig(t *testing.T) {
 	probe.Eventually(t, "a call under way", func() bool { return fake.Calls().GetOpenData == 1 })
 	c.unload()
 	early.Wait()
-	probe.Eventually(t, "what it held is let go", func() bool { return len(pooled()) == 0 })
+	probe.Eventually(t, "what it held is let go", func() bool { return len(inPool()) == 0 })
 
 	var late sync.WaitGroup
 	for range 20 {
@@ -176,7 +182,7 @@ func TestRequestsOutliveTheirConfig(t *testing.T) {
 		})
 	}
 	late.Wait()
-	probe.Eventually(t, "what they held is let go", func() bool { return len(pooled()) == 0 })
+	probe.Eventually(t, "what they held is let go", func() bool { return len(inPool()) == 0 })
 }
 
 // What cannot be loaded is refused in words, never with a secret in them, and leaves nothing behind.
@@ -423,7 +429,7 @@ func TestVoIPSign(t *testing.T) {
 			t.Errorf("got %v", err)
 		}
 	}
-	if fake.Calls().GetVoIPSign != 6 || logs.Len() != 5 {
+	if fake.Calls().GetVoIPSign != 6 || logs.FilterMessage("voice signature failed").Len() != 5 || logs.Len() != 6 {
 		t.Errorf("%d calls, %d lines in the log", fake.Calls().GetVoIPSign, logs.Len())
 	}
 	if code := c.resolve(t); code != 0 {

@@ -50,7 +50,15 @@ func tryLoad(t *testing.T, json string) (config, error) {
 	for _, account := range app.Accounts {
 		account.logger = zap.NewNop()
 	}
-	return config{app, cancel}, nil
+	if err := app.Start(); err != nil {
+		t.Fatal(err)
+	}
+	return config{app, func() {
+		if err := app.Stop(); err != nil {
+			t.Error(err)
+		}
+		cancel()
+	}}, nil
 }
 
 func load1(t *testing.T, json string) config {
@@ -106,22 +114,20 @@ func start(t *testing.T, handler http.Handler) string {
 	return server.URL
 }
 
-// pooled returns how many values live in the pools.
-func pooled() map[string]int {
+// inPool returns how many values of each kind are in the pool.
+func inPool() map[string]int {
 	counts := map[string]int{}
-	for name, pool := range map[string]*caddy.UsagePool{"clients": clients, "sources": sources, "resolvers": resolvers} {
-		pool.Range(func(any, any) bool {
-			counts[name]++
-			return true
-		})
-	}
+	pool.Range(func(key any, _ any) bool {
+		counts[key.(poolKey).kind]++
+		return true
+	})
 	return counts
 }
 
 // wantNothingPooled fails a test that leaves anything in the pools.
 func wantNothingPooled(t *testing.T) {
 	t.Helper()
-	if left := pooled(); len(left) > 0 {
+	if left := inPool(); len(left) > 0 {
 		t.Errorf("left in the pools: %v", left)
 	}
 }

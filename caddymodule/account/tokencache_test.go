@@ -432,3 +432,58 @@ func TestAFetchThatGetsNoAnswerCostsOneDeadline(t *testing.T) {
 		}
 	})
 }
+
+// A fetch that was given up may end after the one that took its place, with an older token.
+func TestALateTokenReplacesNothing(t *testing.T) {
+	for _, test := range []struct {
+		sentence string
+		first    time.Duration // how long the first fetch takes
+		second   time.Duration
+		want     string
+	}{
+		{"the abandoned fetch ends last", 9 * time.Second, time.Second, "t2"},
+		{"the abandoned fetch ends first", 4 * time.Second, 3 * time.Second, "t2"},
+	} {
+		t.Run(test.sentence, func(t *testing.T) {
+			f := &fetcher{life: 2 * time.Hour, takes: test.first}
+			withKeeper(t, f, func(t *testing.T, k *tokenCache) {
+				ctx, cancel := context.WithTimeout(t.Context(), 3*time.Second)
+				defer cancel()
+				if _, err := k.Token(ctx); !errors.Is(err, context.DeadlineExceeded) {
+					t.Errorf("got %v", err)
+				}
+				f.mu.Lock()
+				f.takes = test.second
+				f.mu.Unlock()
+				want(t, k, "t2")
+				time.Sleep(10 * time.Second)
+				want(t, k, test.want)
+				fetched, expires := k.times()
+				if fetched.Sub(f.began) != 3*time.Second || expires.Sub(fetched) != 2*time.Hour {
+					t.Errorf("fetched %s after the beginning, for %s", fetched.Sub(f.began), expires.Sub(fetched))
+				}
+			})
+		})
+	}
+}
+
+func TestTimesOfAToken(t *testing.T) {
+	withKeeper(t, &fetcher{life: time.Hour}, func(t *testing.T, k *tokenCache) {
+		none := func(when string) {
+			t.Helper()
+			if fetched, expires := k.times(); !fetched.IsZero() || !expires.IsZero() {
+				t.Errorf("%s: %s, %s", when, fetched, expires)
+			}
+		}
+		none("before there is a token")
+		want(t, k, "t1")
+		if fetched, expires := k.times(); !fetched.Equal(time.Now()) || expires.Sub(fetched) != time.Hour {
+			t.Errorf("%s, %s", fetched, expires)
+		}
+		k.Rejected("t1")
+		none("after it was rejected")
+		want(t, k, "t2")
+		time.Sleep(time.Hour)
+		none("after it has expired")
+	})
+}

@@ -136,16 +136,17 @@ func (s *StaticToken) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 	return oneArgument(d, &s.Token)
 }
 
-// Key implements TokenModule.
-func (s *StaticToken) Key() string { return s.Token + "\x00" + s.resolved }
+// Key implements TokenModule. What the placeholder stands for is not in it: a token that was read again is no other source, and
+// costs nothing that was learned of WeChat.
+func (s *StaticToken) Key() string { return s.Token }
 
 // Open implements TokenModule.
 func (s *StaticToken) Open(string, *wechat.Client) apicall.TokenSource {
-	return &staticSource{written: s.Token, token: s.resolved}
+	return &staticSource{configured: s.Token, token: s.resolved}
 }
 
 type staticSource struct {
-	written string // as in the config
+	configured string // as in the config, where it may be a placeholder
 
 	mu    sync.Mutex
 	token string
@@ -157,15 +158,26 @@ func (s *staticSource) Token(context.Context) (string, error) {
 	return s.token, nil
 }
 
-// Rejected reads the token's file again. What cannot be read now leaves the old token in place: WeChat's refusal of it says
-// more than we could.
+// Rejected reads the token's file again. If that cannot be read now, the old token stays: WeChat's rejection of it says more than
+// we could.
 func (s *staticSource) Rejected(token string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if token != s.token {
-		return
+	if token == s.token {
+		s.read()
 	}
-	if fresh, err := placeholder.Secret("token static", s.written); err == nil {
+}
+
+// Reload reads the token's file again, for a config that is loaded.
+func (s *staticSource) Reload() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.read()
+}
+
+// read replaces the token by what is configured now. s.mu is held.
+func (s *staticSource) read() {
+	if fresh, err := placeholder.Secret("token static", s.configured); err == nil {
 		s.token = fresh
 	}
 }

@@ -206,7 +206,7 @@ func TestTheBreaker(t *testing.T) {
 func TestAnAbandonedClientDoesNotWasteTheAnswer(t *testing.T) {
 	g := start(t, setup{account: "cache off", upstream: everyBody(func(_ *http.Request, body string) bool { return body == resolved })})
 	g.fault(sandbox.Fault{API: "getopendata", Kind: "latency", Latency: 500 * time.Millisecond})
-	coalesced := g.metric("caddy_cloudid_coalesced_ids_total")
+	coalesced := g.metric(`caddy_cloudid_coalesced_ids_total{appid="` + appid + `"}`)
 	ctx, leave := context.WithCancel(t.Context())
 	var others sync.WaitGroup
 	others.Go(func() {
@@ -222,7 +222,7 @@ func TestAnAbandonedClientDoesNotWasteTheAnswer(t *testing.T) {
 			}
 		})
 	}
-	soon(t, "the others wait", func() bool { return g.metric("caddy_cloudid_coalesced_ids_total") == coalesced+5 })
+	soon(t, "the others wait", func() bool { return g.metric(`caddy_cloudid_coalesced_ids_total{appid="`+appid+`"}`) == coalesced+5 })
 	leave()
 	others.Wait()
 	g.want(1, 1, 1)

@@ -74,12 +74,12 @@ func TestMetrics(t *testing.T) {
 	}
 	ids := func(code string) string { return `caddy_cloudid_ids_total{appid="` + appid + `",code="` + code + `"}` }
 	wechat := func(api, code string) string {
-		return `caddy_cloudid_wechat_calls_total{api="` + api + `",errcode="` + code + `"}`
+		return `caddy_cloudid_wechat_calls_total{api="` + api + `",appid="` + appid + `",errcode="` + code + `"}`
 	}
 	const (
-		cached  = "caddy_cloudid_cache_hits_total"
-		perCall = "caddy_cloudid_ids_per_call_sum"
-		took    = `caddy_cloudid_wechat_call_duration_seconds_count{api="getopendata"}`
+		cached  = `caddy_cloudid_cache_hits_total{appid="` + appid + `"}`
+		perCall = `caddy_cloudid_ids_per_call_sum{appid="` + appid + `"}`
+		took    = `caddy_cloudid_wechat_call_duration_seconds_count{api="getopendata",appid="` + appid + `"}`
 		tokens  = `caddy_cloudid_token_fetches_total{appid="` + appid + `",result="ok"}`
 		noToken = `caddy_cloudid_token_fetches_total{appid="` + appid + `",result="failed"}`
 		added   = `caddy_cloudid_added_bytes_total{appid="` + appid + `"}`

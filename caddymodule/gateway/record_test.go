@@ -225,7 +225,7 @@ func TestARecordOfACallThatSharesOrKnows(t *testing.T) {
 	if m := records[3].Members[0]; !m.Cached || m.Shared || records[3].Timing.WeChat != 0 {
 		t.Errorf("the second is %+v", m)
 	}
-	coalesced := g.metric("caddy_cloudid_coalesced_ids_total")
+	coalesced := g.metric(`caddy_cloudid_coalesced_ids_total{appid="` + appid + `"}`)
 	id := g.mint(sandbox.OpenData{OpenID: user, Data: []byte(`1`)})
 	g.fault(sandbox.Fault{API: "getopendata", Kind: "latency", Latency: 300_000_000})
 	var wg sync.WaitGroup
@@ -239,7 +239,7 @@ func TestARecordOfACallThatSharesOrKnows(t *testing.T) {
 			shared++
 		}
 	}
-	if shared != 1 || g.metric("caddy_cloudid_coalesced_ids_total") != coalesced+1 {
+	if shared != 1 || g.metric(`caddy_cloudid_coalesced_ids_total{appid="`+appid+`"}`) != coalesced+1 {
 		t.Errorf("%d calls shared another's", shared)
 	}
 }

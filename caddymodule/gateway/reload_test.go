@@ -93,21 +93,23 @@ func (g *gate) reload(config string) {
 
 func TestAnswersAndMetricsSurviveAReload(t *testing.T) {
 	g := start(t, setup{})
-	const calls = `caddy_cloudid_wechat_calls_total{api="getopendata",errcode="0"}`
+	const calls = `caddy_cloudid_wechat_calls_total{api="getopendata",appid="` + appid + `",errcode="0"}`
 	g.post(example).forwarded(resolved)
 	before := g.metric(calls)
 	if before == 0 {
 		t.Error("the metrics show no call")
 	}
-	g.reload(g.config)
-	g.post(example).forwarded(resolved)
-	g.want(1, 1, 1)
-	if after := g.metric(calls); after != before {
-		t.Errorf("after a reload the metrics show %v calls instead of %v", after, before)
+	for _, options := range []string{"", "timeout 4s\nretries 1"} {
+		g.reload(withOption(g.config, options))
+		g.post(example).forwarded(resolved)
+		g.want(1, 1, 1)
+		if after := g.metric(calls); after != before {
+			t.Errorf("after a reload the metrics show %v calls instead of %v", after, before)
+		}
 	}
-	g.reload(withOption(g.config, "timeout 4s"))
+	g.reload(withOption(g.config, "cache 2m"))
 	g.post(example).forwarded(resolved)
-	g.want(2, 2, 1) // another timeout means another cache, but not another token
+	g.want(2, 2, 1) // a changed cache is another, but not another token
 	if after := g.metric(calls); after != before+1 {
 		t.Errorf("after another reload the metrics show %v calls instead of %v", after, before+1)
 	}

@@ -89,8 +89,8 @@ func (e *BreakerOpenError) Unwrap() error { return e.Last }
 // RetryAfter is how long a client should wait before it tries again.
 func (e *BreakerOpenError) RetryAfter() time.Duration { return e.After }
 
-// check returns a *BreakerOpenError if no call may be made now.
-func (b *Breaker) check() error {
+// Ready returns a *BreakerOpenError if no call may be made now.
+func (b *Breaker) Ready() error {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	return b.refusal(time.Now())

@@ -189,7 +189,7 @@ func TestAnOpenBreakerNamesWhatCounted(t *testing.T) {
 			b.done(generation, user, outcome)
 		}
 	}
-	err := b.check()
+	err := b.Ready()
 	open, ok := errors.AsType[*BreakerOpenError](err)
 	if !ok || wechat.Code(open.Last) != 45009 || open.RetryAfter() <= 0 || open.RetryAfter() > breakerCooldown {
 		t.Errorf("got %v, after %s", err, open.RetryAfter())

@@ -74,7 +74,7 @@ func Do[T any](ctx context.Context, c *Caller, call Call, fn func(ctx context.Co
 	if call.Queue == nil {
 		call.Queue = ctx
 	}
-	if err := c.Breaker.check(); err != nil { // not to be told so behind a queue
+	if err := c.Breaker.Ready(); err != nil { // not to be told so behind a queue
 		return result, err
 	}
 	release, err := c.Semaphore.acquire(call.Queue, c.API, call.User)
