@@ -122,7 +122,7 @@ func (h *Handler) checkConnect(r *http.Request, c *call) error {
 	return nil
 }
 
-// withoutBody is for a request that has no body: no event, unless one has to say who calls.
+// withoutBody is for a request without a body. That is no event, except that user_info makes one, to say who calls.
 func (h *Handler) withoutBody(r *http.Request, c *call, mediaType httpbody.MediaType) (*jsonBody, error) {
 	if h.UserInfo && c.caller.openid != "" && h.eventIsBody(r) && writesBody(r.Method) {
 		return &jsonBody{bytes: append(bufpool.Get(2), "{}"...), mediaType: forwardedType(mediaType.Name)}, nil
@@ -241,7 +241,8 @@ func (b *jsonBody) setRequestBody(r *http.Request, rewritten []byte, changed boo
 	return body
 }
 
-// setBody gives a request a body, or none. All that describes it has to agree, or some transport sends it wrong.
+// setBody sets a request's body, or removes it (nil). All fields that describe a body have to agree, or some transport sends it
+// wrong.
 func setBody(r *http.Request, body *replayableBody) {
 	r.TransferEncoding = nil
 	r.Trailer = nil
@@ -256,7 +257,7 @@ func setBody(r *http.Request, body *replayableBody) {
 	r.Header["Content-Length"] = []string{strconv.Itoa(len(body.bytes))} // FastCGI reads it, and a client may have written 0010
 }
 
-// dropBody takes the body from a request that is rejected. It was read, at least in part, and an error page may be proxied
+// dropBody removes the body of a request that is rejected. It was read, at least in part, and an error page may be proxied
 // like any other: it would be announced a body that does not come.
 func dropBody(r *http.Request) {
 	setBody(r, nil)

@@ -54,7 +54,7 @@ func (h *Handler) newCall(w http.ResponseWriter, r *http.Request, next caddyhttp
 	c := &call{handler: h, next: next, repl: r.Context().Value(caddy.ReplacerCtxKey).(*caddy.Replacer)}
 	c.record.Time = time.Now()
 	c.record.RequestID, _ = c.repl.GetString("http.request.uuid")
-	c.response = response{ResponseWriterWrapper: &caddyhttp.ResponseWriterWrapper{ResponseWriter: w}, requestID: c.record.RequestID}
+	c.response = response{ResponseWriterWrapper: caddyhttp.ResponseWriterWrapper{ResponseWriter: w}, requestID: c.record.RequestID}
 	c.earlier, _ = caddyhttp.GetVar(r.Context(), variable).(*call)
 	if c.earlier == nil {
 		c.repl.Map(placeholders(r))

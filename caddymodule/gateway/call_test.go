@@ -59,7 +59,7 @@ func (c call) request(ctx context.Context, url string) *http.Request {
 }
 
 // do sends a call and returns what came of it.
-func (g *gate) do(c call) reply {
+func (g *testGateway) do(c call) reply {
 	g.t.Helper()
 	g.upstream.take()
 	res, err := g.client.Do(c.request(g.t.Context(), g.url))
@@ -70,23 +70,23 @@ func (g *gate) do(c call) reply {
 }
 
 // post sends a JSON event.
-func (g *gate) post(body string) reply {
+func (g *testGateway) post(body string) reply {
 	g.t.Helper()
 	return g.do(call{body: body})
 }
 
-func (g *gate) read(res *http.Response) reply {
+func (g *testGateway) read(res *http.Response) reply {
 	g.t.Helper()
 	defer res.Body.Close()
 	body, err := io.ReadAll(res.Body)
 	if err != nil {
-		g.t.Fatalf("answer: %v", err)
+		g.t.Fatalf("response: %v", err)
 	}
 	return reply{g.t, res.StatusCode, res.Header, string(body), g.upstream.take()}
 }
 
 // dial opens a connection on which a test writes bytes as it likes.
-func (g *gate) dial() net.Conn {
+func (g *testGateway) dial() net.Conn {
 	g.t.Helper()
 	conn, err := net.Dial("tcp", g.addr)
 	if err != nil {
@@ -97,8 +97,8 @@ func (g *gate) dial() net.Conn {
 	return conn
 }
 
-// raw sends bytes on a connection of their own and reads one answer. The lines of the head end in \n here.
-func (g *gate) raw(head, body string) reply {
+// raw sends bytes on a connection of their own and reads one response. The lines of the head end in \n here.
+func (g *testGateway) raw(head, body string) reply {
 	g.t.Helper()
 	g.upstream.take()
 	conn := g.dial()
@@ -109,16 +109,16 @@ func (g *gate) raw(head, body string) reply {
 	method, _, _ := strings.Cut(head, " ")
 	res, err := http.ReadResponse(bufio.NewReader(conn), &http.Request{Method: method})
 	if err != nil {
-		g.t.Fatalf("answer: %v", err)
+		g.t.Fatalf("response: %v", err)
 	}
 	return g.read(res)
 }
 
-// handedOn fails unless the function was called, with this body.
+// forwarded fails unless the function was called, with this body.
 func (r reply) forwarded(body string) *received {
 	r.t.Helper()
 	if r.status != http.StatusOK || r.got == nil {
-		r.t.Fatalf("status %d, function called: %v, answer %q; want the request handed on", r.status, r.got != nil, r.body)
+		r.t.Fatalf("status %d, function called: %v, response %q; want the request forwarded", r.status, r.got != nil, r.body)
 	}
 	if r.got.err != nil {
 		r.t.Fatalf("the function could not read the body: %v", r.got.err)
@@ -129,17 +129,17 @@ func (r reply) forwarded(body string) *received {
 	return r.got
 }
 
-// refused fails unless the client got this status and the function nothing.
+// rejected fails unless the client got this status and the function nothing.
 func (r reply) rejected(status int) {
 	r.t.Helper()
 	if r.status != status {
-		r.t.Fatalf("status %d, want %d (function called: %v; answer %.300q)", r.status, status, r.got != nil, r.body)
+		r.t.Fatalf("status %d, want %d (function called: %v; response %.300q)", r.status, status, r.got != nil, r.body)
 	}
 	if r.got != nil {
 		r.t.Fatal("the function was called")
 	}
 	if status >= 400 && r.body == "" {
-		r.t.Error("the refusal says nothing")
+		r.t.Error("the rejection says nothing")
 	}
 }
 

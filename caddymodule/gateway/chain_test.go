@@ -26,8 +26,8 @@ func TestTwoInAChain(t *testing.T) {
 	}
 	t.Run("the second looks at other members", func(t *testing.T) {
 		g := start(t, in("", "fields phone"))
-		check(t, g.post(`{"weRunData":"`+steps+`","n":1}`).forwarded(`{"weRunData":`+stepsAnswer+`,"n":1}`), `["weRunData"]`, "1", "")
-		check(t, g.post(`{"weRunData":"`+steps+`","phone":1}`).forwarded(`{"weRunData":`+stepsAnswer+`,"phone":`+errorObject("", -601005, "invalid cloudID")+`}`), `["weRunData"]`, "2", "phone=-601005")
+		check(t, g.post(`{"weRunData":"`+steps+`","n":1}`).forwarded(`{"weRunData":`+stepsData+`,"n":1}`), `["weRunData"]`, "1", "")
+		check(t, g.post(`{"weRunData":"`+steps+`","phone":1}`).forwarded(`{"weRunData":`+stepsData+`,"phone":`+errorObject("", -601005, "invalid cloudID")+`}`), `["weRunData"]`, "2", "phone=-601005")
 	})
 	t.Run("the second looks at the same member", func(t *testing.T) {
 		g := start(t, in("", "guess off"))

@@ -10,7 +10,7 @@ import (
 
 // A CloudEvent comes in one of two modes: structured, where the body is an envelope with the event in its member data, and
 // binary, where ce-* headers are the envelope and the whole body is the event. SDKs choose by what a client sends. So the
-// gateway reads CloudEvents only where it was told to, and refuses whatever could be both.
+// gateway reads CloudEvents only where it was told to, and rejects whatever could be both.
 
 const cloudEventsType = "application/cloudevents"
 

@@ -14,7 +14,7 @@ import (
 )
 
 // want fails unless WeChat was called so often.
-func (g *gate) want(getopendata, ids, tokens int) {
+func (g *testGateway) want(getopendata, ids, tokens int) {
 	g.t.Helper()
 	calls := g.wechat.Calls()
 	if calls.GetOpenData != getopendata || calls.IDs != ids || calls.StableToken != tokens {
@@ -23,8 +23,8 @@ func (g *gate) want(getopendata, ids, tokens int) {
 	}
 }
 
-// status sends a call and returns the answer's status; unlike do, it may be used by many goroutines at once.
-func (g *gate) status(c call) int {
+// status sends a call and returns the response's status; unlike do, it may be used by many goroutines at once.
+func (g *testGateway) status(c call) int {
 	res, err := g.client.Do(c.request(g.t.Context(), g.url))
 	if err != nil {
 		g.t.Error(err)
@@ -35,7 +35,7 @@ func (g *gate) status(c call) int {
 	return res.StatusCode
 }
 
-// everyBody has the function answer 200 only for bodies that pass.
+// everyBody has the function respond 200 only for bodies that pass.
 func everyBody(passes func(r *http.Request, body string) bool) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if body, err := io.ReadAll(r.Body); err != nil || !passes(r, string(body)) {
@@ -75,7 +75,7 @@ func TestHowOftenWeChatIsCalled(t *testing.T) {
 	t.Run("one CloudID in five members: once, with one id", func(t *testing.T) {
 		g := start(t, setup{})
 		g.post(`{"a":"` + steps + `","b":"` + steps + `","c":{"cloudID":"` + steps + `"}}`).
-			forwarded(`{"a":` + stepsAnswer + `,"b":` + stepsAnswer + `,"c":` + stepsAnswer + `}`)
+			forwarded(`{"a":` + stepsData + `,"b":` + stepsData + `,"c":` + stepsData + `}`)
 		g.want(1, 1, 1)
 	})
 	t.Run("the second time: not at all", func(t *testing.T) {
@@ -89,7 +89,7 @@ func TestHowOftenWeChatIsCalled(t *testing.T) {
 	t.Run("what is known is not asked for again beside what is not", func(t *testing.T) {
 		g := start(t, setup{})
 		g.post(example).forwarded(resolved)
-		g.post(`{"a":"` + steps + `","b":"` + group + `"}`).forwarded(`{"a":` + stepsAnswer + `,"b":` + groupAnswer + `}`)
+		g.post(`{"a":"` + steps + `","b":"` + group + `"}`).forwarded(`{"a":` + stepsData + `,"b":` + groupData + `}`)
 		g.want(2, 2, 1)
 	})
 	t.Run("after the cache's time: again", func(t *testing.T) {
@@ -106,7 +106,7 @@ func TestHowOftenWeChatIsCalled(t *testing.T) {
 		g.post(example).forwarded(resolved)
 		g.want(2, 2, 1)
 	})
-	t.Run("another user's answer is not mine", func(t *testing.T) {
+	t.Run("another user's open data is not mine", func(t *testing.T) {
 		g := start(t, setup{cloudid: "openid {http.request.header.X-Test-User}"})
 		id := g.mint(sandbox.OpenData{OpenID: user, Data: []byte(`1`)})
 		as := func(who string) reply {
@@ -203,7 +203,7 @@ func TestTheBreaker(t *testing.T) {
 	})
 }
 
-func TestAnAbandonedClientDoesNotWasteTheAnswer(t *testing.T) {
+func TestAnAbandonedClientDoesNotWasteTheResponse(t *testing.T) {
 	g := start(t, setup{account: "cache off", upstream: everyBody(func(_ *http.Request, body string) bool { return body == resolved })})
 	g.fault(sandbox.Fault{API: "getopendata", Kind: "latency", Latency: 500 * time.Millisecond})
 	coalesced := g.metric(`caddy_cloudid_coalesced_ids_total{appid="` + appid + `"}`)
@@ -211,7 +211,7 @@ func TestAnAbandonedClientDoesNotWasteTheAnswer(t *testing.T) {
 	var others sync.WaitGroup
 	others.Go(func() {
 		if _, err := g.client.Do(call{body: example}.request(ctx, g.url)); err == nil {
-			t.Error("the abandoned call was answered")
+			t.Error("the abandoned call got a response")
 		}
 	})
 	soon(t, "WeChat is asked", func() bool { return g.wechat.Calls().GetOpenData == 1 })

@@ -105,7 +105,7 @@ func TestEncryptedData(t *testing.T) {
 		g := start(t, setup{cloudid: "encrypted_data", site: withKey})
 		seen := observe(t, 0)
 		g.post(`{"a":`+encryptedObject(valid)+`,"b":"`+steps+`","c":{"cloudID":"`+group+`","encryptedData":"x","iv":"y"}}`).
-			forwarded(`{"a":{"cloudID":"","data":`+now+`},"b":`+stepsAnswer+`,"c":`+groupAnswer+`}`).
+			forwarded(`{"a":{"cloudID":"","data":`+now+`},"b":`+stepsData+`,"c":`+groupData+`}`).
 			has(t, "X-WX-OPEN-DATA-INFO", `{"keys":["a","b","c"]}`)
 		g.want(1, 2, 1)
 		if m := seen.take(t, 2)[1].Members[0]; m.Declared != invocation.Encrypted || m.Result != invocation.OpenData {
@@ -124,7 +124,7 @@ func TestEncryptedData(t *testing.T) {
 			if m := seen.take(t, 1)[0].Members[0]; m.Reason != invocation.NoKey {
 				t.Errorf("the record says %+v", m)
 			}
-			g.post(`{"b":"` + steps + `"}`).forwarded(`{"b":` + stepsAnswer + `}`)
+			g.post(`{"b":"` + steps + `"}`).forwarded(`{"b":` + stepsData + `}`)
 		}
 	})
 	t.Run("another user's key", func(t *testing.T) {

@@ -33,7 +33,7 @@ func TestTheDocumentedExample(t *testing.T) {
 		})
 	}
 	if calls := g.wechat.Calls(); calls.GetOpenData != 1 || calls.IDs != 1 || calls.StableToken != 1 {
-		t.Errorf("the nested id was asked for, or an answer was not kept: %+v", calls)
+		t.Errorf("the nested id was asked for, or open data was not kept: %+v", calls)
 	}
 }
 
@@ -57,9 +57,9 @@ func TestWhatDescribesTheOldBodyGoes(t *testing.T) {
 		}
 		return got.got
 	}
-	for body, handedOn := range map[string]string{example: resolved, `{"a":1}`: `{"a":1}`, ``: ``} {
+	for body, forwarded := range map[string]string{example: resolved, `{"a":1}`: `{"a":1}`, ``: ``} {
 		got := send(body)
-		if got.body != handedOn || got.length != int64(len(handedOn)) || len(got.encoding) != 0 {
+		if got.body != forwarded || got.length != int64(len(forwarded)) || len(got.encoding) != 0 {
 			t.Errorf("the function received %d bytes, announced %d, transfer encoding %q: %q", len(got.body), got.length, got.encoding, got.body)
 		}
 		if len(got.trailer) != 0 {
@@ -69,7 +69,7 @@ func TestWhatDescribesTheOldBodyGoes(t *testing.T) {
 			got.has(t, name, "")
 		}
 		for _, name := range digests {
-			if body == handedOn {
+			if body == forwarded {
 				got.has(t, name, "made-up")
 			} else {
 				got.has(t, name, "")
@@ -93,31 +93,31 @@ func TestFourKindsOfDeclarations(t *testing.T) {
 	entry := func(name, id string) string { return `{"key_name":"` + name + `","cloud_id":"` + id + `"}` }
 	made := `{"cloudID":"` + steps + `","data":{"step":1000000},"x":1}`
 	for _, c := range []struct{ name, body, want, keys string }{
-		{"a list beside the members", `{"n":1,` + list(entry("weRunData", steps)) + `}`, `{"n":1,"weRunData":` + stepsAnswer + `}`, `"weRunData"`},
-		{"a list of several", `{` + list(entry("b", group)+`,`+entry("a", steps)) + `,"n":1}`, `{"n":1,"b":` + groupAnswer + `,"a":` + stepsAnswer + `}`, `"b","a"`},
-		{"a list alone", `{` + list(entry("a", steps)) + `}`, `{"a":` + stepsAnswer + `}`, `"a"`},
+		{"a list beside the members", `{"n":1,` + list(entry("weRunData", steps)) + `}`, `{"n":1,"weRunData":` + stepsData + `}`, `"weRunData"`},
+		{"a list of several", `{` + list(entry("b", group)+`,`+entry("a", steps)) + `,"n":1}`, `{"n":1,"b":` + groupData + `,"a":` + stepsData + `}`, `"b","a"`},
+		{"a list alone", `{` + list(entry("a", steps)) + `}`, `{"a":` + stepsData + `}`, `"a"`},
 		{"a list of an id that is none", `{` + list(entry("a", unknownID)) + `}`, `{"a":` + invalid + `}`, ``},
 		{"no list, but something else of that name", `{"cloudid_list":[1,` + entry("a", steps) + `]}`, ``, ``},
 		{"an empty list", `{"cloudid_list":[]}`, ``, ``},
-		{"an object with a cloudID", `{"a":{"cloudID":"` + steps + `"}}`, `{"a":` + stepsAnswer + `}`, `"a"`},
-		{"made-up open data around a CloudID", `{"a":` + made + `}`, `{"a":` + stepsAnswer + `}`, `"a"`},
+		{"an object with a cloudID", `{"a":{"cloudID":"` + steps + `"}}`, `{"a":` + stepsData + `}`, `"a"`},
+		{"made-up open data around a CloudID", `{"a":` + made + `}`, `{"a":` + stepsData + `}`, `"a"`},
 		{"an event that went through already", resolved, resolved, `"weRunData"`},
 		{"an object with a cloudID that is none", `{"a":{"cloudID":"` + unknownID + `"}}`, `{"a":` + invalid + `}`, ``},
 		{"an object with a cloudID of another look", `{"a":{"cloudID":"x","data":1}}`, ``, ``},
-		{"a string of that look", `{"a":"` + group + `"}`, `{"a":` + groupAnswer + `}`, `"a"`},
+		{"a string of that look", `{"a":"` + group + `"}`, `{"a":` + groupData + `}`, `"a"`},
 		{"a string in escapes", `{"a":"\u0032` + group[1:] + `"}`, ``, ``}, // 2, not 3
-		{"a string in escapes that is one", `{"a":"\u0033` + group[1:] + `"}`, `{"a":` + groupAnswer + `}`, `"a"`},
+		{"a string in escapes that is one", `{"a":"\u0033` + group[1:] + `"}`, `{"a":` + groupData + `}`, `"a"`},
 		{"a string that is none after all", `{"a":"` + unknownID + `"}`, ``, ``},
 		{"a string in an array", `{"a":["` + steps + `"]}`, ``, ``},
 		{"an object deeper down", `{"a":{"b":{"cloudID":"` + steps + `"}}}`, ``, ``},
-		{"the same id in two members", `{"a":"` + steps + `","b":{"cloudID":"` + steps + `"}}`, `{"a":` + stepsAnswer + `,"b":` + stepsAnswer + `}`, `"a","b"`},
+		{"the same id in two members", `{"a":"` + steps + `","b":{"cloudID":"` + steps + `"}}`, `{"a":` + stepsData + `,"b":` + stepsData + `}`, `"a","b"`},
 		{
 			"all else stays as it was",
 			"\t{ \"z\" : 1.10 , \"a\":12345678901234567890,\"a\" : -0.0e-00,\"\\u0041\":\"\\/\\u00e9\",\r\n\"w\":  \"" + steps + "\"  , \"é\":{\"x\":1,\"x\":2}} \n",
-			"\t{ \"z\" : 1.10 , \"a\":12345678901234567890,\"a\" : -0.0e-00,\"\\u0041\":\"\\/\\u00e9\",\r\n\"w\":  " + stepsAnswer + "  , \"é\":{\"x\":1,\"x\":2}} \n",
+			"\t{ \"z\" : 1.10 , \"a\":12345678901234567890,\"a\" : -0.0e-00,\"\\u0041\":\"\\/\\u00e9\",\r\n\"w\":  " + stepsData + "  , \"é\":{\"x\":1,\"x\":2}} \n",
 			`"w"`,
 		},
-		{"an empty name", `{"":"` + steps + `"}`, `{"":` + stepsAnswer + `}`, `""`},
+		{"an empty name", `{"":"` + steps + `"}`, `{"":` + stepsData + `}`, `""`},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			if c.want == "" {
@@ -157,15 +157,15 @@ func TestEventsInEnvelopes(t *testing.T) {
 		}
 		list := `,"cloudid_list":[{"key_name":"weRunData","cloud_id":"` + steps + `"}]`
 		g.post(envelope(`{"obj":{"shareInfo":"yyy"}}`, list)).
-			forwarded(envelope(`{"obj":{"shareInfo":"yyy"},"weRunData":`+stepsAnswer+`}`, "")).
+			forwarded(envelope(`{"obj":{"shareInfo":"yyy"},"weRunData":`+stepsData+`}`, "")).
 			has(t, "X-WX-OPEN-DATA-INFO", `{"keys":["weRunData"]}`)
-		g.post(envelope(`{}`, list)).forwarded(envelope(`{"weRunData":`+stepsAnswer+`}`, ""))
+		g.post(envelope(`{}`, list)).forwarded(envelope(`{"weRunData":`+stepsData+`}`, ""))
 		g.post(envelope(example, "")).forwarded(envelope(resolved, ""))
 		g.post(envelope(`{"weRunData":1}`, list)).rejected(400)
 		g.post(envelope(`{"a":`, list)).rejected(400)
 		g.post(`{"data":{"a":"` + steps + `"}}`).forwarded(`{"data":{"a":"` + steps + `"}}`)
 	})
-	t.Run("an envelope without its event is refused in strict mode", func(t *testing.T) {
+	t.Run("an envelope without its event is rejected in strict mode", func(t *testing.T) {
 		g := start(t, setup{cloudid: "event /data\nfields weRunData"})
 		g.post(`{"data":` + example + `}`).forwarded(`{"data":` + resolved + `}`)
 		g.post(`{"a":` + example + `}`).rejected(400)
@@ -177,15 +177,15 @@ func TestStrictMode(t *testing.T) {
 	g := start(t, setup{cloudid: "fields weRunData phone\nmax_ids 2"})
 	invalidEmpty := errorObject("", -601005, "invalid cloudID")
 	for _, c := range []struct{ name, body, want, keys string }{
-		{"a listed string is asked for", `{"weRunData":"` + steps + `","n":1}`, `{"weRunData":` + stepsAnswer + `,"n":1}`, `"weRunData"`},
+		{"a listed string is asked for", `{"weRunData":"` + steps + `","n":1}`, `{"weRunData":` + stepsData + `,"n":1}`, `"weRunData"`},
 		{"whatever its look", `{"weRunData":"No_CloudID-Looks"}`, `{"weRunData":` + errorObject("No_CloudID-Looks", -601005, "invalid cloudID") + `}`, ``},
 		{"one that can be no CloudID is an error that does not repeat it", `{"weRunData":"<script>"}`, `{"weRunData":` + invalidEmpty + `}`, ``},
 		{"others are not", `{"other":"` + steps + `","o":{"cloudID":"` + group + `"}}`, ``, ``},
-		{"a listed object with a cloudID is asked for", `{"phone":{"cloudID":"` + phone + `","data":{"phoneNumber":"1"}}}`, `{"phone":` + phoneAnswer + `}`, `"phone"`},
+		{"a listed object with a cloudID is asked for", `{"phone":{"cloudID":"` + phone + `","data":{"phoneNumber":"1"}}}`, `{"phone":` + phoneData + `}`, `"phone"`},
 		{"a listed number is an error", `{"phone":1}`, `{"phone":` + invalidEmpty + `}`, ``},
 		{"a listed null is an error", `{"phone":null}`, `{"phone":` + invalidEmpty + `}`, ``},
 		{"a listed object without cloudID is an error", `{"phone":{"data":{"phoneNumber":"1"}}}`, `{"phone":` + invalidEmpty + `}`, ``},
-		{"a list may name listed members", `{"cloudid_list":[{"key_name":"phone","cloud_id":"` + phone + `"}]}`, `{"phone":` + phoneAnswer + `}`, `"phone"`},
+		{"a list may name listed members", `{"cloudid_list":[{"key_name":"phone","cloud_id":"` + phone + `"}]}`, `{"phone":` + phoneData + `}`, `"phone"`},
 		{"absent members stay absent", `{}`, ``, ``},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -210,14 +210,14 @@ func TestStrictMode(t *testing.T) {
 func TestMaxIDs(t *testing.T) {
 	five := `"a":"` + steps + `","b":"` + group + `","c":"` + phone + `","d":"` + steps + `"`
 	g := start(t, setup{})
-	g.post(`{` + five + `,"e":"` + unknownID + `"}`).forwarded(`{"a":` + stepsAnswer + `,"b":` + groupAnswer + `,"c":` + phoneAnswer + `,"d":` + stepsAnswer + `,"e":"` + unknownID + `"}`)
+	g.post(`{` + five + `,"e":"` + unknownID + `"}`).forwarded(`{"a":` + stepsData + `,"b":` + groupData + `,"c":` + phoneData + `,"d":` + stepsData + `,"e":"` + unknownID + `"}`)
 	g.wechat.Reset()
 	g.post(`{` + five + `,"e":"` + unknownID + `","f":{"cloudID":"` + steps + `"}}`).rejected(400)
 	if calls := g.wechat.Calls(); calls.GetOpenData != 0 {
 		t.Error("half of the work was done")
 	}
 	g = start(t, setup{cloudid: "max_ids 1\nguess off"})
-	g.post(`{` + five + `,"e":{"cloudID":"` + steps + `"}}`).forwarded(`{` + five + `,"e":` + stepsAnswer + `}`)
+	g.post(`{` + five + `,"e":{"cloudID":"` + steps + `"}}`).forwarded(`{` + five + `,"e":` + stepsData + `}`)
 	g.post(`{"d":{"cloudID":"` + steps + `"},"e":{"cloudID":"` + steps + `"}}`).rejected(400)
 }
 
@@ -226,8 +226,8 @@ func TestWithoutAnOpenID(t *testing.T) {
 		g := start(t, setup{cloudid: "openid " + openid})
 		g.check([]verdict{
 			{"guesses stay strings", call{body: example}, 200, ""},
-			{"an object is refused", call{body: `{"a":{"cloudID":"` + steps + `"}}`}, 401, ""},
-			{"a list is refused", call{body: `{"cloudid_list":[{"key_name":"a","cloud_id":"` + steps + `"}]}`}, 401, ""},
+			{"an object is rejected", call{body: `{"a":{"cloudID":"` + steps + `"}}`}, 401, ""},
+			{"a list is rejected", call{body: `{"cloudid_list":[{"key_name":"a","cloud_id":"` + steps + `"}]}`}, 401, ""},
 			{"rules that have nothing to do with CloudIDs still count", call{body: `{"a":`}, 400, ""},
 		})
 		if calls := g.wechat.Calls(); calls != (sandbox.Calls{}) {

@@ -16,9 +16,9 @@ import (
 // failedExchange is the message of the one log line that a failed exchange has.
 const failedExchange = "open data exchange failed"
 
-// TestWhenWeChatDoesNotAnswer drives every failure of a whole exchange: what the function finds in the CloudID's place,
+// TestWhenWeChatDoesNotRespond drives every failure of a whole exchange: what the function finds in the CloudID's place,
 // what the client is told where the gateway rejects, what the operator is told.
-func TestWhenWeChatDoesNotAnswer(t *testing.T) {
+func TestWhenWeChatDoesNotRespond(t *testing.T) {
 	messages := map[int]string{
 		-601001: "system error", -601003: "system network error", -601004: "api permission denied",
 		-601007: "cloudID and calling user does not match", -601008: "server-side request timedout",
@@ -53,9 +53,9 @@ func TestWhenWeChatDoesNotAnswer(t *testing.T) {
 		{"a code nobody knows", errcode(99999, 1), "", -601001, 502, "other", ""},
 		{"a time-out", sandbox.Fault{Kind: "latency", Latency: time.Minute}, "timeout 200ms", -601008, 504, "timeout", "timeout"},
 		{"a connection that ends", sandbox.Fault{Kind: "drop", Times: 9}, "", -601003, 502, "network", "network"},
-		{"half an answer", sandbox.Fault{Kind: "half"}, "", -601003, 502, "network", "network"},
+		{"half a response", sandbox.Fault{Kind: "half"}, "", -601003, 502, "network", "network"},
 		{"garbage", sandbox.Fault{Kind: "garbage", Body: "<html>" + steps + user + "13580006666</html>"}, "", -601001, 502, "answer", "endpoint"},
-		{"an empty answer", sandbox.Fault{Kind: "garbage"}, "", -601001, 502, "answer", "endpoint"},
+		{"an empty response", sandbox.Fault{Kind: "garbage"}, "", -601001, 502, "answer", "endpoint"},
 		{"5 MB", sandbox.Fault{Kind: "huge"}, "", -601001, 502, "answer", "endpoint"},
 		{"success without data", sandbox.Fault{Kind: "null"}, "", -601001, 502, "answer", "endpoint"},
 		{"status 500", sandbox.Fault{Kind: "status", Code: 500}, "", -601001, 502, "answer", "endpoint"},
@@ -74,7 +74,7 @@ func TestWhenWeChatDoesNotAnswer(t *testing.T) {
 
 			g := start(t, setup{account: c.account})
 			g.fault(c.fault)
-			g.post(example).forwarded(strings.Replace(resolved, stepsAnswer, object, 1)).
+			g.post(example).forwarded(strings.Replace(resolved, stepsData, object, 1)).
 				has(t, "X-WX-OPEN-DATA-INFO", `{"keys":[]}`)
 			g.wantOneLine(c.errcode, c.advice)
 			g.wantNoSecrets()
@@ -97,7 +97,7 @@ func errcode(code, times int) sandbox.Fault {
 }
 
 // wantOneLine fails unless the log has one line on one failed exchange, which says what to do.
-func (g *gate) wantOneLine(errcode, advice string) {
+func (g *testGateway) wantOneLine(errcode, advice string) {
 	g.t.Helper()
 	// The line is written when the exchange ends, which those who wait for it may notice first.
 	soon(g.t, "a line is in the log", func() bool { return len(g.logLines(failedExchange)) > 0 })
@@ -116,7 +116,7 @@ func (g *gate) wantOneLine(errcode, advice string) {
 }
 
 // wantNoSecrets fails if the log shows what must never be in one.
-func (g *gate) wantNoSecrets() {
+func (g *testGateway) wantNoSecrets() {
 	g.t.Helper()
 	g.wechat.Reset() // of faults that are left
 	res, err := http.Post(g.sandbox+"/cgi-bin/stable_token", "application/json",
@@ -142,7 +142,7 @@ func (g *gate) wantNoSecrets() {
 	}
 }
 
-// TestWhenOneIDFails drives what can be wrong with a single CloudID, or a single item of an answer.
+// TestWhenOneIDFails drives what can be wrong with a single CloudID, or a single item of a response.
 func TestWhenOneIDFails(t *testing.T) {
 	const body = `{"a":"` + steps + `","b":{"cloudID":"` + group + `"}}`
 	system := func(id string) string { return errorObject(id, -601001, "system error") }
@@ -150,11 +150,11 @@ func TestWhenOneIDFails(t *testing.T) {
 		kind, a, b, keys string
 	}{
 		{"wrong_ids", system(steps), system(group), ``},
-		{"swap", stepsAnswer, groupAnswer, `"a","b"`},
-		{"duplicate", stepsAnswer, groupAnswer, `"a","b"`},
-		{"missing", stepsAnswer, system(group), `"a"`},
-		{"empty", system(steps), groupAnswer, `"b"`},
-		{"object", stepsAnswer, groupAnswer, `"a","b"`},
+		{"swap", stepsData, groupData, `"a","b"`},
+		{"duplicate", stepsData, groupData, `"a","b"`},
+		{"missing", stepsData, system(group), `"a"`},
+		{"empty", system(steps), groupData, `"b"`},
+		{"object", stepsData, groupData, `"a","b"`},
 	} {
 		t.Run(c.kind, func(t *testing.T) {
 			for _, onError := range []string{"embed", "reject"} {
@@ -162,7 +162,7 @@ func TestWhenOneIDFails(t *testing.T) {
 				g.fault(sandbox.Fault{API: "getopendata", Kind: c.kind})
 				g.post(body).forwarded(`{"a":`+c.a+`,"b":`+c.b+`}`).has(t, "X-WX-OPEN-DATA-INFO", `{"keys":[`+c.keys+`]}`)
 				// What was no definite word is asked again.
-				g.post(body).forwarded(`{"a":` + stepsAnswer + `,"b":` + groupAnswer + `}`)
+				g.post(body).forwarded(`{"a":` + stepsData + `,"b":` + groupData + `}`)
 			}
 		})
 	}
@@ -172,14 +172,14 @@ func TestWhenOneIDFails(t *testing.T) {
 		theirs := g.mint(sandbox.OpenData{OpenID: "o-another", Kind: "phone"})
 		g.post(`{"a":"`+old+`","b":"`+theirs+`","c":"`+unknownID+`","d":{"cloudID":"`+unknownID+`"},"e":"`+steps+`"}`).
 			forwarded(`{"a":`+errorObject(old, -601006, "cloudID expired.")+`,"b":`+
-				errorObject(theirs, -601007, "cloudID and calling user does not match")+`,"c":"`+unknownID+`","d":`+invalid+`,"e":`+stepsAnswer+`}`).
+				errorObject(theirs, -601007, "cloudID and calling user does not match")+`,"c":"`+unknownID+`","d":`+invalid+`,"e":`+stepsData+`}`).
 			has(t, "X-WX-OPEN-DATA-INFO", `{"keys":["e"]}`)
 	})
 	t.Run("one bad id that fails the whole call does not cost the others", func(t *testing.T) {
 		for _, code := range []int{-601006, 40097} {
 			g := start(t, setup{})
 			g.fault(sandbox.Fault{API: "getopendata", Kind: "errcode", Code: code})
-			g.post(body).forwarded(`{"a":` + stepsAnswer + `,"b":` + groupAnswer + `}`)
+			g.post(body).forwarded(`{"a":` + stepsData + `,"b":` + groupData + `}`)
 			if calls := g.wechat.Calls(); calls.GetOpenData != 3 || len(g.logLines(failedExchange)) != 0 {
 				t.Errorf("%d calls, log %v", calls.GetOpenData, g.logLines(failedExchange))
 			}
@@ -211,8 +211,8 @@ func TestOneLineHoweverManyWait(t *testing.T) {
 	g.wantOneLine("timeout", "timeout")
 }
 
-// TestAnAnswerThatIsNoHTTP has WeChat's place taken by something that shows net/http what it must not repeat in a log.
-func TestAnAnswerThatIsNoHTTP(t *testing.T) {
+// TestAResponseThatIsNoHTTP has WeChat's place taken by something that shows net/http what it must not repeat in a log.
+func TestAResponseThatIsNoHTTP(t *testing.T) {
 	for name, answer := range map[string]string{
 		"no HTTP":           `{"phoneNumber":"13580006666"}` + "\r\n\r\n",
 		"a broken head":     "HTTP/1.1 200 OK\r\n13580006666 \r\n\r\n",
@@ -235,7 +235,7 @@ func TestAnAnswerThatIsNoHTTP(t *testing.T) {
 	}
 }
 
-// rawServer answers every request with the same bytes.
+// rawServer responds to every request with the same bytes.
 func rawServer(t *testing.T, answer string) string {
 	t.Helper()
 	listener, err := net.Listen("tcp", "127.0.0.1:0")

@@ -29,8 +29,8 @@ const (
 // source is what X-WX-SOURCE says of a call by a mini program.
 const source = "wx_client"
 
-// pruneConnectionHeader takes names out of the Connection header, by which a client could have the proxy behind us remove what the gateway
-// says, or what says of a body that it is no JSON.
+// pruneConnectionHeader removes names from the Connection header by which a client could make the proxy behind the gateway drop
+// what the gateway says, or what says of a body that it is no JSON.
 func pruneConnectionHeader(r *http.Request) {
 	connection := r.Header["Connection"]
 	for i, field := range connection {
@@ -52,8 +52,8 @@ func describesBody(name string) bool {
 	return len(name) > len(prefix) && strings.EqualFold(name[:len(prefix)], prefix)
 }
 
-// dropHTTPUpgrade takes the Upgrade header from a request that asks for another version of HTTP, or for TLS, which a server may
-// ignore. A function that did not would speak HTTP with the client past the gateway.
+// dropHTTPUpgrade removes the Upgrade header from a request that asks for another version of HTTP, or for TLS, which a server may
+// ignore. A function that accepted it would speak HTTP with the client past the gateway.
 func dropHTTPUpgrade(r *http.Request) {
 	for _, field := range r.Header["Upgrade"] {
 		for protocol := range strings.SplitSeq(field, ",") {
@@ -95,7 +95,7 @@ func (h *Handler) setCallerHeaders(r *http.Request, c *call) error {
 	return nil
 }
 
-// setInvocationToken gives the function what proves, when it asks the gateway for more, in whose name it runs.
+// setInvocationToken sends the function the token that proves, when it calls the gateway's API, in whose name it runs.
 func setInvocationToken(r *http.Request, c caller) error {
 	token, err := c.account.InvocationToken(usertoken.User{OpenID: c.openid, UnionID: c.unionid})
 	if err == nil && token != "" {
@@ -104,7 +104,7 @@ func setInvocationToken(r *http.Request, c caller) error {
 	return err
 }
 
-// quotedNames is a JSON array in ASCII, as a header takes it.
+// quotedNames returns names as a JSON array in ASCII, which can stand in a header.
 func quotedNames(names []string) string {
 	if len(names) == 0 {
 		return "[]"

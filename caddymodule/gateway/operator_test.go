@@ -108,7 +108,7 @@ func TestMetrics(t *testing.T) {
 		{"none after all", setup{}, sandbox.Fault{}, call{body: `{"a":"` + unknownID + `"}`}, 1, adds{outcome("untouched"): 1, added: 0}},
 		{"no CloudID", setup{}, sandbox.Fault{}, call{body: `{}`}, 1, adds{outcome("untouched"): 1}},
 		{"no JSON", setup{}, sandbox.Fault{}, call{kind: "text/plain"}, 1, adds{outcome("untouched"): 1}},
-		{"a refusal", setup{}, sandbox.Fault{}, call{body: `{`}, 1, adds{outcome("rejected"): 1}},
+		{"a rejection", setup{}, sandbox.Fault{}, call{body: `{`}, 1, adds{outcome("rejected"): 1}},
 		{"a foreign account", setup{cloudid: "account {http.request.header.X-App}"}, sandbox.Fault{}, call{header: map[string]string{"X-App": "wxno"}}, 1, adds{`caddy_cloudid_invocations_total{appid="",outcome="rejected"}`: 1}},
 		{"a failed exchange", setup{}, sandbox.Fault{API: "getopendata", Kind: "errcode", Code: 48001}, call{body: example}, 1, adds{
 			outcome("failed"): 1, ids("-601004"): 1, wechat("getopendata", "48001"): 1, took: 1,
@@ -171,7 +171,7 @@ func TestMetrics(t *testing.T) {
 	})
 }
 
-// TestErrorsInsideJSON renders each refusal as Caddyfile.example does: the message stands inside of a JSON text.
+// TestErrorsInsideJSON renders each rejection as Caddyfile.example does: the message stands inside of a JSON text.
 func TestErrorsInsideJSON(t *testing.T) {
 	page := setup{errors: "header Content-Type application/json\nrespond `{\"error\":{err.status_code},\"message\":\"{err.message}\"}`"}
 	type errorPage struct {
@@ -227,7 +227,7 @@ func TestErrorsInsideJSON(t *testing.T) {
 		} {
 			r := g.in(t).do(c)
 			if r.got != nil {
-				t.Errorf("%+v was handed on", c)
+				t.Errorf("%+v was forwarded", c)
 				continue
 			}
 			read(t, r)

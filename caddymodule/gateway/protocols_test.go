@@ -90,7 +90,7 @@ func TestEveryProtocol(t *testing.T) {
 	})
 }
 
-func everyProtocol(g *gate, proto string) {
+func everyProtocol(g *testGateway, proto string) {
 	t := g.t
 	sized := func(n int) string { return `{"a":"` + strings.Repeat("x", n-8) + `"}` }
 	t.Run("an event", func(t *testing.T) {
@@ -119,7 +119,7 @@ func everyProtocol(g *gate, proto string) {
 			g.in(t).do(call{kind: "-", body: "x" + example, chunked: chunked}).forwarded("x" + example)
 		}
 	})
-	t.Run("refusals", func(t *testing.T) {
+	t.Run("rejections", func(t *testing.T) {
 		for _, chunked := range []bool{false, true} {
 			g.in(t).do(call{body: sized(10001), chunked: chunked}).rejected(413)
 			g.in(t).do(call{body: `{"a":`, chunked: chunked}).rejected(400)
@@ -195,7 +195,7 @@ func TestAClientThatGoesAwayDuringAnUploadOverHTTP2(t *testing.T) {
 	req := call{}.request(ctx, g.url)
 	req.Body, req.ContentLength = reader, -1
 	if _, err := g.client.Do(req); err == nil {
-		t.Fatal("an answer came")
+		t.Fatal("a response came")
 	}
 	soon(t, "it is counted as abandoned", func() bool { return g.metric(abandoned) == before+1 })
 	if g.upstream.take() != nil {

@@ -325,7 +325,7 @@ func streamed() http.Handler {
 }
 
 func TestLimit(t *testing.T) {
-	mint := func(g *gate) string { return g.mint(sandbox.OpenData{OpenID: user, Data: []byte(`1`)}) }
+	mint := func(g *testGateway) string { return g.mint(sandbox.OpenData{OpenID: user, Data: []byte(`1`)}) }
 	t.Run("beyond it, an explicit declaration is rejected", func(t *testing.T) {
 		g := start(t, setup{account: "limit 2 1m"})
 		for range 2 {

@@ -14,7 +14,7 @@ import (
 )
 
 // another returns the running Caddyfile with a change that has nothing to do with WeChat.
-func (g *gate) another(i int) string {
+func (g *testGateway) another(i int) string {
 	return strings.Replace(g.config, "admin off", fmt.Sprintf("admin off\nshutdown_delay %dns", i), 1)
 }
 
@@ -24,10 +24,10 @@ func withOption(config, option string) string {
 }
 
 func TestReloadsUnderLoad(t *testing.T) {
-	for name, next := range map[string]func(g *gate, i int) string{
-		"of something else": (*gate).another,
+	for name, next := range map[string]func(g *testGateway, i int) string{
+		"of something else": (*testGateway).another,
 		// This has each config open a resolver of its own, and the one before close it.
-		"of the account's timeout": func(g *gate, i int) string { return withOption(g.another(i), fmt.Sprintf("timeout %ds", 3+i)) },
+		"of the account's timeout": func(g *testGateway, i int) string { return withOption(g.another(i), fmt.Sprintf("timeout %ds", 3+i)) },
 	} {
 		t.Run(name, func(t *testing.T) {
 			g := start(t, setup{
@@ -79,7 +79,7 @@ func TestReloadsUnderLoad(t *testing.T) {
 
 // reload makes another Caddyfile the running one, at fresh addresses: on the old ones the old listener may accept for a
 // moment still.
-func (g *gate) reload(config string) {
+func (g *testGateway) reload(config string) {
 	g.t.Helper()
 	for _, address := range []*string{&g.url, &g.metrics} {
 		_, port, _ := strings.Cut(strings.TrimPrefix(*address, "http://"), ":")
@@ -91,7 +91,7 @@ func (g *gate) reload(config string) {
 	load(g.t, config)
 }
 
-func TestAnswersAndMetricsSurviveAReload(t *testing.T) {
+func TestCacheAndMetricsSurviveAReload(t *testing.T) {
 	g := start(t, setup{})
 	const calls = `caddy_cloudid_wechat_calls_total{api="getopendata",appid="` + appid + `",errcode="0"}`
 	g.post(example).forwarded(resolved)

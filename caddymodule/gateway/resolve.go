@@ -63,7 +63,7 @@ func (h *Handler) resolve(r *http.Request, c *call, found *event.Event) ([][]byt
 func (c *call) checkCaller(r *http.Request, declarations []event.Declaration) error {
 	for _, d := range declarations {
 		if d.ID == "" && d.EncryptedData == "" {
-			continue // an error object whoever calls
+			continue // that becomes an error object, for every caller
 		}
 		if c.caller.openid == "" {
 			return caddyhttp.Error(http.StatusUnauthorized, fmt.Errorf("the member %s holds open data to be resolved, but nobody is logged in: log in, and send what proves it with the call", event.QuoteName(d.Name)))

@@ -13,7 +13,7 @@ const headerRequestID = "X-Request-Id"
 // response is the client's response. It gets the request's id before its header is sent, unless the function named one, and
 // notes what the record of the call says of it.
 type response struct {
-	*caddyhttp.ResponseWriterWrapper
+	caddyhttp.ResponseWriterWrapper
 	requestID string
 	status    int // 0: the header was not sent
 	size      int64

@@ -16,10 +16,10 @@ import (
 )
 
 // flaky is a function behind a network that drops connections: of each call the first attempt, or the first two, end
-// before the body, within it, or behind it, without an answer, and now and then one is answered on a connection that is
+// before the body, within it, or behind it, without a response, and now and then one is responded to on a connection that is
 // closed as soon as it is idle.
 type flaky struct {
-	refuses bool // the attempts that end before the body are answered 503 then, and read on
+	refuses bool // the attempts that end before the body get a 503 then, and read on
 
 	mu       sync.Mutex
 	attempts map[string]int
@@ -60,7 +60,7 @@ func (f *flaky) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		panic(http.ErrAbortHandler) // the gateway gave this attempt up itself, and says so over HTTP/2
 	}
 	if strings.HasSuffix(name, "7") {
-		answerAndClose(w)
+		respondAndClose(w)
 	}
 }
 
@@ -88,8 +88,8 @@ func reset(w http.ResponseWriter) {
 	conn.Close()
 }
 
-// answerAndClose answers as if the connection were kept, but closes it: the next call may be on its way by it already.
-func answerAndClose(w http.ResponseWriter) {
+// respondAndClose responds as if the connection were kept, but closes it: the next call may be on its way by it already.
+func respondAndClose(w http.ResponseWriter) {
 	conn, _, err := http.NewResponseController(w).Hijack()
 	if err != nil {
 		return
@@ -124,12 +124,12 @@ func sum(text string) string {
 }
 
 // TestRetriesSendTheWholeBodyAgain pins what a body that rewinds when it is closed gives: with one that does not,
-// reverse_proxy answers 502 or, worse, sends a part. Both are rare, so there are 2000 calls of the usual way, and enough of
+// reverse_proxy responds with 502 or, worse, sends a part. Both are rare, so there are 2000 calls of the usual way, and enough of
 // the others, and of all where the race detector takes its time, to see that it is no other there.
 func TestRetriesSendTheWholeBodyAgain(t *testing.T) {
 	const retries = " {\nlb_retries 10\nlb_retry_match {\nmethod POST\n}\n}"
 	const buffered = " {\nrequest_buffers 4MiB\nlb_retries 10\nlb_retry_match {\nmethod POST\n}\n}"
-	const onAnswers = " {\nlb_retries 10\nlb_retry_match {\nexpression `{rp.is_transport_error} || {rp.status_code} == 503`\n}\n}"
+	const onResponses = " {\nlb_retries 10\nlb_retry_match {\nexpression `{rp.is_transport_error} || {rp.status_code} == 503`\n}\n}"
 	type load struct{ calls, size int }
 	many, some := []load{{1700, 2000}, {300, 200_000}}, []load{{300, 2000}, {100, 200_000}}
 	if raceDetector {
@@ -145,14 +145,14 @@ func TestRetriesSendTheWholeBodyAgain(t *testing.T) {
 		{"HTTP/1.1", setup{site: "$CLOUDID\nreverse_proxy $UPSTREAM" + retries}, false, many},
 		{"HTTP/2", setup{site: certificate + "$CLOUDID\nreverse_proxy $UPSTREAM" + retries, address: secure}, false, some},
 		{"HTTP/1.1, and reverse_proxy buffers", setup{site: "$CLOUDID\nreverse_proxy $UPSTREAM" + buffered}, false, some},
-		{"HTTP/1.1, and 503 is tried again", setup{site: "$CLOUDID\nreverse_proxy $UPSTREAM" + onAnswers}, true, some},
+		{"HTTP/1.1, and 503 is tried again", setup{site: "$CLOUDID\nreverse_proxy $UPSTREAM" + onResponses}, true, some},
 	}
 	// With HTTP/2 to the function, Caddy's reverse_proxy reads and closes the body it wraps ours in (bodyNopCloserIfNotRead,
 	// v2.11.9) without a lock, which the detector reports as ours.
 	if !raceDetector {
 		ways = append(ways,
 			way{"HTTP/2 to the function", setup{site: "$CLOUDID\nreverse_proxy h2c://$UPSTREAM" + retries}, false, some},
-			way{"HTTP/2 to the function, and 503 is tried again", setup{site: "$CLOUDID\nreverse_proxy h2c://$UPSTREAM" + onAnswers}, true, some},
+			way{"HTTP/2 to the function, and 503 is tried again", setup{site: "$CLOUDID\nreverse_proxy h2c://$UPSTREAM" + onResponses}, true, some},
 		)
 	}
 	for _, way := range ways {

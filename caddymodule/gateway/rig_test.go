@@ -34,10 +34,10 @@ const (
 	group = "39_JeXrSGN2VA0oq32eDIrs4Ww_H-8uK0NkGYZ5RMYmFhpoyJUoCx2oRU7qzuQ"
 	phone = "46_xfdrNJQu82wXb7UoifzXVDV5hCvfo0Au0-1hLR48a-a9_8-v7i8_OpNI0uc"
 
-	stepsAnswer = `{"cloudID":"` + steps + `","data":{"stepInfoList":[{"timestamp":1571673600,"step":9103}],` +
+	stepsData = `{"cloudID":"` + steps + `","data":{"stepInfoList":[{"timestamp":1571673600,"step":9103}],` +
 		`"watermark":{"appid":"` + appid + `","timestamp":1574338655}}}`
-	groupAnswer = `{"cloudID":"` + group + `","data":{"openGId":"tGDAqZ5LmSk1Xv0bTn7uWc4RyEoJ"}}`
-	phoneAnswer = `{"cloudID":"` + phone + `","data":{"phoneNumber":"13580006666","purePhoneNumber":"13580006666",` +
+	groupData = `{"cloudID":"` + group + `","data":{"openGId":"tGDAqZ5LmSk1Xv0bTn7uWc4RyEoJ"}}`
+	phoneData = `{"cloudID":"` + phone + `","data":{"phoneNumber":"13580006666","purePhoneNumber":"13580006666",` +
 		`"countryCode":"86","watermark":{"appid":"` + appid + `","timestamp":1574338655}}}`
 
 	// Of a CloudID's look, but WeChat does not know it.
@@ -45,7 +45,7 @@ const (
 
 	// The event of WeChat's own example, and what becomes of it.
 	example  = `{"weRunData":"` + steps + `","obj":{"shareInfo":"` + group + `"},"n":1.10}`
-	resolved = `{"weRunData":` + stepsAnswer + `,"obj":{"shareInfo":"` + group + `"},"n":1.10}`
+	resolved = `{"weRunData":` + stepsData + `,"obj":{"shareInfo":"` + group + `"},"n":1.10}`
 )
 
 // setup is what a test changes of the usual configuration. In its texts $UPSTREAM, $WECHAT, $DIR, $GATEWAY (all four what
@@ -62,11 +62,11 @@ type setup struct {
 
 	endpoint string // of the account; default: the sandbox
 
-	upstream http.Handler // what the function does; default: it answers "ok"
+	upstream http.Handler // what the function does; default: it responds "ok"
 }
 
-// gate is a Caddy with the plugin, between a stand-in for WeChat and one for the function.
-type gate struct {
+// testGateway is a Caddy with the plugin, between a stand-in for WeChat and one for the function.
+type testGateway struct {
 	t        *testing.T
 	addr     string
 	url      string
@@ -80,9 +80,9 @@ type gate struct {
 }
 
 // start runs Caddy until the test ends. There is one Caddy in a process, so no two tests run at once.
-func start(t *testing.T, s setup) *gate {
+func start(t *testing.T, s setup) *testGateway {
 	t.Helper()
-	g := &gate{t: t, dir: t.TempDir(), wechat: sandbox.New(), addr: freeport.Addr(t)}
+	g := &testGateway{t: t, dir: t.TempDir(), wechat: sandbox.New(), addr: freeport.Addr(t)}
 	wechat := httptest.NewServer(g.wechat)
 	t.Cleanup(wechat.Close)
 	g.sandbox = wechat.URL
@@ -175,15 +175,15 @@ func adapt(t *testing.T, config string) []byte {
 	return adapted
 }
 
-// in is the same gate for a subtest.
-func (g *gate) in(t *testing.T) *gate {
+// in is the same gateway for a subtest.
+func (g *testGateway) in(t *testing.T) *testGateway {
 	other := *g
 	other.t = t
 	return &other
 }
 
 // log returns all that Caddy has logged so far.
-func (g *gate) log() string {
+func (g *testGateway) log() string {
 	g.t.Helper()
 	text, err := os.ReadFile(filepath.Join(g.dir, "log.json"))
 	if err != nil {
@@ -193,7 +193,7 @@ func (g *gate) log() string {
 }
 
 // logLines returns the log's lines that contain a text.
-func (g *gate) logLines(containing string) []string {
+func (g *testGateway) logLines(containing string) []string {
 	var found []string
 	for line := range strings.Lines(g.log()) {
 		if strings.Contains(line, containing) {
@@ -204,7 +204,7 @@ func (g *gate) logLines(containing string) []string {
 }
 
 // metric returns the value of one of the metrics, as text/plain shows it: name{label="value"}. One not shown yet is 0.
-func (g *gate) metric(name string) float64 {
+func (g *testGateway) metric(name string) float64 {
 	g.t.Helper()
 	res, err := http.Get(g.metrics)
 	if err != nil {
@@ -303,7 +303,7 @@ func soon(t *testing.T, what string, condition func() bool) {
 }
 
 // fault makes the next calls of WeChat fail.
-func (g *gate) fault(f sandbox.Fault) {
+func (g *testGateway) fault(f sandbox.Fault) {
 	g.t.Helper()
 	if err := g.wechat.Fault(f); err != nil {
 		g.t.Fatal(err)
@@ -311,7 +311,7 @@ func (g *gate) fault(f sandbox.Fault) {
 }
 
 // mint makes a CloudID of a user.
-func (g *gate) mint(d sandbox.OpenData) string {
+func (g *testGateway) mint(d sandbox.OpenData) string {
 	g.t.Helper()
 	id, err := g.wechat.MintCloudID(d)
 	if err != nil {

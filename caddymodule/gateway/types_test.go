@@ -99,7 +99,7 @@ func TestConnect(t *testing.T) {
 // A body can be JSON and a form at once, and readers choose by type, or take a form where there is none.
 func TestWhatWasReadAsJSONGoesOnAsJSON(t *testing.T) {
 	const both = `{"weRunData":"` + steps + `","x":"&weRunData[data]=FORGED&y="}`
-	const want = `{"weRunData":` + stepsAnswer + `,"x":"&weRunData[data]=FORGED&y="}`
+	const want = `{"weRunData":` + stepsData + `,"x":"&weRunData[data]=FORGED&y="}`
 	for _, cloudid := range []string{"", "fields weRunData"} {
 		g := start(t, setup{cloudid: cloudid})
 		for sent, forwarded := range map[string]string{

@@ -32,7 +32,7 @@ func TestAnUpgradeGoesThrough(t *testing.T) {
 			answers := bufio.NewReader(conn)
 			res, err := http.ReadResponse(answers, nil)
 			if err != nil || res.StatusCode != http.StatusSwitchingProtocols {
-				t.Fatalf("answer %+v, %v", res, err)
+				t.Fatalf("response %+v, %v", res, err)
 			}
 			if line, err := answers.ReadString('\n'); line != user+"\n" {
 				t.Errorf("the function was told %q, %v", line, err)

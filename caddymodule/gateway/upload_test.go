@@ -63,20 +63,20 @@ func TestOtherTypesAreStreamed(t *testing.T) {
 	}
 }
 
-func TestIncrementalJSONIsRefused(t *testing.T) {
+func TestIncrementalJSONIsRejected(t *testing.T) {
 	g := start(t, setup{})
 	with := func(value, kind, body string) call {
 		return call{kind: kind, header: map[string]string{"Incremental": value}, body: body}
 	}
 	g.check([]verdict{
-		{"a JSON event cannot be handed on as it comes", with("?1", "application/json", example), 501, ""},
+		{"a JSON event cannot be forwarded as it comes", with("?1", "application/json", example), 501, ""},
 		{"nor can one without a Content-Type", with("?1", "-", example), 501, ""},
 		{"other bodies can", with("?1", "text/plain", "text"), 200, ""},
 		{"?0 asks for nothing", with("?0", "application/json", example), 200, resolved},
 	})
 }
 
-func TestADamagedBodyIsNotHandedOn(t *testing.T) {
+func TestADamagedBodyIsNotForwarded(t *testing.T) {
 	g := start(t, setup{})
 	const head = "POST /fn HTTP/1.1\nHost: 127.0.0.1\nContent-Type: application/json\n"
 
@@ -92,7 +92,7 @@ func TestADamagedBodyIsNotHandedOn(t *testing.T) {
 		}
 		res, err := http.ReadResponse(bufio.NewReader(conn), nil)
 		if err != nil {
-			t.Fatalf("answer: %v", err)
+			t.Fatalf("response: %v", err)
 		}
 		return g.read(res)
 	}
@@ -160,7 +160,7 @@ func TestAClientThatWentAwayCostsNoCallOfTheFunction(t *testing.T) {
 	if g.upstream.take() != nil {
 		t.Error("the function was called")
 	}
-	// The answer that nobody waited for is not wasted.
+	// The response that nobody waited for is not wasted.
 	g.post(example).forwarded(resolved)
 	if calls := g.wechat.Calls().GetOpenData; calls != 1 {
 		t.Errorf("WeChat was asked %d times", calls)
