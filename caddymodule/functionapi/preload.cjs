@@ -11,7 +11,7 @@
 //   CLOUDID_LISTEN   the address of servers that name none, which would listen on all addresses
 'use strict'
 
-const { AsyncLocalStorage } = require('node:async_hooks')
+const { AsyncLocalStorage, AsyncResource } = require('node:async_hooks')
 const fs = require('node:fs')
 const Module = require('node:module')
 const { Server, Socket } = require('node:net') // http, https and http2 servers are made of Server
@@ -131,34 +131,54 @@ function withAddress (args) {
   return second === undefined || second === null || second === '' ? [first, address, ...rest] : [first, address, second, ...rest]
 }
 
-// --- An SDK that does not look at the environment must not run.
+// --- What is loaded: an SDK that does not look at the environment must not run, and some pools need a hand.
 
 const oldest = [2, 3, 3]
+
+// Pools that keep callbacks waiting for a connection: whoever gives one back calls the next of them, and would lend it the call that
+// it runs for. By package, the methods whose callbacks must run for their own call.
+const queues = { mysql: ['getConnection'], mysql2: ['getConnection'], 'pg-pool': ['connect'], 'generic-pool': ['acquire'] }
+
 const compile = Module.prototype._compile
 
 Module.prototype._compile = function (content, filename) {
-  checkSDK(path.dirname(filename))
-  return compile.apply(this, arguments)
-}
-
-const checked = new Set()
-
-function checkSDK (folder) {
-  if (checked.has(folder)) return
-  const { name, version } = readPackage(folder)
+  const { name, version, folder } = packageOf(path.dirname(filename))
   if (name === 'wx-server-sdk' && isOlder(version)) {
     throw new Error(`wx-server-sdk ${version} in ${folder} is too old: whatever the environment says, it sends what a function asks, ` +
       'and the token of the call, to Tencent\'s servers. Install 2.3.3 or newer: npm install wx-server-sdk@^2.6.3')
   }
-  checked.add(folder)
+  const result = compile.apply(this, arguments)
+  if (Object.hasOwn(queues, name)) bindCallbacks(this.exports?.prototype, queues[name])
+  return result
+}
+
+function bindCallbacks (prototype, methods) {
+  for (const method of methods) {
+    if (typeof prototype?.[method] !== 'function' || !Object.hasOwn(prototype, method)) continue
+    const original = prototype[method]
+    prototype[method] = function (...args) {
+      return original.apply(this, args.map(arg => typeof arg === 'function' ? AsyncResource.bind(arg) : arg))
+    }
+  }
+}
+
+const packages = new Map() // by folder, the package that it belongs to
+
+function packageOf (folder) {
+  let found = packages.get(folder)
+  if (!found) {
+    const parent = path.dirname(folder)
+    found = readPackage(folder) ?? (parent === folder ? {} : packageOf(parent))
+    packages.set(folder, found)
+  }
+  return found
 }
 
 function readPackage (folder) {
   try {
-    return JSON.parse(fs.readFileSync(path.join(folder, 'package.json'), 'utf8')) ?? {}
-  } catch {
-    return {} // most folders have none
-  }
+    const { name, version } = JSON.parse(fs.readFileSync(path.join(folder, 'package.json'), 'utf8'))
+    return name && { name, version, folder }
+  } catch {} // most folders have none
 }
 
 function isOlder (version) {
