@@ -21,6 +21,7 @@ the help of each command.
 				checkCommand(),
 				explainCommand(),
 				preloadCommand(),
+				statusCommand(),
 			)
 			cmd.Args = cobra.NoArgs // an unknown command is an error, which cobra checks only of commands that run
 			cmd.RunE = func(cmd *cobra.Command, _ []string) error { return cmd.Help() }

@@ -1,0 +1,140 @@
+package command
+
+import (
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/caddyserver/caddy/v2"
+	_ "github.com/caddyserver/caddy/v2/modules/standard"
+
+	"github.com/caddy-cloudid/caddy-cloudid/caddymodule/account"
+	"github.com/caddy-cloudid/caddy-cloudid/caddymodule/sandbox"
+	"github.com/caddy-cloudid/caddy-cloudid/tests/freeport"
+	"github.com/caddy-cloudid/caddy-cloudid/tests/probe"
+)
+
+func statusOf(t *testing.T, args ...string) (string, error) {
+	t.Helper()
+	var out strings.Builder
+	command := statusCommand()
+	command.SetOut(&out)
+	command.SetErr(&out)
+	command.SilenceErrors = true
+	command.SetArgs(append([]string{}, args...))
+	err := command.Execute()
+	return out.String(), err
+}
+
+// The command asks a real server, whose account has a wrong secret.
+func TestStatusCommand(t *testing.T) {
+	wechat := sandbox.New()
+	wechat.SetSecret("wx00000000000000aa", "right")
+	api := httptest.NewServer(wechat)
+	defer api.Close()
+	address := freeport.Addr(t)
+	config := fmt.Sprintf(`{"admin":{"listen":%q,"config":{"persist":false}},"apps":{"cloudid":{"accounts":{"wx00000000000000aa":{"secret":"WRONG","endpoint":%q}}}}}`, address, api.URL)
+	if err := caddy.Load([]byte(config), true); err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = caddy.Stop() }()
+	probe.Eventually(t, "the admin API is there", func() bool {
+		_, err := statusOf(t, "--address", address)
+		return err == nil
+	})
+	ctx := caddy.ActiveContext()
+	app, err := ctx.App("cloudid")
+	if err != nil {
+		t.Fatal(err)
+	}
+	one, err := app.(*account.App).Account("")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := one.Resolve(t.Context(), "o1", []string{"27_Ih-9vxDaOhIbh48Bdpk90DUkUoNMAPaNtg7OSGM-P2wPEk1NbspjKGoql_g"}, nil); err != nil {
+		t.Fatal(err)
+	}
+
+	file := filepath.Join(t.TempDir(), "caddy.json")
+	if err := os.WriteFile(file, []byte(config), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, args := range [][]string{{"--address", address}, {"--config", file}} {
+		got, err := statusOf(t, args...)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, part := range []string{
+			"ACCOUNT              TOKEN    BREAKERS   CALLS (FAILED)       CACHE\n",
+			"wx00000000000000aa   stable   closed     stable_token 1 (1)   0 of 10000\n",
+			"wx00000000000000aa failed ", "errcode 40125", "correct the AppID or the secret",
+		} {
+			if !strings.Contains(got, part) {
+				t.Errorf("%v: it does not say %q:\n%s", args, part, got)
+			}
+		}
+	}
+	got, err := statusOf(t, "--address", address, "--json")
+	var status account.Status
+	if parsed := json.Unmarshal([]byte(got), &status); err != nil || parsed != nil || len(status.Accounts) != 1 || status.Accounts[0].LastFailure.ErrCode != "40125" {
+		t.Errorf("%s, %v, %v", got, err, parsed)
+	}
+	if strings.Contains(got, "WRONG") {
+		t.Errorf("it shows the secret: %s", got)
+	}
+}
+
+func TestStatusOfNoServer(t *testing.T) {
+	other := httptest.NewServer(http.NotFoundHandler())
+	defer other.Close()
+	if got, err := statusOf(t, "--address", strings.TrimPrefix(other.URL, "http://")); err == nil || !strings.Contains(err.Error(), "runs without this plugin") {
+		t.Errorf("%v, %s", err, got)
+	}
+	address := freeport.Addr(t)
+	if got, err := statusOf(t, "--address", address); err == nil || !strings.Contains(err.Error(), "is the server running, and its admin API at "+address) {
+		t.Errorf("%v, %s", err, got)
+	}
+	if _, err := statusOf(t, "extra"); err == nil {
+		t.Error("an argument is accepted")
+	}
+}
+
+func TestTheTableOfTheStatus(t *testing.T) {
+	now := time.Date(2026, 1, 1, 12, 0, 0, 0, time.UTC)
+	var out strings.Builder
+	err := printStatus(&out, account.Status{Accounts: []account.AccountStatus{
+		{
+			AppID:    "wx00000000000000aa",
+			Token:    account.TokenStatus{Source: "stable", Fetched: &now, Age: 725, ExpiresIn: 6475},
+			Breakers: map[string]string{"getopendata": "closed", "relay": "closed"},
+			Calls:    map[string]account.Calls{"getopendata": {OK: 10, Failed: 2}, "stable_token": {OK: 1}},
+			Cache:    account.CacheStatus{Entries: 12, MaxEntries: 10000, TTL: "1m0s"},
+		},
+		{
+			AppID:       "wx00000000000000bb",
+			Token:       account.TokenStatus{Source: "none"},
+			Breakers:    map[string]string{"getopendata": "open", "jscode2session": "half-open", "relay": "closed"},
+			LastFailure: &account.Failure{Time: now.Add(-49 * time.Hour), Error: "getopendata: no answer in time", Advice: "check the network"},
+		},
+	}}, now)
+	const want = `ACCOUNT              TOKEN                            BREAKERS                                     CALLS (FAILED)                       CACHE
+wx00000000000000aa   stable, 12m old, ends in 1h47m   closed                                       getopendata 12 (2), stable_token 1   12 of 10000
+wx00000000000000bb   none                             getopendata open, jscode2session half-open   none yet                             off
+
+wx00000000000000bb failed 2d ago: getopendata: no answer in time
+  check the network
+`
+	if err != nil || out.String() != want {
+		t.Errorf("it is\n%s\nwant\n%s", out.String(), want)
+	}
+	out.Reset()
+	if err := printStatus(&out, account.Status{}, now); err != nil || out.String() != "no accounts are configured\n" {
+		t.Errorf("without accounts: %q", out.String())
+	}
+}
