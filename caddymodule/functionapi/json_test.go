@@ -238,3 +238,37 @@ func TestFunctionHangsUp(t *testing.T) {
 		}
 	}
 }
+
+// What functions ask for counts towards the user's limit, as what clients declare does.
+func TestGetOpenDataBeyondTheLimit(t *testing.T) {
+	g := start(t, setup{account: "limit 2 1m"})
+	ids := func(n int) string {
+		var list []string
+		for range n {
+			list = append(list, `"`+g.mint(sandbox.OpenData{OpenID: user, Kind: "phone"})+`"`)
+		}
+		return "[" + strings.Join(list, ",") + "]"
+	}
+	good := token(t, user)
+	g.do(call{path: "/getOpenData", token: good, body: `{"list":` + ids(2) + `}`}).says(200, `"errCode":0`)
+	r := g.do(call{path: "/getOpenData", token: good, body: `{"list":` + ids(1) + `}`})
+	if r.says(429, `"errCode":-601004`, "2 in 1m0s"); r.header.Get("Retry-After") == "" {
+		t.Error("it does not say when to try again")
+	}
+	g.do(call{path: "/wxa/getopendata", token: good, body: `{"cloudid_list":` + ids(1) + `}`}).says(200, `"errcode":45011`)
+	g.sdk("ApiGetOpenDataByCloudId", svrkit("ApiGetOpenDataByCloudId", openDataReq(strings.Trim(ids(1), `["]`))), good).refused(-601004, "2 in 1m0s")
+	g.do(call{path: "/getOpenData", token: token(t, other), body: `{"list":["` + steps + `"]}`}).says(200, stepsAnswer)
+}
+
+// What can be no CloudID is neither asked for nor repeated; its neighbours are answered.
+func TestGetOpenDataOfWhatIsNoCloudID(t *testing.T) {
+	g := start(t, setup{})
+	const none = `{"cloudID":"","errCode":-601005,"errMsg":"invalid cloudID"}`
+	for _, text := range []string{`<script>alert(1)</script>`, `a b`, ``, `é`, strings.Repeat("x", 257), `a\"b`, `a\n`} {
+		g.do(call{path: "/getOpenData", token: token(t, user), body: `{"list":["` + text + `","` + steps + `"]}`}).
+			is(200, `{"list":[`+none+`,`+stepsAnswer+`],"errCode":0,"errMsg":"getOpenData:ok"}`)
+	}
+	if ids := g.wechat.Calls().IDs; ids > 7 {
+		t.Errorf("%d ids were asked for", ids)
+	}
+}

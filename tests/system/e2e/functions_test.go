@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net"
 	"net/http"
+	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
@@ -114,10 +115,10 @@ func startFrameworks(t *testing.T) map[string]string {
 	for name, args := range programs {
 		addrs[name] = freeport.Addr(t)
 		_, port, _ := net.SplitHostPort(addrs[name])
-		preload := filepath.Join(folder, "loopback.cjs")
+		preload := filepath.Join(root(), "caddymodule", "functionapi", "preload.cjs")
 		args = append([]string{"--require", preload}, append(args, "--source=functions.js", "--port="+port)...)
 		cmd := exec.Command("node", args...)
-		cmd.Dir = folder
+		cmd.Dir, cmd.Env = folder, append(os.Environ(), "CLOUDID_LISTEN=127.0.0.1")
 		started[name] = start(t, name, cmd)
 	}
 	for name, p := range started {
@@ -170,4 +171,80 @@ func callFunction(t *testing.T, url, kind, event string) given {
 		t.Fatalf("the function answered %d %q: %v", res.StatusCode, body, err)
 	}
 	return got
+}
+
+// The worked example of the documentation, as it is run there: the built binary prints the preload, two functions run in one process
+// behind it, one calls the other, and both WeChat; a user calls them through the gateway, and a timer without one.
+func TestExampleOfTwoFunctions(t *testing.T) {
+	folder := filepath.Join(root(), "tests", "functions")
+	program(t, "node")
+	framework := filepath.Join(folder, "node_modules", "@cloudbase", "functions-framework", "bin", "tcb-ff.js")
+	if _, err := os.Stat(framework); err != nil {
+		missing(t, "the functions' packages are not installed: run `npm ci` in tests/functions")
+	}
+	preload, err := exec.Command(caddyBinary(t), "cloudid", "preload").Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	file := filepath.Join(t.TempDir(), "cloudid-preload.cjs")
+	if err := os.WriteFile(file, preload, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	gateway, api, wechat, functions := freeport.Addr(t), freeport.Addr(t), freeport.Addr(t), freeport.Addr(t)
+	startCaddy(t, "gateway", fmt.Sprintf(`{
+	admin off
+	cloudid {
+		account %[1]s {
+			secret made-up
+			endpoint http://%[4]s
+		}
+	}
+}
+http://%[2]s {
+	bind 127.0.0.1
+	cloudid {
+		openid o-alice
+	}
+	reverse_proxy %[5]s
+}
+http://%[3]s {
+	bind 127.0.0.1
+	cloudid_api {
+		trust     127.0.0.1
+		openapi   subscribeMessage.send wxacode.getUnlimited
+		functions http://%[5]s/{name}
+	}
+}
+http://%[4]s {
+	bind 127.0.0.1
+	cloudid_sandbox
+}
+`, appid, gateway, api, wechat, functions), "http://"+wechat+"/sandbox")
+
+	_, port, _ := net.SplitHostPort(functions)
+	cmd := exec.Command("node", framework, "--port="+port, "--logDirname="+t.TempDir())
+	cmd.Dir = filepath.Join(folder, "example")
+	cmd.Env = append(os.Environ(), "CLOUDID_GATEWAY=http://"+api, "CLOUDID_LISTEN=127.0.0.1", "NODE_OPTIONS=--require "+file)
+	start(t, "tcb-ff", cmd)
+	waitFor(t, functions)
+
+	type answer struct {
+		SentTo string
+		Code   struct{ ContentType, Base64 string }
+	}
+	for _, c := range []struct{ it, url, event, sentTo string }{
+		{"a user", "http://" + gateway + "/remind", `{"order":"1234"}`, "o-alice"},
+		{"a timer", "http://" + functions + "/remind", `{"order":"1234","touser":"o-bob"}`, "o-bob"},
+	} {
+		status, body := post(t, c.url, c.event)
+		var got answer
+		if err := json.Unmarshal([]byte(body), &got); err != nil || status != http.StatusOK || got.SentTo != c.sentTo ||
+			got.Code.ContentType != "image/png" || !strings.HasPrefix(got.Code.Base64, "iVBOR") {
+			t.Errorf("%s: %d %.500s", c.it, status, body)
+		}
+	}
+	var calls struct{ OpenAPI map[string]int }
+	if err := json.Unmarshal([]byte(get(t, "http://"+wechat+"/sandbox/calls")), &calls); err != nil || calls.OpenAPI["subscribeMessage.send"] != 2 || calls.OpenAPI["wxacode.getUnlimited"] != 2 {
+		t.Errorf("WeChat was called %v, %v", calls.OpenAPI, err)
+	}
 }
