@@ -1,0 +1,372 @@
+package source
+
+import (
+	"bytes"
+	"slices"
+	"strings"
+
+	"github.com/tdewolff/parse/v2/js"
+)
+
+// analysis follows the values of one file.
+type analysis struct {
+	*parsed
+	resolve Resolver
+	vars    map[*js.Var]Value
+	changed bool
+	file    *File
+	inner   map[js.INode]bool // parts of a longer path that was noted as a whole
+	final   bool              // the variables are known: uses are noted now
+}
+
+// Analyze reads one file. The error is one of syntax, in words.
+func Analyze(name string, text []byte, resolve Resolver) (*File, error) {
+	p, err := parseFile(name, text)
+	if err != nil {
+		return nil, err
+	}
+	a := &analysis{parsed: p, resolve: resolve, vars: map[*js.Var]Value{}, file: &File{Exports: map[string]Value{}}, inner: map[js.INode]bool{}}
+	for range 8 { // a variable may be used above the place where it gets its value
+		if a.changed = false; true {
+			js.Walk(a, p.AST)
+		}
+		if !a.changed {
+			break
+		}
+	}
+	a.final = true
+	js.Walk(a, p.AST)
+	return a.file, nil
+}
+
+// Enter implements js.IVisitor.
+func (a *analysis) Enter(n js.INode) js.IVisitor {
+	switch n := n.(type) {
+	case *js.VarDecl:
+		for _, item := range n.List {
+			if item.Default != nil {
+				a.bind(item.Binding, a.eval(item.Default))
+			}
+		}
+	case *js.BinaryExpr:
+		a.assign(n)
+	case *js.ImportStmt:
+		a.importStmt(n)
+	case *js.ExportStmt:
+		a.exportStmt(n)
+	case *js.CallExpr:
+		a.call(n)
+	case *js.DotExpr:
+		a.note(n, n.X, a.eval(n), n.Y.Data, false, nil)
+	case *js.IndexExpr:
+		a.note(n, n.X, a.eval(n), a.firstBytes(n), false, nil)
+	}
+	return a
+}
+
+// Exit implements js.IVisitor.
+func (a *analysis) Exit(js.INode) {}
+
+// resolveVar returns the variable that a name stands for.
+func resolveVar(v *js.Var) *js.Var {
+	for v.Link != nil {
+		v = v.Link
+	}
+	return v
+}
+
+func (a *analysis) set(v *js.Var, value Value) {
+	if value = a.follow(value); value.IsZero() {
+		return
+	}
+	v = resolveVar(v)
+	if _, known := a.vars[v]; !known {
+		a.vars[v] = value
+		a.changed = true
+	}
+}
+
+func (a *analysis) follow(v Value) Value {
+	if v.Root != Own {
+		return v
+	}
+	return follow(v, a.resolve)
+}
+
+// bind gives the variables of a binding their parts of a value.
+func (a *analysis) bind(binding js.IBinding, value Value) {
+	if value.IsZero() {
+		return
+	}
+	switch b := binding.(type) {
+	case *js.Var:
+		a.set(b, value)
+	case *js.BindingObject:
+		for _, item := range b.List {
+			key := ""
+			if item.Key != nil && item.Key.Computed == nil {
+				key = literal(item.Key.Literal)
+			} else if v, ok := item.Value.Binding.(*js.Var); ok && item.Key == nil {
+				key = string(v.Data)
+			}
+			if key == "" {
+				continue
+			}
+			part := a.follow(a.follow(value).Member(key))
+			a.bind(item.Value.Binding, part)
+			a.noteValue(part, a.bindingBytes(item.Value.Binding))
+		}
+	}
+}
+
+// bindingBytes is a piece of the text of a binding, for its line.
+func (a *analysis) bindingBytes(binding js.IBinding) []byte {
+	if v, ok := binding.(*js.Var); ok {
+		return v.Data
+	}
+	return nil
+}
+
+// assign follows `x = value`, `exports.x = value` and `module.exports = value`.
+func (a *analysis) assign(n *js.BinaryExpr) {
+	if n.Op != js.EqToken {
+		return
+	}
+	value := a.eval(n.Y)
+	if v, ok := n.X.(*js.Var); ok {
+		a.set(v, value)
+		return
+	}
+	if name, ok := exportName(n.X); ok {
+		a.export(name, n.Y, value)
+	}
+}
+
+// exportName recognizes exports.x, module.exports.x and module.exports.
+func exportName(target js.IExpr) (name string, ok bool) {
+	dot, isDot := target.(*js.DotExpr)
+	if !isDot {
+		return "", false
+	}
+	member := string(dot.Y.Data)
+	switch x := dot.X.(type) {
+	case *js.Var:
+		switch string(x.Data) {
+		case "exports":
+			return member, true
+		case "module":
+			return "", member == "exports"
+		}
+	case *js.DotExpr:
+		if root, isVar := x.X.(*js.Var); isVar && string(root.Data) == "module" && string(x.Y.Data) == "exports" {
+			return member, true
+		}
+	}
+	return "", false
+}
+
+// export notes what a name of this file is. An object is noted member by member.
+func (a *analysis) export(name string, expr js.IExpr, value Value) {
+	if object, ok := unwrap(expr).(*js.ObjectExpr); ok && name == "" {
+		for _, property := range object.List {
+			if property.Name != nil && property.Name.Computed == nil {
+				a.exportValue(literal(property.Name.Literal), a.eval(property.Value))
+			}
+		}
+		return
+	}
+	a.exportValue(name, value)
+}
+
+func (a *analysis) exportValue(name string, value Value) {
+	if value = a.follow(value); value.IsZero() {
+		return
+	}
+	if _, known := a.file.Exports[name]; !known {
+		a.file.Exports[name] = value
+		a.changed = true
+	}
+}
+
+func (a *analysis) importStmt(n *js.ImportStmt) {
+	module := unquote(n.Module)
+	a.require(module, n.Module)
+	value := ofModule(module, a.resolve)
+	if n.Default != nil {
+		a.setByName(n.Default, value.Member("default"))
+	}
+	for _, alias := range n.List {
+		switch {
+		case bytes.Equal(alias.Name, []byte("*")):
+			a.setByName(alias.Binding, value)
+		case alias.Name != nil:
+			a.setByName(alias.Binding, a.follow(value).Member(string(alias.Name)))
+		default:
+			a.setByName(alias.Binding, a.follow(value).Member(string(alias.Binding)))
+		}
+	}
+}
+
+// setByName gives the module's own variable of a name its value: an import statement has names only.
+func (a *analysis) setByName(name []byte, value Value) {
+	for _, v := range a.named(name) {
+		a.set(v, value)
+	}
+	a.noteValue(a.follow(value), name)
+}
+
+// named returns the variables of a name in the file's own scope. Those that an import statement declares count as
+// undeclared there.
+func (a *analysis) named(name []byte) []*js.Var {
+	var found []*js.Var
+	for _, v := range slices.Concat(a.AST.Scope.Declared, a.AST.Scope.Undeclared) {
+		if bytes.Equal(v.Data, name) {
+			found = append(found, v)
+		}
+	}
+	return found
+}
+
+func (a *analysis) exportStmt(n *js.ExportStmt) {
+	if n.Module != nil {
+		module := unquote(n.Module)
+		a.require(module, n.Module)
+		value := ofModule(module, a.resolve)
+		for _, alias := range n.List {
+			name := alias.Name
+			if name == nil {
+				name = alias.Binding
+			}
+			if !bytes.Equal(alias.Binding, []byte("*")) {
+				a.exportValue(string(alias.Binding), a.follow(value).Member(string(name)))
+			}
+		}
+		return
+	}
+	if n.Default && n.Decl != nil {
+		a.exportValue("default", a.eval(n.Decl))
+		return
+	}
+	if decl, ok := n.Decl.(*js.VarDecl); ok {
+		for _, item := range decl.List {
+			if v, isVar := item.Binding.(*js.Var); isVar && item.Default != nil {
+				a.exportValue(string(v.Data), a.eval(item.Default))
+			}
+		}
+	}
+	for _, alias := range n.List {
+		name := alias.Name
+		if name == nil {
+			name = alias.Binding
+		}
+		for _, v := range a.named(name) {
+			a.exportValue(string(alias.Binding), a.vars[resolveVar(v)])
+		}
+	}
+}
+
+// call notes a call of a part of the cloud, and modules that are asked for.
+func (a *analysis) call(n *js.CallExpr) {
+	if module, asked := requireOf(n); asked {
+		a.require(module, a.firstBytes(n.Args.List[0].Value))
+		return
+	}
+	if value := a.eval(n.X); !value.IsZero() {
+		a.note(n, n.X, value, a.lastBytes(n.X), true, n)
+	}
+}
+
+// requireOf recognizes require(x) and import(x).
+func requireOf(n *js.CallExpr) (module string, asked bool) {
+	switch x := n.X.(type) {
+	case *js.Var:
+		asked = string(x.Data) == "require" && resolveVar(x).Decl == js.NoDecl
+	case *js.LiteralExpr:
+		asked = string(x.Data) == "import"
+	}
+	if !asked || len(n.Args.List) == 0 {
+		return "", false
+	}
+	if text, ok := stringOf(n.Args.List[0].Value); ok {
+		return text, true
+	}
+	return "?", true
+}
+
+func (a *analysis) require(name string, at []byte) {
+	if a.final {
+		a.file.Requires = append(a.file.Requires, Require{name, a.line(at)})
+	}
+}
+
+// note notes the use of a path, once for the whole of it: x is the expression in front of the last member.
+func (a *analysis) note(n js.INode, x js.IExpr, value Value, at []byte, called bool, call *js.CallExpr) {
+	if value.IsZero() || a.inner[n] {
+		a.markInner(x)
+		return
+	}
+	a.markInner(x)
+	if call != nil {
+		a.inner[x.(js.INode)] = true
+	}
+	a.add(value, at, called, call)
+}
+
+func (a *analysis) markInner(x js.IExpr) {
+	for x != nil {
+		switch inner := x.(type) {
+		case *js.DotExpr:
+			a.inner[inner] = true
+			x = inner.X
+		case *js.IndexExpr:
+			a.inner[inner] = true
+			x = inner.X
+		case *js.GroupExpr:
+			x = inner.X
+		default:
+			return
+		}
+	}
+}
+
+// noteValue notes a part of the cloud that a variable is given by name.
+func (a *analysis) noteValue(value Value, at []byte) { a.add(value, at, false, nil) }
+
+func (a *analysis) add(value Value, at []byte, called bool, call *js.CallExpr) {
+	if !a.final || value.IsZero() || value.Root == Own || len(value.Members) == 0 {
+		return
+	}
+	use := Use{Path: append([]string{value.Root}, value.Members...), Called: called, Line: a.line(at)}
+	if call != nil {
+		use.Name = nameArgument(call)
+	}
+	a.file.Uses = append(a.file.Uses, use)
+}
+
+// nameArgument returns the literal that a call's first argument has as its member `name`.
+func nameArgument(call *js.CallExpr) string {
+	if len(call.Args.List) == 0 {
+		return ""
+	}
+	object, ok := unwrap(call.Args.List[0].Value).(*js.ObjectExpr)
+	if !ok {
+		return ""
+	}
+	for _, property := range object.List {
+		if property.Name != nil && property.Name.Computed == nil && literal(property.Name.Literal) == "name" {
+			text, _ := stringOf(property.Value)
+			return text
+		}
+	}
+	return ""
+}
+
+// literal returns a property's name as a string.
+func literal(l js.LiteralExpr) string {
+	if l.TokenType == js.StringToken {
+		return unquote(l.Data)
+	}
+	return string(l.Data)
+}
+
+func unquote(quoted []byte) string { return strings.Trim(string(quoted), "'\"`") }

@@ -1,0 +1,143 @@
+// Package source reads one file of JavaScript or TypeScript and tells what it uses of the cloud's SDK and of wx.cloud: by its
+// syntax, through variables, aliases and destructuring, never by a search for words. It reads no other file and runs
+// nothing.
+package source
+
+import (
+	"path"
+	"slices"
+	"strings"
+)
+
+// File is what one file says.
+type File struct {
+	// What is used of the cloud, in the order of the file.
+	Uses []Use
+
+	// The modules that it asks for, as it writes them.
+	Requires []Require
+
+	// What it exports, by name: parts of the SDK that other files get from it. "" is the whole of module.exports.
+	Exports map[string]Value
+}
+
+// Use is one use of a part of the cloud.
+type Use struct {
+	// The root and the members on the way, such as [sdk database] or [wx cloud callFunction]. A member that only running the
+	// code would tell is "?".
+	Path []string
+
+	// Whether it is called there.
+	Called bool
+
+	// The name that the call gives: of a function for callFunction. "" where that is no literal.
+	Name string
+
+	Line int
+}
+
+// Is reports whether the use is of a path that begins with these members.
+func (u Use) Is(members ...string) bool {
+	return len(u.Path) >= len(members) && slices.Equal(u.Path[:len(members)], members)
+}
+
+// Require is a module that a file asks for.
+type Require struct {
+	Name string // "?" where only running the code would tell
+	Line int
+}
+
+// The roots of paths.
+const (
+	SDK = "sdk" // wx-server-sdk
+	WX  = "wx"  // wx, Taro or uni
+	Own = "own" // a file of the project, see Value.Module
+)
+
+// Value is a part of the cloud, or of a module, that a variable holds.
+type Value struct {
+	Root    string
+	Module  string // of Own: the module as it was asked for
+	Members []string
+}
+
+// IsZero reports whether a value is nothing that is followed.
+func (v Value) IsZero() bool { return v.Root == "" }
+
+// Member returns a member of a value.
+func (v Value) Member(name string) Value {
+	if v.IsZero() {
+		return v
+	}
+	if name == "default" && len(v.Members) == 0 {
+		return v // how a CommonJS module looks to an ES module
+	}
+	v.Members = append(slices.Clip(v.Members), name)
+	return v
+}
+
+// Resolver tells what another file of the project exports; nil for one that is not there, or is being read.
+type Resolver func(module string) map[string]Value
+
+// SDKModule is the SDK whose calls the gateway serves.
+const SDKModule = "wx-server-sdk"
+
+// clientModules are those whose value is like wx.
+var clientModules = []string{"@tarojs/taro"}
+
+// ofModule is the value of a module.
+func ofModule(name string, resolve Resolver) Value {
+	switch {
+	case name == SDKModule:
+		return Value{Root: SDK}
+	case slices.Contains(clientModules, name):
+		return Value{Root: WX}
+	case isLocal(name) && resolve != nil:
+		return Value{Root: Own, Module: name}
+	}
+	return Value{}
+}
+
+func isLocal(name string) bool {
+	return name == "." || name == ".." || strings.HasPrefix(name, "./") || strings.HasPrefix(name, "../") || strings.HasPrefix(name, "/")
+}
+
+// follow replaces a value of another file by what that exports.
+func follow(v Value, resolve Resolver) Value {
+	for range 10 { // files may hand on what they got from others
+		if v.Root != Own {
+			return v
+		}
+		exports := resolve(v.Module)
+		if len(v.Members) == 0 {
+			whole, ok := exports[""]
+			if !ok {
+				return v // an object with members, which are asked for one by one
+			}
+			v = whole
+			continue
+		}
+		base, ok := exports[v.Members[0]]
+		rest := v.Members[1:]
+		if !ok {
+			if base, ok = exports[""]; !ok {
+				return Value{}
+			}
+			rest = v.Members
+		}
+		for _, member := range rest {
+			base = base.Member(member)
+		}
+		v = base
+	}
+	return Value{}
+}
+
+// IsTypeScript reports whether a file has types.
+func IsTypeScript(name string) bool {
+	switch path.Ext(name) {
+	case ".ts", ".tsx", ".mts", ".cts":
+		return !strings.HasSuffix(name, ".d.ts")
+	}
+	return false
+}

@@ -1,0 +1,142 @@
+package source_test
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+
+	"github.com/caddy-cloudid/caddy-cloudid/caddymodule/migrate/source"
+)
+
+// uses writes what a file uses, one a line: the line, the path, () for a call, and the name that it gives.
+func uses(t *testing.T, name, text string, resolve source.Resolver) string {
+	t.Helper()
+	file, err := source.Analyze(name, []byte(text), resolve)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var lines []string
+	for _, use := range file.Uses {
+		line := fmt.Sprintf("%d %s", use.Line, strings.Join(use.Path, "."))
+		if use.Called {
+			line += "()"
+		}
+		if use.Name != "" {
+			line += " " + use.Name
+		}
+		lines = append(lines, line)
+	}
+	return strings.Join(lines, "\n")
+}
+
+func TestUses(t *testing.T) {
+	for _, c := range []struct{ sentence, name, text, want string }{
+		{"the usual function", "index.js", `const cloud = require('wx-server-sdk')
+cloud.init()
+exports.main = async event => {
+  const { OPENID } = cloud.getWXContext()
+  return cloud.getOpenData({ list: [event.id] })
+}`, "2 sdk.init()\n4 sdk.getWXContext()\n5 sdk.getOpenData()"},
+		{"a database kept outside", "index.js", `const cloud = require('wx-server-sdk')
+const db = cloud.database()
+exports.main = () => db.collection('a').get()`, "2 sdk.database()\n3 sdk.database.collection()"},
+		{"a renamed import", "index.mjs", `import wxcloud from 'wx-server-sdk'
+import * as all from "wx-server-sdk"
+import { getWXContext as who } from 'wx-server-sdk'
+wxcloud.uploadFile({})
+all.downloadFile({})
+who()`, "3 sdk.getWXContext\n4 sdk.uploadFile()\n5 sdk.downloadFile()\n6 sdk.getWXContext()"},
+		{"destructuring", "index.js", `const { database, openapi: api } = require('wx-server-sdk')
+api.subscribeMessage.send({})
+const db = database()`, "1 sdk.database\n1 sdk.openapi\n2 sdk.openapi.subscribeMessage.send()\n1 sdk.database()"},
+		{"openapi, also for another account, and by a name that only running tells", "index.js", `const cloud = require('wx-server-sdk')
+cloud.openapi.wxacode.getUnlimited({ scene: 'a' })
+cloud.openapi({ appid: 'wx1' }).customerServiceMessage.send({})
+cloud.openapi['security']['msgSecCheck']({})
+const name = 'x'
+cloud.openapi[name]({})`, "2 sdk.openapi.wxacode.getUnlimited()\n3 sdk.openapi.customerServiceMessage.send()\n3 sdk.openapi()\n4 sdk.openapi.security.msgSecCheck()\n6 sdk.openapi.?()"},
+		{"calls of other functions by name", "index.js", "const cloud = require('wx-server-sdk')\ncloud.callFunction({ name: 'sum', data: {} })\ncloud.callFunction({ name: other })", "2 sdk.callFunction() sum\n3 sdk.callFunction()"},
+		{"comments and strings do not count", "index.js", "// cloud.database()\nconst text = 'cloud.database()'\n/* require('wx-server-sdk').uploadFile */", ""},
+		{"a name that is something else here", "index.js", "const cloud = require('./mine')\nfunction f (cloud) { cloud.database() }\nconst wx = {}\nwx.cloud.callFunction({})", ""},
+		{"used above the place where it is set", "index.js", "exports.main = () => cloud.database()\nvar cloud = require('wx-server-sdk')", "1 sdk.database()"},
+		{"TypeScript keeps its lines", "index.ts", `import cloud = require('wx-server-sdk')
+
+interface Event { id: string }
+type Later = { a: number }
+
+export const main = async (event: Event): Promise<unknown> => {
+  const db: any = cloud.database()
+  return cloud.getOpenData({ list: [event.id] })
+}`, "7 sdk.database()\n8 sdk.getOpenData()"},
+		{"TypeScript with ES imports", "index.ts", "import cloud from 'wx-server-sdk'\nimport type { X } from 'somewhere'\ncloud.init({ env: cloud.DYNAMIC_CURRENT_ENV } as any)", "3 sdk.init()\n3 sdk.DYNAMIC_CURRENT_ENV"},
+		{"the client", "pages/index.js", "Page({ async onLoad () { await wx.cloud.callFunction({ name: 'steps', data: { w: wx.cloud.CloudID('a') } }) } })\nconst c = wx.cloud\nc.uploadFile({})", "1 wx.cloud.callFunction() steps\n1 wx.cloud.CloudID()\n2 wx.cloud\n3 wx.cloud.uploadFile()"},
+		{"the client with Taro and JSX", "index.tsx", "import Taro from '@tarojs/taro'\nexport default () => <View onClick={() => Taro.cloud.callFunction({ name: 'a' })}/>", "2 wx.cloud.callFunction() a"},
+		{"optional chaining and await", "index.js", "const cloud = require('wx-server-sdk')\nasync function f () { (await cloud?.getWXContext())?.OPENID }", "2 sdk.getWXContext()"},
+		{"either of two", "app.js", "const c = wx.cloud || require('./cloud')\nc.callFunction({ name: 'x' })", "1 wx.cloud\n2 wx.cloud.callFunction() x"},
+	} {
+		t.Run(c.sentence, func(t *testing.T) {
+			if got := uses(t, c.name, c.text, func(string) map[string]source.Value { return nil }); got != c.want {
+				t.Errorf("got\n%s\nwant\n%s", got, c.want)
+			}
+		})
+	}
+}
+
+func TestValuesOfOtherFiles(t *testing.T) {
+	sdk := source.Value{Root: source.SDK}
+	resolve := func(module string) map[string]source.Value {
+		switch module {
+		case "./cloud":
+			return map[string]source.Value{"": sdk}
+		case "./db":
+			return map[string]source.Value{"db": sdk.Member("database"), "cloud": sdk}
+		}
+		return nil
+	}
+	got := uses(t, "index.js", "const cloud = require('./cloud')\nconst { db } = require('./db')\ncloud.getWXContext()\ndb.collection('a')\nrequire('./db').cloud.uploadFile()", resolve)
+	if want := "2 sdk.database\n3 sdk.getWXContext()\n4 sdk.database.collection()\n5 sdk.uploadFile()"; got != want {
+		t.Errorf("got\n%s\nwant\n%s", got, want)
+	}
+}
+
+func TestExports(t *testing.T) {
+	for _, c := range []struct{ sentence, text, want string }{
+		{"the SDK itself", "module.exports = require('wx-server-sdk')", "map[:sdk]"},
+		{"an object of parts", "const cloud = require('wx-server-sdk')\nmodule.exports = { cloud, db: cloud.database(), n: 1 }", "map[cloud:sdk db:sdk.database]"},
+		{"one by one", "const cloud = require('wx-server-sdk')\nexports.db = cloud.database()\nmodule.exports.cloud = cloud", "map[cloud:sdk db:sdk.database]"},
+		{"an ES module", "import cloud from 'wx-server-sdk'\nexport const db = cloud.database()\nexport default cloud\nexport { cloud as c }", "map[c:sdk db:sdk.database default:sdk]"},
+		{"exported again", "export { database as db } from 'wx-server-sdk'", "map[db:sdk.database]"},
+	} {
+		t.Run(c.sentence, func(t *testing.T) {
+			file, err := source.Analyze("a.js", []byte(c.text), nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			got := map[string]string{}
+			for name, value := range file.Exports {
+				got[name] = strings.Join(append([]string{value.Root}, value.Members...), ".")
+			}
+			if fmt.Sprint(got) != c.want {
+				t.Errorf("got %v, want %s", got, c.want)
+			}
+		})
+	}
+}
+
+func TestRequires(t *testing.T) {
+	file, err := source.Analyze("a.js", []byte("const a = require('lodash')\nrequire('./b')\nrequire(a)\nimport('c')\nfunction f (require) { require('not') }"), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got, want := fmt.Sprint(file.Requires), "[{lodash 1} {./b 2} {? 1} {c 4}]"; got != want {
+		t.Errorf("got %s, want %s", got, want)
+	}
+}
+
+func TestSyntaxErrorsHaveWordsAndALine(t *testing.T) {
+	for name, text := range map[string]string{"a.js": "const a = 1\nconst b = = 2", "a.ts": "let a: number =\n\n;;)"} {
+		if _, err := source.Analyze(name, []byte(text), nil); err == nil || !strings.HasPrefix(err.Error(), "line ") {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
