@@ -1,0 +1,245 @@
+// Package project reads a mini program made with cloud development: its configuration, its functions and the sources of its
+// client. It changes nothing, runs nothing, and reads nothing outside of the project's folder, whatever links say.
+package project
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path"
+	"slices"
+	"strings"
+)
+
+const (
+	// maxSource bounds a file of source, in bytes. Larger ones are built or bundled, not written.
+	maxSource = 2 << 20
+
+	// maxFiles bounds the files of a client that are looked at.
+	maxFiles = 20_000
+)
+
+// ErrNoProject says that a folder is no mini program made with cloud development.
+var ErrNoProject = errors.New("this is no mini program made with cloud development: it has neither a project.config.json that names a cloudfunctionRoot nor a folder cloudfunctions; name the folder that has")
+
+// Project is a mini program.
+type Project struct {
+	AppID     string
+	Functions []*Function
+	Client    []*Source // the client's own files
+
+	// What was passed over, and why: paths with a reason.
+	Skipped []string
+
+	root *os.Root
+}
+
+// Function is a cloud function: a folder of its own.
+type Function struct {
+	Name string
+
+	// Its folder, from the project's on.
+	Folder string
+
+	// The file that is loaded; "" where there is none.
+	Entry string
+
+	// The packages that package.json asks for, with their versions; nil where there is no package.json.
+	Dependencies map[string]string
+
+	// The names that config.json permits, and its timers.
+	OpenAPI  []string
+	Triggers []Trigger
+
+	// What is wrong with its package.json or config.json.
+	Problems []string
+}
+
+// Trigger is a timer of a function, as config.json writes it.
+type Trigger struct {
+	Name   string `json:"name"`
+	Type   string `json:"type"`
+	Config string `json:"config"` // seven fields: second minute hour day month weekday year
+}
+
+// Source is a file of source.
+type Source struct {
+	Path string // from the project's folder on
+	Text []byte
+}
+
+// Open reads a project. Close it when its sources have been read.
+func Open(folder string) (*Project, error) {
+	root, err := os.OpenRoot(folder)
+	if err != nil {
+		return nil, fmt.Errorf("the project cannot be read: %w", err)
+	}
+	p := &Project{root: root}
+	functions, client, err := p.readConfig()
+	if err == nil {
+		err = p.readFunctions(functions)
+	}
+	if err != nil {
+		root.Close()
+		return nil, err
+	}
+	p.readClient(client, functions)
+	return p, nil
+}
+
+// Close lets the folder go.
+func (p *Project) Close() error { return p.root.Close() }
+
+// readConfig returns the folders of the functions and of the client.
+func (p *Project) readConfig() (functions, client string, err error) {
+	var config struct {
+		AppID      string `json:"appid"`
+		Functions  string `json:"cloudfunctionRoot"`
+		MiniRoot   string `json:"miniprogramRoot"`
+		SourceRoot string `json:"srcMiniprogramRoot"`
+	}
+	text, err := p.read("project.config.json", maxSource)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+	case err != nil:
+		return "", "", fmt.Errorf("project.config.json cannot be read: %w", err)
+	default:
+		if err := json.Unmarshal(withoutBOM(text), &config); err != nil {
+			return "", "", fmt.Errorf("project.config.json is no JSON: %w", err)
+		}
+	}
+	p.AppID = config.AppID
+	for _, candidate := range []string{config.Functions, "cloudfunctions", "cloud/functions"} {
+		if candidate = clean(candidate); candidate != "." && p.isFolder(candidate) {
+			functions = candidate
+			break
+		}
+	}
+	if functions == "" {
+		return "", "", ErrNoProject
+	}
+	client = clean(config.MiniRoot)
+	if source := p.sourceRoot(client, clean(config.SourceRoot)); source != "" {
+		client = source
+	}
+	return functions, client, nil
+}
+
+// sourceRoot returns where the client's sources are, if that is another folder than the one that devtools show: of Taro and
+// uni-app the latter is built.
+func (p *Project) sourceRoot(client, named string) string {
+	if named != "." && p.isFolder(named) {
+		return named
+	}
+	if (!p.isFolder(client) || path.Base(client) == "dist") && p.isFolder("src") {
+		return "src"
+	}
+	return ""
+}
+
+// clean makes a path of a config one from the project's folder on.
+func clean(name string) string {
+	return path.Clean(strings.TrimPrefix(strings.ReplaceAll(name, `\`, "/"), "/"))
+}
+
+func withoutBOM(text []byte) []byte { return []byte(strings.TrimPrefix(string(text), "\uFEFF")) }
+
+func (p *Project) isFolder(name string) bool {
+	info, err := p.root.Stat(name)
+	return err == nil && info.IsDir()
+}
+
+// Read returns a file of source, or why it is none.
+func (p *Project) Read(name string) ([]byte, error) { return p.read(name, maxSource) }
+
+func (p *Project) read(name string, limit int64) ([]byte, error) {
+	file, err := p.root.Open(name)
+	if err != nil {
+		return nil, err
+	}
+	defer file.Close()
+	info, err := file.Stat()
+	switch {
+	case err != nil:
+		return nil, err
+	case !info.Mode().IsRegular():
+		return nil, errors.New("it is no file")
+	case info.Size() > limit:
+		return nil, fmt.Errorf("it is larger than %d bytes", limit)
+	}
+	return io.ReadAll(io.LimitReader(file, limit))
+}
+
+// Find returns the file that a module of the project is, asked for in a file beside it; "" if there is none.
+func (p *Project) Find(from, module string) string {
+	base := path.Join(path.Dir(from), module)
+	if strings.HasPrefix(base, "..") {
+		return ""
+	}
+	for _, suffix := range []string{"", ".js", ".ts", ".json", ".cjs", ".mjs", ".jsx", ".tsx", "/index.js", "/index.ts", "/index.tsx"} {
+		info, err := p.root.Stat(base + suffix)
+		if err == nil && info.Mode().IsRegular() {
+			return base + suffix
+		}
+	}
+	return ""
+}
+
+// Files returns all files below a folder of the project, without node_modules and what git keeps, in a stable order.
+func (p *Project) Files(folder string) []string {
+	var files []string
+	_ = fs.WalkDir(p.root.FS(), folder, func(name string, entry fs.DirEntry, err error) error {
+		switch {
+		case err != nil:
+			p.Skipped = append(p.Skipped, name+": it cannot be read")
+			if entry != nil && entry.IsDir() {
+				return fs.SkipDir
+			}
+		case entry.IsDir() && slices.Contains(notSource, entry.Name()):
+			return fs.SkipDir
+		case len(files) >= maxFiles:
+			p.Skipped = append(p.Skipped, fmt.Sprintf("%s: it has more than %d files; the rest was not looked at", folder, maxFiles))
+			return fs.SkipAll
+		case entry.Type()&fs.ModeSymlink != 0:
+			p.Skipped = append(p.Skipped, name+": it is a link, which is not followed")
+		case entry.Type().IsRegular():
+			files = append(files, name)
+		}
+		return nil
+	})
+	return files
+}
+
+// notSource are folders of what others wrote, or what is built.
+var notSource = []string{"node_modules", "miniprogram_npm", ".git", ".svn", "bower_components"}
+
+// isSource reports whether a file holds JavaScript or TypeScript that somebody wrote.
+func isSource(name string) bool {
+	switch path.Ext(name) {
+	case ".js", ".jsx", ".mjs", ".cjs", ".ts", ".tsx", ".mts", ".cts":
+		return !strings.HasSuffix(name, ".d.ts") && !strings.HasSuffix(name, ".min.js")
+	}
+	return false
+}
+
+// readClient reads the client's sources.
+func (p *Project) readClient(folder, functions string) {
+	if !p.isFolder(folder) {
+		p.Skipped = append(p.Skipped, folder+": the client's folder is not there")
+		return
+	}
+	for _, name := range p.Files(folder) {
+		if !isSource(name) || strings.HasPrefix(name, functions+"/") {
+			continue
+		}
+		text, err := p.Read(name)
+		if err != nil {
+			p.Skipped = append(p.Skipped, fmt.Sprintf("%s: %v", name, err))
+			continue
+		}
+		p.Client = append(p.Client, &Source{name, text})
+	}
+}
