@@ -20,6 +20,7 @@ the help of each command.
 			cmd.AddCommand(
 				checkCommand(),
 				explainCommand(),
+				Migrate(),
 				preloadCommand(),
 				statusCommand(),
 			)

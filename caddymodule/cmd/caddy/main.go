@@ -7,6 +7,7 @@ import (
 	_ "github.com/caddyserver/caddy/v2/modules/standard"
 
 	_ "github.com/caddy-cloudid/caddy-cloudid/caddymodule"
+	_ "github.com/caddy-cloudid/caddy-cloudid/caddymodule/migrate"
 )
 
 func main() {

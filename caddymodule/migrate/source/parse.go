@@ -65,6 +65,17 @@ func parseByESBuild(name string, text []byte) (*parsed, error) {
 	return &parsed{ast, own, lines}, nil
 }
 
+// Compile makes JavaScript of TypeScript, as CommonJS for Node.js. It checks no types.
+func Compile(name string, text []byte) ([]byte, error) {
+	result := api.Transform(string(text), api.TransformOptions{
+		Loader: loaderOf(name), Target: api.ES2020, Format: api.FormatCommonJS, Platform: api.PlatformNode, Sourcefile: name, LogLevel: api.LogLevelSilent,
+	})
+	if len(result.Errors) > 0 {
+		return nil, errors.New(result.Errors[0].Text)
+	}
+	return result.Code, nil
+}
+
 func firstLine(err error) error {
 	text, _, _ := strings.Cut(err.Error(), "\n")
 	return errors.New(text)

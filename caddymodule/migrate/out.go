@@ -1,0 +1,297 @@
+package migrate
+
+import (
+	"bytes"
+	"embed"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"maps"
+	"os"
+	"path"
+	"path/filepath"
+	"slices"
+	"strings"
+	"text/template"
+
+	"github.com/caddy-cloudid/caddy-cloudid/caddymodule/functionapi"
+	"github.com/caddy-cloudid/caddy-cloudid/caddymodule/migrate/project"
+	"github.com/caddy-cloudid/caddy-cloudid/caddymodule/migrate/source"
+	"github.com/caddy-cloudid/caddy-cloudid/miniprogram"
+)
+
+//go:embed templates
+var templates embed.FS
+
+// out is the folder that is written.
+type out struct {
+	root   *os.Root
+	folder string
+	report *Report
+	kept   []string // files that were there already
+}
+
+// writeOut writes a folder that runs the functions of a project which load.
+func writeOut(r *Report, p *project.Project, folder string) error {
+	if err := os.MkdirAll(folder, 0o755); err != nil {
+		return err
+	}
+	absolute, err := filepath.Abs(folder)
+	if err != nil {
+		return err
+	}
+	root, err := os.OpenRoot(folder)
+	if err != nil {
+		return err
+	}
+	defer root.Close()
+	o := &out{root: root, folder: absolute, report: r}
+	for _, step := range []func() error{
+		func() error { return o.copyFunctions(p) },
+		o.writePackage, o.writeFunctionsConfig, o.writeClient, o.writeTimers,
+		func() error { return o.write("cloudid-preload.cjs", []byte(functionapi.Preload())) },
+		func() error { return o.template("Caddyfile", "Caddyfile") },
+		func() error { return o.template("functions.service", "systemd/cloudid-functions.service") },
+		func() error { return o.template("MOVING.md", "MOVING.md") },
+	} {
+		if err := step(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// write writes a file, unless it is there.
+func (o *out) write(name string, text []byte) error {
+	if dir := path.Dir(name); dir != "." {
+		if err := o.root.MkdirAll(dir, 0o755); err != nil {
+			return err
+		}
+	}
+	file, err := o.root.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o644)
+	if errors.Is(err, fs.ErrExist) {
+		o.kept = append(o.kept, name)
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	_, err = file.Write(text)
+	return errors.Join(err, file.Close())
+}
+
+// loaded are the functions that are started.
+func (o *out) loaded() []*Function {
+	return slices.DeleteFunc(slices.Clone(o.report.Functions), func(f *Function) bool { return f.Verdict == DoesNotLoad })
+}
+
+// copyFunctions copies all files of the functions, and those beside them that they ask for.
+func (o *out) copyFunctions(p *project.Project) error {
+	copied := map[string]bool{}
+	for _, f := range o.report.Functions {
+		for _, name := range slices.Concat(p.Files(f.Folder), f.files) {
+			if copied[name] {
+				continue
+			}
+			copied[name] = true
+			text, err := p.Read(name)
+			if err != nil {
+				o.report.Skipped = append(o.report.Skipped, fmt.Sprintf("%s: %v", name, err))
+				continue
+			}
+			if err := o.write(path.Join("project", name), text); err != nil {
+				return err
+			}
+			if err := o.compile(name, text); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// compile writes JavaScript beside a file of TypeScript, as devtools do before they upload a function.
+func (o *out) compile(name string, text []byte) error {
+	if !source.IsTypeScript(name) {
+		return nil
+	}
+	compiled, err := source.Compile(name, text)
+	if err != nil {
+		return nil // the report says that the function does not load
+	}
+	return o.write(path.Join("project", jsName(name)), compiled)
+}
+
+func jsName(name string) string { return strings.TrimSuffix(name, path.Ext(name)) + ".js" }
+
+// writePackage writes the package.json that installs what all functions ask for. Where they ask for different versions, the one
+// that comes last in order is taken, and MOVING.md says so.
+func (o *out) writePackage() error {
+	dependencies := map[string]string{"@cloudbase/functions-framework": "1.18.0"}
+	for _, f := range o.loaded() {
+		for name, version := range f.dependencies {
+			if tooOld(version) && name == "wx-server-sdk" {
+				version = "~3.0.4"
+			}
+			if before, ok := dependencies[name]; ok && before != version {
+				o.report.Left = append(o.report.Left, fmt.Sprintf("%s asks for %s %s, others for %s: one process has one version, see package.json", f.Name, name, version, before))
+				version = max(before, version)
+			}
+			dependencies[name] = version
+		}
+	}
+	return o.writeJSON("package.json", map[string]any{
+		"name": "cloud-functions", "private": true,
+		"scripts": map[string]string{
+			"start": "node start.cjs",
+		},
+		"dependencies": dependencies,
+	}, "start.cjs")
+}
+
+// writeJSON writes a file of JSON, and a template that belongs to it.
+func (o *out) writeJSON(name string, value any, beside string) error {
+	text, err := json.MarshalIndent(value, "", "  ")
+	if err != nil {
+		return err
+	}
+	if err := o.write(name, append(text, '\n')); err != nil || beside == "" {
+		return err
+	}
+	return o.template(beside, beside)
+}
+
+// writeFunctionsConfig writes what tcb-ff serves. A function that does not load would end the process for all, so it is left
+// out.
+func (o *out) writeFunctionsConfig() error {
+	type function struct {
+		Name    string `json:"name"`
+		Folder  string `json:"directory"`
+		Source  string `json:"source,omitempty"`
+		Trigger string `json:"triggerPath"`
+	}
+	functions := []function{}
+	for _, f := range o.loaded() {
+		entry := function{Name: f.Name, Folder: path.Join("project", f.Folder), Trigger: "/" + f.Name}
+		entryFile := f.entry
+		if source.IsTypeScript(entryFile) {
+			entryFile = jsName(entryFile)
+		}
+		if base, ok := strings.CutPrefix(entryFile, f.Folder+"/"); ok && base != "index.js" {
+			entry.Source = base
+		}
+		functions = append(functions, entry)
+	}
+	return o.writeJSON("cloudbase-functions.json", map[string]any{"functionsRoot": ".", "functions": functions, "routes": []any{}}, "")
+}
+
+// writeClient writes the client module.
+func (o *out) writeClient() error {
+	for _, name := range []string{"cloud.js", "cloud.d.ts"} {
+		text, err := miniprogram.Files.ReadFile(name)
+		if err != nil {
+			return err
+		}
+		if err := o.write("miniprogram/"+name, text); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// timer is what the templates of a timer are made of.
+type timer struct {
+	Function, Name, Config, Calendar string
+}
+
+// writeTimers writes a unit and a timer of systemd for each trigger.
+func (o *out) writeTimers() error {
+	for _, f := range o.loaded() {
+		for _, trigger := range f.Triggers {
+			if trigger.Type != "timer" {
+				continue
+			}
+			calendar, err := onCalendar(trigger.Config)
+			if err != nil {
+				o.report.Left = append(o.report.Left, fmt.Sprintf("the timer %s of %s: %v; write its systemd unit by hand", trigger.Name, f.Name, err))
+				continue
+			}
+			t := timer{f.Name, trigger.Name, trigger.Config, calendar}
+			base := "systemd/cloudid-" + unitName(f.Name+"-"+trigger.Name)
+			if err := o.execute("timer.service", base+".service", t); err != nil {
+				return err
+			}
+			if err := o.execute("timer.timer", base+".timer", t); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// unitName leaves of a name what the name of a unit may hold.
+func unitName(name string) string {
+	return strings.Map(func(c rune) rune {
+		if c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c >= '0' && c <= '9' || c == '-' || c == '_' {
+			return c
+		}
+		return '_'
+	}, name)
+}
+
+// template writes a file of which the report says what is in it.
+func (o *out) template(name, to string) error { return o.execute(name, to, o) }
+
+func (o *out) execute(name, to string, data any) error {
+	parsed, err := template.New(name).Funcs(template.FuncMap{"quote": quote}).ParseFS(templates, "templates/"+name)
+	if err != nil {
+		return err
+	}
+	var text bytes.Buffer
+	if err := parsed.Execute(&text, data); err != nil {
+		return err
+	}
+	return o.write(to, text.Bytes())
+}
+
+// quote writes a text as JSON, for a place where the shell does not look into it.
+func quote(text string) string {
+	quoted, _ := json.Marshal(text) // a string has always a JSON text
+	return strings.ReplaceAll(strings.ReplaceAll(string(quoted), `'`, `\u0027`), `%`, `%%`)
+}
+
+// Report, Folder, OpenAPI and the rest are what the templates ask for.
+
+// Report is the report.
+func (o *out) Report() *Report { return o.report }
+
+// Folder is the folder's absolute path.
+func (o *out) Folder() string { return o.folder }
+
+// AppID is the project's, or one to be replaced.
+func (o *out) AppID() string {
+	if o.report.AppID == "" || o.report.AppID == "touristappid" {
+		return "wx0123456789abcdef"
+	}
+	return o.report.AppID
+}
+
+// OpenAPI are the names that any function calls or is permitted.
+func (o *out) OpenAPI() []string {
+	names := map[string]bool{}
+	for _, f := range o.loaded() {
+		for _, name := range f.OpenAPI {
+			names[name] = true
+		}
+	}
+	return slices.Sorted(maps.Keys(names))
+}
+
+// Timers reports whether any function has one.
+func (o *out) Timers() bool {
+	return slices.ContainsFunc(o.loaded(), func(f *Function) bool { return len(f.Triggers) > 0 })
+}
+
+// Kept are files that were there already.
+func (o *out) Kept() []string { return o.kept }

@@ -1,0 +1,2 @@
+const db = wx.cloud.database()
+Page({ load: () => db.collection('orders').get() })

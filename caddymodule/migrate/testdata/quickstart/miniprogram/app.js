@@ -1,0 +1,6 @@
+App({
+  onLaunch () {
+    if (!wx.cloud) return
+    wx.cloud.init({ traceUser: true })
+  }
+})

@@ -1,0 +1,3 @@
+const { cloud } = require('./reply')
+
+module.exports = cloud.database()

@@ -1,0 +1,2 @@
+const db = require('../common/db')
+exports.main = async () => db.collection('orders').get()

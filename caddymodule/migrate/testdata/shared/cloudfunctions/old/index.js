@@ -1,0 +1,3 @@
+const cloud = require('wx-server-sdk')
+cloud.init()
+exports.main = async () => cloud.getWXContext()

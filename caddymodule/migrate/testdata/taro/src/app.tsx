@@ -1,0 +1,3 @@
+import Taro from '@tarojs/taro'
+Taro.cloud.init()
+export default ({ children }: { children: unknown }) => children
