@@ -54,8 +54,8 @@ func calendarPart(part string, low, high int, weekday bool) (string, error) {
 			return "", fmt.Errorf("%q is no step", part)
 		}
 	}
-	switch {
-	case values == "*" || values == "?":
+	switch values {
+	case "*", "?":
 		if !stepped {
 			return "*", nil
 		}

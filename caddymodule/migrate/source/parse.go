@@ -65,15 +65,15 @@ func parseByESBuild(name string, text []byte) (*parsed, error) {
 	return &parsed{ast, own, lines}, nil
 }
 
-// Compile makes JavaScript of TypeScript, as CommonJS for Node.js. It checks no types.
-func Compile(name string, text []byte) ([]byte, error) {
+// Compile makes JavaScript of TypeScript, as CommonJS for Node.js. It checks no types. Nil is for what has a syntax error.
+func Compile(name string, text []byte) []byte {
 	result := api.Transform(string(text), api.TransformOptions{
 		Loader: loaderOf(name), Target: api.ES2020, Format: api.FormatCommonJS, Platform: api.PlatformNode, Sourcefile: name, LogLevel: api.LogLevelSilent,
 	})
 	if len(result.Errors) > 0 {
-		return nil, errors.New(result.Errors[0].Text)
+		return nil
 	}
-	return result.Code, nil
+	return result.Code
 }
 
 func firstLine(err error) error {
