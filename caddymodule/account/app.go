@@ -37,7 +37,7 @@ func (*App) CaddyModule() caddy.ModuleInfo {
 	return caddy.ModuleInfo{ID: "cloudid", New: func() caddy.Module { return new(App) }}
 }
 
-// Provision sets up the accounts. It calls nobody.
+// Provision sets up the accounts. It makes no calls.
 func (a *App) Provision(ctx caddy.Context) error {
 	a.invocations = new(invocation.Feed)
 	if err := metrics.Register(ctx.GetMetricsRegistry()); err != nil {

@@ -11,8 +11,8 @@ const (
 	// InvocationTTL is how long a function may act for the user who called it.
 	InvocationTTL = 15 * time.Minute
 
-	// invocationReuse is for how long a user's invocation token is given out again. Signing one costs more than all else that
-	// the gateway does for a call without CloudIDs.
+	// invocationReuse is for how long a user's invocation token is given out again. Signing one takes longer than everything
+	// else that the gateway does for a call without CloudIDs.
 	invocationReuse = time.Minute
 
 	// invocationEntries bounds the tokens that are kept for that.

@@ -63,7 +63,7 @@ type Limit struct {
 	Window caddy.Duration `json:"window,omitempty"`
 }
 
-// provision checks the settings and sets up what they describe. It calls nobody.
+// provision checks the settings and sets up what they describe. It makes no calls.
 func (a *Account) provision(ctx caddy.Context, appid string) error {
 	a.appid = appid
 	a.logger = ctx.Logger()

@@ -38,7 +38,7 @@ func (p *pooled[T]) Destruct() error {
 	return nil
 }
 
-// load returns the value that pool has for some settings, or a new one, and notes that a must let go of it.
+// load returns the value that pool has for some settings, or a new one, and notes that a has to release it.
 func load[T any](a *Account, kind string, settings []any, open func() (*pooled[T], error)) (T, error) {
 	var none T
 	encoded, err := json.Marshal(settings)
@@ -182,8 +182,8 @@ func (a *Account) releaseShared() {
 	a.closeIfUnused()
 }
 
-// retire lets go of all that provision took hold of, as soon as no request needs it. It is called once, also after a
-// provisioning that failed.
+// retire releases all that provision loaded, as soon as no request needs it. It is called once, also after a provisioning
+// that failed.
 func (a *Account) retire() {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -191,7 +191,7 @@ func (a *Account) retire() {
 	a.closeIfUnused()
 }
 
-// closeIfUnused lets go, the last first. a.mu is held.
+// closeIfUnused releases what was loaded, the last first. a.mu is held.
 func (a *Account) closeIfUnused() {
 	if !a.retired || a.refs > 0 {
 		return

@@ -49,7 +49,7 @@ type TokenStatus struct {
 type Failure struct {
 	Time    time.Time `json:"time"`
 	API     string    `json:"api"`
-	ErrCode string    `json:"errcode"` // of WeChat, or timeout, network, answer, other
+	ErrCode string    `json:"errcode"` // WeChat's, or timeout, network, answer (it could not be read), other
 	Error   string    `json:"error"`
 	Advice  string    `json:"advice,omitempty"`
 }
@@ -67,7 +67,7 @@ type CacheStatus struct {
 	TTL        string `json:"ttl,omitempty"`
 }
 
-// Status returns the present state of all accounts, in the order of their AppIDs. It calls nobody.
+// Status returns the present state of all accounts, in the order of their AppIDs. It makes no calls.
 func (a *App) Status() (Status, error) {
 	status := Status{Accounts: []AccountStatus{}}
 	for _, appid := range a.appids() {
@@ -177,7 +177,7 @@ func (a *Account) ready(ctx context.Context) error {
 	})
 }
 
-// healthCheck remembers for a moment that an account could not serve, so that whoever asks often does not make as many calls.
+// healthCheck remembers for a moment that an account could not serve, so that frequent checks do not make as many calls.
 type healthCheck struct {
 	mu     sync.Mutex
 	failed time.Time
@@ -193,7 +193,7 @@ func (h *healthCheck) check(ask func() error) error {
 	h.err, h.failed = ask(), time.Now()
 	if errors.Is(h.err, context.Canceled) {
 		err := h.err
-		h.err = nil // whoever asked went away, which says nothing of the account
+		h.err = nil // the one who asked went away, which says nothing of the account
 		return err
 	}
 	return h.err

@@ -49,8 +49,8 @@ func (f *fetcher) fetches() []time.Duration {
 	return slices.Clone(f.times)
 }
 
-// withKeeper runs a test of a keeper in a bubble, whose clock moves when everybody sleeps.
-func withKeeper(t *testing.T, f *fetcher, test func(t *testing.T, k *tokenCache)) {
+// withTokenCache runs a test of a token cache in a bubble, whose clock moves when all goroutines sleep.
+func withTokenCache(t *testing.T, f *fetcher, test func(t *testing.T, k *tokenCache)) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
 		if f.life == 0 {
@@ -83,7 +83,7 @@ func wantFetches(t *testing.T, f *fetcher, want ...time.Duration) {
 
 func TestATokenIsFetchedWhenItIsFirstNeeded(t *testing.T) {
 	f := new(fetcher)
-	withKeeper(t, f, func(t *testing.T, k *tokenCache) {
+	withTokenCache(t, f, func(t *testing.T, k *tokenCache) {
 		time.Sleep(time.Hour)
 		wantFetches(t, f)
 		want(t, k, "t1")
@@ -94,7 +94,7 @@ func TestATokenIsFetchedWhenItIsFirstNeeded(t *testing.T) {
 
 func TestATokenIsFetchedOnceHoweverManyWait(t *testing.T) {
 	f := &fetcher{takes: 2 * time.Second}
-	withKeeper(t, f, func(t *testing.T, k *tokenCache) {
+	withTokenCache(t, f, func(t *testing.T, k *tokenCache) {
 		var wg sync.WaitGroup
 		for range 200 {
 			wg.Go(func() { want(t, k, "t1") })
@@ -118,7 +118,7 @@ func TestATokenInUseIsRenewedInTheBackground(t *testing.T) {
 		{time.Minute, 30 * time.Second},
 	} {
 		f := &fetcher{life: test.life, takes: 3 * time.Second}
-		withKeeper(t, f, func(t *testing.T, k *tokenCache) {
+		withTokenCache(t, f, func(t *testing.T, k *tokenCache) {
 			want(t, k, "t1")
 			start := time.Now() // the fetch took 3 s, and so does each that follows
 			for time.Since(start) < 3*test.renewed {
@@ -139,7 +139,7 @@ func TestATokenInUseIsRenewedInTheBackground(t *testing.T) {
 
 func TestWhileATokenIsRenewedTheOldOneIsUsed(t *testing.T) {
 	f := &fetcher{takes: 9 * time.Second}
-	withKeeper(t, f, func(t *testing.T, k *tokenCache) {
+	withTokenCache(t, f, func(t *testing.T, k *tokenCache) {
 		want(t, k, "t1")
 		want(t, k, "t1")
 		time.Sleep(115*time.Minute + time.Second)
@@ -156,7 +156,7 @@ func TestWhileATokenIsRenewedTheOldOneIsUsed(t *testing.T) {
 
 func TestAnIdleAccountCostsNoCalls(t *testing.T) {
 	f := new(fetcher)
-	withKeeper(t, f, func(t *testing.T, k *tokenCache) {
+	withTokenCache(t, f, func(t *testing.T, k *tokenCache) {
 		want(t, k, "t1")
 		time.Sleep(time.Hour)
 		want(t, k, "t1")
@@ -170,7 +170,7 @@ func TestAnIdleAccountCostsNoCalls(t *testing.T) {
 
 func TestWhoComesBackBeforeTheEndDoesNotWait(t *testing.T) {
 	f := &fetcher{takes: time.Second}
-	withKeeper(t, f, func(t *testing.T, k *tokenCache) {
+	withTokenCache(t, f, func(t *testing.T, k *tokenCache) {
 		want(t, k, "t1") // and then nobody asks, so nothing is renewed
 		time.Sleep(118 * time.Minute)
 		start := time.Now()
@@ -191,7 +191,7 @@ func TestWhoComesBackBeforeTheEndDoesNotMakeManyAsk(t *testing.T) {
 		}
 		return nil
 	}}
-	withKeeper(t, f, func(t *testing.T, k *tokenCache) {
+	withTokenCache(t, f, func(t *testing.T, k *tokenCache) {
 		want(t, k, "t1")
 		time.Sleep(118 * time.Minute)
 		for range 50 { // a second
@@ -211,7 +211,7 @@ func TestARenewalThatFailsIsTriedAgain(t *testing.T) {
 		}
 		return nil
 	}}
-	withKeeper(t, f, func(t *testing.T, k *tokenCache) {
+	withTokenCache(t, f, func(t *testing.T, k *tokenCache) {
 		want(t, k, "t1")
 		for range 1199 { // until just before its end, each 6 s
 			time.Sleep(6 * time.Second)
@@ -234,7 +234,7 @@ func TestWhereRenewalsGoOnFailingTheTokenIsUsedToItsEnd(t *testing.T) {
 		}
 		return nil
 	}}
-	withKeeper(t, f, func(t *testing.T, k *tokenCache) {
+	withTokenCache(t, f, func(t *testing.T, k *tokenCache) {
 		want(t, k, "t1")
 		want(t, k, "t1")
 		time.Sleep(2*time.Hour - time.Nanosecond)
@@ -262,7 +262,7 @@ func TestAFetchThatFailedIsNotRemembered(t *testing.T) {
 		}
 		return nil
 	}}
-	withKeeper(t, f, func(t *testing.T, k *tokenCache) {
+	withTokenCache(t, f, func(t *testing.T, k *tokenCache) {
 		var wg sync.WaitGroup
 		for range 50 {
 			wg.Go(func() {
@@ -279,7 +279,7 @@ func TestAFetchThatFailedIsNotRemembered(t *testing.T) {
 
 func TestARefusedTokenIsDroppedAndNoOther(t *testing.T) {
 	f := new(fetcher)
-	withKeeper(t, f, func(t *testing.T, k *tokenCache) {
+	withTokenCache(t, f, func(t *testing.T, k *tokenCache) {
 		k.Rejected("t0")
 		want(t, k, "t1")
 		k.Rejected("t0")
@@ -297,7 +297,7 @@ func TestARefusedTokenIsDroppedAndNoOther(t *testing.T) {
 
 func TestManyRefusalsOfOneTokenAreOneFetch(t *testing.T) {
 	f := &fetcher{takes: time.Second}
-	withKeeper(t, f, func(t *testing.T, k *tokenCache) {
+	withTokenCache(t, f, func(t *testing.T, k *tokenCache) {
 		want(t, k, "t1")
 		var wg sync.WaitGroup
 		for i := range 100 {
@@ -314,7 +314,7 @@ func TestManyRefusalsOfOneTokenAreOneFetch(t *testing.T) {
 
 func TestARefusalDuringARenewalDoesNotFetchTwice(t *testing.T) {
 	f := &fetcher{takes: 5 * time.Second}
-	withKeeper(t, f, func(t *testing.T, k *tokenCache) {
+	withTokenCache(t, f, func(t *testing.T, k *tokenCache) {
 		want(t, k, "t1")
 		want(t, k, "t1")
 		time.Sleep(115*time.Minute + time.Second) // the renewal is under way
@@ -326,7 +326,7 @@ func TestARefusalDuringARenewalDoesNotFetchTwice(t *testing.T) {
 
 func TestWhoWaitsHasADeadlineOfHisOwn(t *testing.T) {
 	f := &fetcher{takes: 5 * time.Second}
-	withKeeper(t, f, func(t *testing.T, k *tokenCache) {
+	withTokenCache(t, f, func(t *testing.T, k *tokenCache) {
 		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 		defer cancel()
 		start := time.Now()
@@ -345,7 +345,7 @@ func TestWhoWaitsHasADeadlineOfHisOwn(t *testing.T) {
 
 func TestAFetchEndsSomeTime(t *testing.T) {
 	f := &fetcher{takes: 24 * time.Hour}
-	withKeeper(t, f, func(t *testing.T, k *tokenCache) {
+	withTokenCache(t, f, func(t *testing.T, k *tokenCache) {
 		if _, err := k.Token(t.Context()); !wechat.IsTimeout(err) {
 			t.Errorf("got %v", err)
 		}
@@ -357,7 +357,7 @@ func TestAFetchEndsSomeTime(t *testing.T) {
 
 func TestATokensTimeRunsFromBeforeItWasGiven(t *testing.T) {
 	f := &fetcher{life: 10 * time.Second, takes: 8 * time.Second}
-	withKeeper(t, f, func(t *testing.T, k *tokenCache) {
+	withTokenCache(t, f, func(t *testing.T, k *tokenCache) {
 		want(t, k, "t1")
 		time.Sleep(3 * time.Second)
 		want(t, k, "t2")
@@ -367,7 +367,7 @@ func TestATokensTimeRunsFromBeforeItWasGiven(t *testing.T) {
 func TestCloseStopsAll(t *testing.T) {
 	t.Run("renewals", func(t *testing.T) {
 		f := new(fetcher)
-		withKeeper(t, f, func(t *testing.T, k *tokenCache) {
+		withTokenCache(t, f, func(t *testing.T, k *tokenCache) {
 			want(t, k, "t1")
 			want(t, k, "t1")
 			_ = k.Close()
@@ -377,7 +377,7 @@ func TestCloseStopsAll(t *testing.T) {
 	})
 	t.Run("fetches under way, and those who wait for them", func(t *testing.T) {
 		f := &fetcher{takes: 5 * time.Second}
-		withKeeper(t, f, func(t *testing.T, k *tokenCache) {
+		withTokenCache(t, f, func(t *testing.T, k *tokenCache) {
 			told := make(chan error)
 			go func() {
 				_, err := k.Token(t.Context())
@@ -392,7 +392,7 @@ func TestCloseStopsAll(t *testing.T) {
 	})
 	t.Run("fetches that are asked for afterwards", func(t *testing.T) {
 		f := new(fetcher)
-		withKeeper(t, f, func(t *testing.T, k *tokenCache) {
+		withTokenCache(t, f, func(t *testing.T, k *tokenCache) {
 			_ = k.Close()
 			if _, err := k.Token(t.Context()); err == nil {
 				t.Error("no error")
@@ -402,7 +402,7 @@ func TestCloseStopsAll(t *testing.T) {
 	})
 	t.Run("a token that is used afterwards is not renewed", func(t *testing.T) {
 		f := new(fetcher)
-		withKeeper(t, f, func(t *testing.T, k *tokenCache) {
+		withTokenCache(t, f, func(t *testing.T, k *tokenCache) {
 			want(t, k, "t1")
 			time.Sleep(118 * time.Minute)
 			_ = k.Close()
@@ -416,7 +416,7 @@ func TestCloseStopsAll(t *testing.T) {
 
 func TestAFetchThatGetsNoAnswerCostsOneDeadline(t *testing.T) {
 	f := &fetcher{takes: time.Hour}
-	withKeeper(t, f, func(t *testing.T, k *tokenCache) {
+	withTokenCache(t, f, func(t *testing.T, k *tokenCache) {
 		const timeout = 3 * time.Second
 		ctx, cancel := context.WithTimeout(t.Context(), timeout)
 		defer cancel()
@@ -446,7 +446,7 @@ func TestALateTokenReplacesNothing(t *testing.T) {
 	} {
 		t.Run(test.sentence, func(t *testing.T) {
 			f := &fetcher{life: 2 * time.Hour, takes: test.first}
-			withKeeper(t, f, func(t *testing.T, k *tokenCache) {
+			withTokenCache(t, f, func(t *testing.T, k *tokenCache) {
 				ctx, cancel := context.WithTimeout(t.Context(), 3*time.Second)
 				defer cancel()
 				if _, err := k.Token(ctx); !errors.Is(err, context.DeadlineExceeded) {
@@ -468,7 +468,7 @@ func TestALateTokenReplacesNothing(t *testing.T) {
 }
 
 func TestTimesOfAToken(t *testing.T) {
-	withKeeper(t, &fetcher{life: time.Hour}, func(t *testing.T, k *tokenCache) {
+	withTokenCache(t, &fetcher{life: time.Hour}, func(t *testing.T, k *tokenCache) {
 		none := func(when string) {
 			t.Helper()
 			if fetched, expires := k.times(); !fetched.IsZero() || !expires.IsZero() {

@@ -33,7 +33,8 @@ type TokenModule interface {
 	Key() string
 
 	// Open returns the source of tokens for the account appid, which calls WeChat by client. If it is an io.Closer, it is
-	// closed when no config uses it any more. Open must not call anybody.
+	// closed when no config uses it any more. If it has a method Reload(), that is called whenever a config with an equal Key is
+	// loaded. Open must make no calls.
 	Open(appid string, client *wechat.Client) apicall.TokenSource
 }
 

@@ -207,3 +207,39 @@ func TestFailuresOfATokenServiceDoNotNameItsURL(t *testing.T) {
 		}
 	}
 }
+
+// A token that was read again from its file is still the same source: a reload finds cache and breaker, and uses what is in the
+// file at that moment.
+func TestAReloadAfterAStaticTokenChanged(t *testing.T) {
+	var used atomic.Pointer[string]
+	var calls atomic.Int32
+	url := start(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		calls.Add(1)
+		token := r.URL.Query().Get("access_token")
+		used.Store(&token)
+		_, _ = fmt.Fprintf(w, `{"errcode":0,"data_list":[{"cloud_id":%q,"json":{"cloudID":%q,"data":{}}}]}`, steps, steps)
+	}))
+	file := filepath.Join(t.TempDir(), "token")
+	write := func(token string) {
+		if err := os.WriteFile(file, []byte(token), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	config := app1(url, `,"token":{"source":"static","token":"{file.`+file+`}"}`)
+	write("t1")
+	before := load1(t, config)
+	before.resolve(t)
+	write("t2")
+	after := load1(t, config)
+	if n := inPool(); n["upstream"] != 1 || n["shared"] != 1 {
+		t.Errorf("in the pool are %v", n)
+	}
+	before.unload()
+	defer after.unload()
+	if after.resolve(t); calls.Load() != 1 {
+		t.Errorf("%d calls; the cache was lost", calls.Load())
+	}
+	if _, err := after.only(t).Resolve(t.Context(), "another", []string{steps}, nil); err != nil || *used.Load() != "t2" {
+		t.Errorf("the token is %q, %v", *used.Load(), err)
+	}
+}

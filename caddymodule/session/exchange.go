@@ -43,7 +43,7 @@ var errCodeMayBeUsed = errors.New("the code got no answer before, and may be use
 type codeHash [sha256.Size]byte
 
 // login asks WeChat whose code this is. Equal codes at the same time are one call, whose failure is reported once. The call is not
-// tied to any request: whoever gives up, others may wait, and the code is used up anyway. It ends with the account's timeout.
+// tied to any request: when one client gives up, others may wait, and the code is used up anyway. It ends with the account's timeout.
 func (e *exchanger) login(ctx context.Context, a *account.Account, code string, report func(*account.Account, error)) (wechat.Session, error) {
 	hash := codeHash(sha256.Sum256([]byte(a.AppID() + "\x00" + code)))
 	detached := context.WithoutCancel(ctx)

@@ -283,6 +283,9 @@ func TestLoginsAreCounted(t *testing.T) {
 			t.Errorf("%s: counted %v", c.result, got)
 		}
 	}
+	if logs := g.logged(); count(logs, `"msg":"login","appid":"`+appA+`","result":"code_may_be_used"`) != 1 {
+		t.Error("at DEBUG the operator does not read what became of a login")
+	}
 }
 
 // A browser asks without credentials whether a page of another origin may log in.

@@ -232,7 +232,7 @@ func (k *Keys) parse(kind Kind, token string) (parsedToken, error) {
 			expires:    c.Expiry.Time(),
 		}, nil
 	}
-	// Nobody answers for what it says; it is good enough to tell an operator where to look.
+	// These claims are not verified; they only tell an operator where to look.
 	var c claims
 	if parsed.UnsafeClaimsWithoutVerification(&c) == nil {
 		if reason := k.check(kind, &c); reason != "" {
