@@ -101,8 +101,9 @@ func (a *Account) VoIPSign(ctx context.Context, openid string, sign wechat.VoIPS
 	return signature, err
 }
 
-// Login exchanges a code of wx.login for who the user is.
-func (a *Account) Login(ctx context.Context, code string) (wechat.Session, error) {
+// Login exchanges a code of wx.login for who the user is. When queue ends, nobody waits for the login any more: a call that waits
+// for its turn is not made then, and the error is context.Canceled. A code that was sent stays sent.
+func (a *Account) Login(ctx, queue context.Context, code string) (wechat.Session, error) {
 	secret, err := a.appSecret()
 	if err != nil {
 		return wechat.Session{}, err
@@ -114,7 +115,7 @@ func (a *Account) Login(ctx context.Context, code string) (wechat.Session, error
 	defer done()
 	ctx, cancel := context.WithTimeout(ctx, time.Duration(a.Timeout))
 	defer cancel()
-	return apicall.Do(ctx, held.login, apicall.Call{}, func(ctx context.Context, _ string) (wechat.Session, error) {
+	return apicall.Do(ctx, held.login, apicall.Call{Queue: queue}, func(ctx context.Context, _ string) (wechat.Session, error) {
 		return held.client.JSCode2Session(ctx, a.appid, secret, code)
 	})
 }

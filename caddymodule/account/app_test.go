@@ -398,7 +398,7 @@ func TestLogin(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		session, err := c.only(t).Login(t.Context(), code)
+		session, err := c.only(t).Login(t.Context(), t.Context(), code)
 		if (err == nil) != can || (c.only(t).CanLogin() == nil) != can || can && session.OpenID != "o1" {
 			t.Errorf("%s: %q, %v", settings, session.OpenID, err)
 		}

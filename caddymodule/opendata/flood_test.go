@@ -226,3 +226,46 @@ func TestAnAbandonedCallThatIsWantedAgain(t *testing.T) {
 	wantAnswers(t, <-results, goodJSON("27_a"), goodJSON("27_b"))
 	r.wantCalls(t, []string{"27_a"}, []string{"27_b"})
 }
+
+// An exchange whose list is being taken apart leaves the queue like any other when nobody waits for it any more.
+func TestAnAbandonedListLeavesTheQueue(t *testing.T) {
+	t.Parallel()
+	first, hang := make(chan struct{}), make(chan struct{})
+	r := newRig(t, &fakeWeChat{answer: func(ctx context.Context, c call) string {
+		wait := first
+		if c.openid == "o2" {
+			wait = hang
+		}
+		select {
+		case <-wait:
+		case <-ctx.Done():
+		}
+		return errcode(40097)
+	}})
+	r.Resolver = opendata.New(opendata.Config{AppID: appid, Timeout: time.Minute}, r.client, apicall.NewCaller(apicall.Config{
+		API: wechat.APIGetOpenData, Tokens: r.tokens, Semaphore: apicall.NewSemaphore(1),
+	}))
+	defer r.Close()
+	ctx, leave := context.WithCancel(t.Context())
+	report := make(chan opendata.Exchange, 1)
+	resolve := func(ctx context.Context, openid string, report func(opendata.Exchange)) {
+		_, _ = r.Resolve(ctx, opendata.Request{OpenID: openid, IDs: []string{"27_a", "27_b"}, Report: report})
+	}
+	go resolve(ctx, "o1", func(e opendata.Exchange) { report <- e })
+	probe.Eventually(t, "o1 has the only slot", func() bool { return len(r.wechat.arrived()) == 1 })
+	go resolve(t.Context(), "o2", nil)
+	probe.Eventually(t, "o2 waits for it", func() bool { return r.Waiting() == 2 })
+	time.Sleep(20 * time.Millisecond) // o2's exchange joins the queue on a goroutine of its own
+	close(first)
+	probe.Eventually(t, "o2 has it", func() bool { return len(r.wechat.arrived()) == 2 })
+	leave()
+	select {
+	case e := <-report:
+		if !errors.Is(e.Err, context.Canceled) || e.Failed != 2 {
+			t.Errorf("reported %+v", e)
+		}
+	case <-time.After(10 * time.Second):
+		t.Error("what nobody waits for is still in the queue")
+	}
+	close(hang)
+}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"errors"
+	"sync"
 	"time"
 
 	"golang.org/x/sync/singleflight"
@@ -30,10 +31,23 @@ const (
 type exchanger struct {
 	calls      singleflight.Group
 	unanswered *ttlcache.Cache[codeHash, struct{}] // codes that were sent and got no answer
+
+	mu      sync.Mutex
+	waiting map[codeHash]*waiters // for the login with a code
+}
+
+// waiters are the requests that wait for one login.
+type waiters struct {
+	n     int
+	queue context.Context //nolint:containedctx // ends when none of them waits any more
+	leave context.CancelFunc
 }
 
 func newExchanger() *exchanger {
-	return &exchanger{unanswered: ttlcache.New[codeHash, struct{}](codeLife, maxUnanswered)}
+	return &exchanger{
+		unanswered: ttlcache.New[codeHash, struct{}](codeLife, maxUnanswered),
+		waiting:    make(map[codeHash]*waiters),
+	}
 }
 
 // errCodeMayBeUsed is for a code that was sent before, and got no answer.
@@ -42,33 +56,68 @@ var errCodeMayBeUsed = errors.New("the code got no answer before, and may be use
 // codeHash stands for a code of an account.
 type codeHash [sha256.Size]byte
 
+// wait counts a request that waits for the login with a code, until leave is called. When the last one leaves, queue ends, and
+// with it a call that waits for its turn.
+func (e *exchanger) wait(hash codeHash) (queue context.Context, leave func()) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	w := e.waiting[hash]
+	if w == nil {
+		w = new(waiters)
+		w.queue, w.leave = context.WithCancel(context.Background())
+		e.waiting[hash] = w
+	}
+	w.n++
+	return w.queue, func() {
+		e.mu.Lock()
+		defer e.mu.Unlock()
+		if w.n--; w.n == 0 {
+			w.leave()
+			delete(e.waiting, hash)
+		}
+	}
+}
+
 // login asks WeChat whose code this is. Equal codes at the same time are one call, whose failure is reported once. The call is not
-// tied to any request: when one client gives up, others may wait, and the code is used up anyway. It ends with the account's timeout.
+// tied to any request: while others wait it goes on, and once the code was sent it is used up anyway. It ends with the account's
+// timeout.
 func (e *exchanger) login(ctx context.Context, a *account.Account, code string, report func(*account.Account, error)) (wechat.Session, error) {
 	hash := codeHash(sha256.Sum256([]byte(a.AppID() + "\x00" + code)))
+	queue, leave := e.wait(hash)
+	defer leave()
 	detached := context.WithoutCancel(ctx)
-	response := e.calls.DoChan(string(hash[:]), func() (any, error) {
-		// Inside the call, so that no other call for this code can come between the look and the note.
-		if _, known := e.unanswered.Get(hash); known {
-			return nil, errCodeMayBeUsed
-		}
-		session, err := a.Login(detached, code)
-		if err != nil {
-			if mayBeUsed(err) {
-				e.unanswered.Add(hash, struct{}{})
+	for {
+		response := e.calls.DoChan(string(hash[:]), func() (any, error) { return e.send(detached, queue, hash, a, code, report) })
+		select {
+		case <-ctx.Done():
+			return wechat.Session{}, ctx.Err()
+		case result := <-response:
+			if errors.Is(result.Err, context.Canceled) && queue.Err() == nil {
+				continue // it was the call of requests that left the queue just before this one came
 			}
-			report(a, err)
-			return nil, err
+			session, _ := result.Val.(wechat.Session) // none beside an error
+			return session, result.Err
 		}
-		return session, nil
-	})
-	select {
-	case <-ctx.Done():
-		return wechat.Session{}, ctx.Err()
-	case result := <-response:
-		session, _ := result.Val.(wechat.Session) // none beside an error
-		return session, result.Err
 	}
+}
+
+// send makes the call, unless the code was sent before. It runs inside the shared call, so that no other call for this code can
+// come between the look and the note.
+func (e *exchanger) send(ctx, queue context.Context, hash codeHash, a *account.Account, code string, report func(*account.Account, error)) (any, error) {
+	if _, known := e.unanswered.Get(hash); known {
+		return nil, errCodeMayBeUsed
+	}
+	session, err := a.Login(ctx, queue, code)
+	switch {
+	case err == nil:
+		return session, nil
+	case errors.Is(err, context.Canceled):
+		return nil, err // nobody waited, and the code was not sent
+	case mayBeUsed(err):
+		e.unanswered.Add(hash, struct{}{})
+	}
+	report(a, err)
+	return nil, err
 }
 
 // mayBeUsed reports whether nobody knows if a login that failed has used up its code: neither did WeChat say so, nor was it not

@@ -55,7 +55,7 @@ func TestAnOpenBreakerAnswersBeforeTheQueue(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b, _ := opened(t)
 		caller := NewCaller(Config{API: "test", Breaker: b, Semaphore: NewSemaphore(1)})
-		release, err := caller.Semaphore.acquire(t.Context(), "other", "x")
+		release, err := caller.Semaphore.acquire(t.Context(), time.Time{}, "other", "x")
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -73,7 +73,7 @@ func TestCallsInTheQueueLearnThatTheBreakerIsOpen(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := NewBreaker(nil)
 		caller := NewCaller(Config{API: "test", Breaker: b, Semaphore: NewSemaphore(1)})
-		release, err := caller.Semaphore.acquire(t.Context(), "other", "x")
+		release, err := caller.Semaphore.acquire(t.Context(), time.Time{}, "other", "x")
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -154,5 +154,74 @@ func TestTheDefaultsOfACaller(t *testing.T) {
 	}
 	if err := do(t, NewCaller(Config{API: "test", Semaphore: NewSemaphore(0)}), "a", nil); err != nil {
 		t.Error("of no slots there is one: ", err)
+	}
+}
+
+// Where more wait than can be served, those whose turn comes have time for their call, and the breaker stays closed: it is not
+// WeChat that is slow.
+func TestTooManyCallersAreServedAsFarAsItGoes(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		caller := NewCaller(Config{API: "test", Semaphore: NewSemaphore(8)}) // of which 4 for calls in nobody's name
+		served, queued, late := 0, 0, 0
+		results := make(chan error, 100)
+		for range 100 {
+			go func() {
+				ctx, cancel := context.WithTimeout(t.Context(), 2*time.Second)
+				defer cancel()
+				_, err := Do(ctx, caller, Call{}, func(ctx context.Context, _ string) (int, error) {
+					select {
+					case <-time.After(300 * time.Millisecond):
+						return 1, nil
+					case <-ctx.Done():
+						return 0, &wechat.NetworkError{Timeout: true}
+					}
+				})
+				results <- err
+			}()
+		}
+		for range 100 {
+			switch err := <-results; {
+			case err == nil:
+				served++
+			case wechat.MetricLabel(err) == "max_calls":
+				queued++
+			default:
+				late++
+			}
+		}
+		// Turns come at 0, 0.3, 0.6, 0.9, 1.2 and 1.5 s, the end of the queue.
+		if served < 20 || queued != 100-served || late != 0 || caller.Breaker.State() != Closed {
+			t.Errorf("%d served, %d not called, %d late; %s", served, queued, late, caller.Breaker.State())
+		}
+	})
+}
+
+// A time-out says something of WeChat only if the call had most of the time.
+func TestATimeoutBecauseOfTheQueueDoesNotCount(t *testing.T) {
+	t.Parallel()
+	for waited, want := range map[time.Duration]State{900 * time.Millisecond: Open, 1100 * time.Millisecond: Closed} {
+		synctest.Test(t, func(t *testing.T) {
+			caller := NewCaller(Config{API: "test", Semaphore: NewSemaphore(2)})
+			for range 5 {
+				release, err := caller.Semaphore.acquire(t.Context(), time.Time{}, "test", "")
+				if err != nil {
+					t.Fatal(err)
+				}
+				time.AfterFunc(waited, release)
+				ctx, cancel := context.WithTimeout(t.Context(), 2*time.Second)
+				_, err = Do(ctx, caller, Call{}, func(ctx context.Context, _ string) (int, error) {
+					<-ctx.Done()
+					return 0, &wechat.NetworkError{Timeout: true}
+				})
+				cancel()
+				if !wechat.IsTimeout(err) {
+					t.Fatal(err)
+				}
+			}
+			if got := caller.Breaker.State(); got != want {
+				t.Errorf("after waiting for %s of 2s: %s, want %s", waited, got, want)
+			}
+		})
 	}
 }

@@ -64,8 +64,8 @@ func (*QueueError) Advice() string {
 // RetryAfter is how long a client should wait before it tries again.
 func (*QueueError) RetryAfter() time.Duration { return time.Second }
 
-// acquire waits for a slot until ctx ends. A call in nobody's name (user is "") shares its slots with those of the same API.
-func (s *Semaphore) acquire(ctx context.Context, api, user string) (release func(), err error) {
+// acquire waits for a slot until ctx ends or, unless it is the zero time, until then. A call in nobody's name (user is "") shares its slots with those of the same API.
+func (s *Semaphore) acquire(ctx context.Context, until time.Time, api, user string) (release func(), err error) {
 	s.mu.Lock()
 	p := s.party(api, user)
 	if s.inFlight < s.max && p.inFlight < p.share { // then nobody who could start waits
@@ -78,6 +78,11 @@ func (s *Semaphore) acquire(ctx context.Context, api, user string) (release func
 	s.updateTurn(p)
 	s.mu.Unlock()
 
+	if !until.IsZero() {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithDeadline(ctx, until)
+		defer cancel()
+	}
 	select {
 	case <-granted:
 		return func() { s.release(p) }, nil
