@@ -5,6 +5,7 @@ cd "$(dirname "$0")"
 export GOWORK=off # a workspace around this folder is none of its business
 
 readonly plugin=github.com/caddy-cloudid/caddy-cloudid
+readonly migrate=caddy-cloudid.invalid/migrate
 readonly xcaddy_version=v0.4.5
 readonly tags=nobadger,nomysql,nopgx # database drivers of Caddy's that nobody needs here
 # No -trimpath: so that `go test` finds the packages compiled already.
@@ -64,6 +65,12 @@ build_with_xcaddy() {
 	echo "xcaddy.sh: building $output with xcaddy ($1)" >&2
 	local arguments=(--with "$plugin@$version=$PWD" --output "$output") module
 	for module in "${modules[@]}"; do arguments+=(--with "$(with_version "$module")"); done
+	# The command migrate is a package that the plugin's root does not import. Here another module does, since xcaddy asks the
+	# module proxy for a package as if it were a module.
+	mkdir "$work/migrate"
+	printf 'module %s\n' "$migrate" >"$work/migrate/go.mod"
+	printf 'package migrate\n\nimport _ "%s"\n' "$plugin/caddymodule/migrate" >"$work/migrate/migrate.go"
+	arguments+=(--with "$migrate@v0.0.0=$work/migrate")
 	XCADDY_GO_BUILD_FLAGS="-tags=$tags -buildvcs=false -ldflags='-s -w'" "$1" build "$caddy_version" "${arguments[@]}" ||
 		fail "xcaddy failed; where a module proxy refuses to list versions, name one: --with MODULE@VERSION"
 }

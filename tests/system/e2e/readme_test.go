@@ -139,8 +139,10 @@ func cloneRepository(t *testing.T) string {
 			t.Fatal(err)
 		}
 	}
-	if err := os.CopyFS(filepath.Join(clone, "caddymodule"), os.DirFS(filepath.Join(root(), "caddymodule"))); err != nil {
-		t.Fatal(err)
+	for _, folder := range []string{"caddymodule", "miniprogram"} {
+		if err := os.CopyFS(filepath.Join(clone, folder), os.DirFS(filepath.Join(root(), folder))); err != nil {
+			t.Fatal(err)
+		}
 	}
 	return clone
 }

@@ -51,6 +51,9 @@ func TestBuildWithOtherModules(t *testing.T) {
 		t.Errorf("xcaddy.sh does not say how it builds: %s", said)
 	}
 	wantModules(t, output, "http.matchers.hello ", "layer4 "+realVersion)
+	if out, err := exec.Command(output, "cloudid", "migrate", "--help").CombinedOutput(); err != nil || !strings.Contains(string(out), "--out") {
+		t.Errorf("the build has no command migrate: %v\n%s", err, out)
+	}
 }
 
 // A plain build names the version too: the tag of a clone that was not changed, else the commit, else v0.0.0.
