@@ -64,9 +64,7 @@ func (h *Handler) newCall(w http.ResponseWriter, r *http.Request, next caddyhttp
 		c.earlier = nil // it had no event, or something between the two set another body
 	}
 	c.debug = debugging(h.logger)
-	if app := h.account.App(); app != nil {
-		c.listening, c.capture = app.Invocations().Listening()
-	}
+	c.listening, c.capture = h.account.App().Invocations().Listening()
 	c.describeRequest(r)
 	return c
 }

@@ -11,13 +11,20 @@ import (
 	"github.com/caddy-cloudid/caddy-cloudid/caddymodule/sandbox"
 )
 
+// Placeholders say the same whether or not somebody watches, for whom members that declare nothing are noted too.
 func TestPlaceholders(t *testing.T) {
+	for _, level := range []string{"INFO", "DEBUG"} {
+		t.Run(level, func(t *testing.T) { placeholders(t, level) })
+	}
+}
+
+func placeholders(t *testing.T, level string) {
 	names := []string{"found", "resolved", "failed", "keys", "cached", "error", "codes", "skipped", "duration_ms"}
 	proxy := "reverse_proxy $UPSTREAM {\n"
 	for _, name := range names {
 		proxy += "header_up X-" + name + " \"{http.cloudid." + name + "}\"\n"
 	}
-	g := start(t, setup{site: "log\nlog_append cloudids {http.cloudid.found}\n$CLOUDID\n" + proxy + "}"})
+	g := start(t, setup{level: level, site: "log\nlog_append cloudids {http.cloudid.found}\n$CLOUDID\n" + proxy + "}"})
 	told := func(t *testing.T, c call, found, resolved, failed, keys, cached, errorText, codes, skipped string) {
 		t.Helper()
 		got := g.in(t).do(c).got

@@ -253,6 +253,16 @@ func TestCapture(t *testing.T) {
 	if c == nil || c.URI != "/fn?x=1" || c.ContentType != "application/json" || c.OpenID != user || string(c.Received) != example[:100] || string(c.Forwarded) != resolved[:100] || !c.Truncated {
 		t.Fatalf("captured is %+v", c)
 	}
+	for sent, truncated := range map[string]bool{
+		`{"a":1}`:               false,
+		`{"a":"` + steps + `"}`: true, // only what is forwarded is too long
+		`{"cloudid_list":[{"key_name":"a","cloud_id":"` + unknownID + `"}],"b":[` + strings.Repeat(" ", 100) + `]}`: true,
+	} {
+		g.do(call{header: map[string]string{"X-Test-User": user}, body: sent})
+		if c := seen.take(t, 2)[1].Capture; c.Truncated != truncated || !strings.HasPrefix(sent, string(c.Received)) {
+			t.Errorf("of %s is captured %+v", sent, c)
+		}
+	}
 	t.Run("and it can be sent again in the same name", func(t *testing.T) {
 		server := "http://" + g.addr
 		r, err := http.NewRequestWithContext(t.Context(), http.MethodPost, server+"/fn", strings.NewReader(`{"a":"`+group+`"}`))
