@@ -23,7 +23,7 @@ type verdict struct {
 func (g *testGateway) check(verdicts []verdict) {
 	g.t.Helper()
 	for _, v := range verdicts {
-		g.t.Run(v.name, func(t *testing.T) {
+		g.t.(*testing.T).Run(v.name, func(t *testing.T) {
 			r := g.in(t).do(v.call)
 			if v.status != http.StatusOK {
 				r.rejected(v.status)

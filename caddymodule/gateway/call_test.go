@@ -23,7 +23,7 @@ type call struct {
 
 // reply is what the client got, and what the function did.
 type reply struct {
-	t      *testing.T
+	t      testing.TB
 	status int
 	header http.Header
 	body   string

@@ -234,6 +234,8 @@ func TestWithoutAnOpenID(t *testing.T) {
 			t.Errorf("WeChat was called: %+v", calls)
 		}
 	}
+	longest := strings.Repeat("o", 128)
+	start(t, setup{cloudid: "openid " + longest}).post(`{}`).forwarded(`{}`).has(t, "X-WX-OPENID", longest)
 	g := start(t, setup{cloudid: "openid {http.auth.user.id}\nfields a"})
 	g.post(`{"a":"No_CloudID-Looks"}`).rejected(401)
 	g.post(`{"a":1}`).forwarded(`{"a":` + errorObject("", -601005, "invalid cloudID") + `}`)

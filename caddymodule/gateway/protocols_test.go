@@ -29,7 +29,7 @@ const (
 	certificate = "tls $DIR/cert.pem $DIR/key.pem\n"
 )
 
-func writeCertificate(t *testing.T, dir string) {
+func writeCertificate(t testing.TB, dir string) {
 	t.Helper()
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
@@ -91,7 +91,7 @@ func TestEveryProtocol(t *testing.T) {
 }
 
 func everyProtocol(g *testGateway, proto string) {
-	t := g.t
+	t := g.t.(*testing.T)
 	sized := func(n int) string { return `{"a":"` + strings.Repeat("x", n-8) + `"}` }
 	t.Run("an event", func(t *testing.T) {
 		for _, chunked := range []bool{false, true} {

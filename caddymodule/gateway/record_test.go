@@ -20,6 +20,8 @@ import (
 
 // observer keeps the records of a gateway's calls.
 type observer struct {
+	cancel func()
+
 	mu   sync.Mutex
 	seen []*invocation.Record
 }
@@ -49,14 +51,15 @@ func (o *observer) take(t *testing.T, n int) []*invocation.Record {
 }
 
 // observe subscribes to the calls of the Caddy that runs.
-func observe(t *testing.T, capture int) *observer {
+func observe(t testing.TB, capture int) *observer {
 	t.Helper()
 	app, err := caddy.ActiveContext().App("cloudid")
 	if err != nil {
 		t.Fatal(err)
 	}
 	o := new(observer)
-	t.Cleanup(app.(*account.App).Invocations().Subscribe(o, capture))
+	o.cancel = app.(*account.App).Invocations().Subscribe(o, capture)
+	t.Cleanup(o.cancel)
 	return o
 }
 
@@ -131,7 +134,7 @@ func TestARecordSaysWhatBecameOfEachMember(t *testing.T) {
 }
 
 // all waits for a call that ended.
-func (o *observer) all(t *testing.T) []*invocation.Record {
+func (o *observer) all(t testing.TB) []*invocation.Record {
 	t.Helper()
 	var seen []*invocation.Record
 	soon(t, "a call has ended", func() bool {

@@ -67,7 +67,7 @@ type setup struct {
 
 // testGateway is a Caddy with the plugin, between a stand-in for WeChat and one for the function.
 type testGateway struct {
-	t        *testing.T
+	t        testing.TB
 	addr     string
 	url      string
 	dir      string
@@ -80,7 +80,7 @@ type testGateway struct {
 }
 
 // start runs Caddy until the test ends. There is one Caddy in a process, so no two tests run at once.
-func start(t *testing.T, s setup) *testGateway {
+func start(t testing.TB, s setup) *testGateway {
 	t.Helper()
 	g := &testGateway{t: t, dir: t.TempDir(), wechat: sandbox.New(), addr: freeport.Addr(t)}
 	wechat := httptest.NewServer(g.wechat)
@@ -159,14 +159,14 @@ func start(t *testing.T, s setup) *testGateway {
 }
 
 // load makes a Caddyfile the running configuration.
-func load(t *testing.T, config string) {
+func load(t testing.TB, config string) {
 	t.Helper()
 	if err := caddy.Load(adapt(t, config), true); err != nil {
 		t.Fatalf("load: %v\n%s", err, config)
 	}
 }
 
-func adapt(t *testing.T, config string) []byte {
+func adapt(t testing.TB, config string) []byte {
 	t.Helper()
 	adapted, _, err := caddyconfig.GetAdapter("caddyfile").Adapt([]byte(config), map[string]any{"filename": "Caddyfile"})
 	if err != nil {
@@ -176,7 +176,7 @@ func adapt(t *testing.T, config string) []byte {
 }
 
 // in is the same gateway for a subtest.
-func (g *testGateway) in(t *testing.T) *testGateway {
+func (g *testGateway) in(t testing.TB) *testGateway {
 	other := *g
 	other.t = t
 	return &other
@@ -248,7 +248,7 @@ type upstream struct {
 	seen []*received
 }
 
-func newUpstream(t *testing.T, then http.Handler) *upstream {
+func newUpstream(t testing.TB, then http.Handler) *upstream {
 	u := new(upstream)
 	srv := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if then != nil {
@@ -292,7 +292,7 @@ func (u *upstream) take() *received {
 }
 
 // soon fails unless a condition comes true before long.
-func soon(t *testing.T, what string, condition func() bool) {
+func soon(t testing.TB, what string, condition func() bool) {
 	t.Helper()
 	for end := time.Now().Add(10 * time.Second); !condition(); {
 		if time.Now().After(end) {
