@@ -383,3 +383,25 @@ func TestLimit(t *testing.T) {
 		}
 	})
 }
+
+func TestTheLogLineSaysWhyABodyWasNotReadAndWhyACallWasRejected(t *testing.T) {
+	g := start(t, setup{level: "DEBUG", cloudid: "fields weRunData\npass image/*"})
+	for _, c := range []struct {
+		call call
+		says []string
+	}{
+		{call{kind: "image/png", body: "x"}, []string{`"skipped":"pass"`, `"skipped_because":"` + invocation.Passed.Text(), `"outcome":"untouched"`, `"status":200`}},
+		{call{kind: "text/plain", body: "x"}, []string{`"error":"this gateway forwards JSON events only`, `"outcome":"rejected"`, `"status":415`}},
+		{call{body: `{`}, []string{`"error":"invalid JSON`, `"outcome":"rejected"`, `"status":400`}},
+	} {
+		before := len(g.logLines(`"msg":"invocation"`))
+		g.do(c.call)
+		soon(t, "the line is there", func() bool { return len(g.logLines(`"msg":"invocation"`)) == before+1 })
+		line := g.logLines(`"msg":"invocation"`)[before]
+		for _, text := range c.says {
+			if !strings.Contains(line, text) {
+				t.Errorf("the line has no %s: %s", text, line)
+			}
+		}
+	}
+}

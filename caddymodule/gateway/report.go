@@ -77,7 +77,9 @@ func (c *call) describeHeaders(header http.Header) {
 		}
 		told := invocation.Header{Name: displayName(name), Value: values[0]}
 		switch name {
-		case headerOpenID, headerUnionID:
+		case headerOpenID:
+			told.Value, told.Masked = c.record.Caller, true
+		case headerUnionID:
 			told.Value, told.Masked = invocation.Caller(values[0]), true
 		case headerToken, headerExtendedContext:
 			told.Value, told.Masked = strconv.Itoa(len(values[0]))+" bytes", true
