@@ -188,6 +188,13 @@ func TestHealth(t *testing.T) {
 
 	a.load("")
 	want("without an account", 200, `"healthy":true`)
+	if err := caddy.Load(fmt.Appendf(nil, `{"admin":{"listen":%q,"config":{"persist":false}}}`, strings.TrimPrefix(a.url, "http://")), true); err != nil {
+		t.Fatal(err)
+	}
+	want("without the app", 200, `"healthy":true`)
+	if status := a.status(); len(status.Accounts) != 0 {
+		t.Errorf("without the app there are %v", status)
+	}
 
 	write("wrong")
 	a.load(right + "," + other)

@@ -383,6 +383,22 @@ func TestKeys(t *testing.T) {
 	}
 }
 
+func TestInvocationTokensAreSignedOnceAMinute(t *testing.T) {
+	c := load1(t, app1("http://127.0.0.1:1", `,"secret":"s"`))
+	defer c.unload()
+	account, user := c.only(t), usertoken.User{OpenID: "o1"}
+	token, err := account.InvocationToken(user)
+	if err != nil || token == "" {
+		t.Fatal(err)
+	}
+	if again := testing.AllocsPerRun(100, func() { _, _ = account.InvocationToken(user) }); again > 0 {
+		t.Errorf("one that was signed a moment ago takes %.0f allocations", again)
+	}
+	if other, err := account.InvocationToken(usertoken.User{OpenID: "o2"}); err != nil || other == token {
+		t.Errorf("another user has the same: %v", err)
+	}
+}
+
 func TestLogin(t *testing.T) {
 	fake, url := startSandbox(t)
 	fake.SetSecret(appid, "the-secret")

@@ -1,6 +1,8 @@
 package account
 
 import (
+	"context"
+	"errors"
 	"fmt"
 	"strconv"
 	"strings"
@@ -10,7 +12,9 @@ import (
 
 	"go.uber.org/zap"
 
+	"github.com/caddy-cloudid/caddy-cloudid/caddymodule/opendata"
 	"github.com/caddy-cloudid/caddy-cloudid/caddymodule/sandbox"
+	"github.com/caddy-cloudid/caddy-cloudid/caddymodule/wechat"
 )
 
 // One line for each exchange that failed, with what to do about it.
@@ -99,5 +103,24 @@ func TestATokenThatDoesNotComeInTimeIsLoggedWithAdvice(t *testing.T) {
 	fields := logs.All()[0].ContextMap()
 	if fields["errcode"] != "timeout" || !strings.Contains(fmt.Sprint(fields["error"]), "token") || fields["advice"] == "" {
 		t.Errorf("logged %v", fields)
+	}
+}
+
+// Several causes may fail parts of one list; each has a line with its own advice.
+func TestEachCauseIsLogged(t *testing.T) {
+	c := load1(t, app1("http://127.0.0.1:1", `,"secret":"s"`))
+	defer c.unload()
+	logs := observed(c.only(t))
+	quota := &wechat.Error{API: wechat.APIGetOpenData, Code: 45009}
+	slow := &wechat.NetworkError{API: wechat.APIGetOpenData, Timeout: true}
+	c.only(t).report(opendata.Exchange{IDs: 5, Failed: 2, Err: errors.Join(quota, context.Canceled, slow)})
+	if logs.Len() != 2 {
+		t.Fatalf("logged %v", logs.All())
+	}
+	for i, want := range []struct{ errcode, advice string }{{"45009", "quota"}, {"timeout", "timeout"}} {
+		fields := logs.All()[i].ContextMap()
+		if fields["errcode"] != want.errcode || !strings.Contains(fmt.Sprint(fields["advice"]), want.advice) || fmt.Sprint(fields["cloudids"], fields["failed"]) != "5 2" {
+			t.Errorf("logged %v", fields)
+		}
 	}
 }

@@ -92,7 +92,7 @@ func TestReloads(t *testing.T) {
 	for _, line := range []string{
 		fmt.Sprintf(`caddy_cloudid_invocations_total{appid=%q,outcome="resolved"} %d`, appid, requests),
 		fmt.Sprintf(`caddy_cloudid_token_fetches_total{appid=%q,result="ok"} 1`, appid),
-		`caddy_cloudid_wechat_calls_total{api="getopendata",errcode="0"} 1`,
+		fmt.Sprintf(`caddy_cloudid_wechat_calls_total{api="getopendata",appid=%q,errcode="0"} 1`, appid),
 	} {
 		if !strings.Contains(metrics, "\n"+line+"\n") {
 			t.Errorf("the metrics have no line %s", line)

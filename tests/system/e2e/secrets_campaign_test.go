@@ -57,6 +57,7 @@ const campaignCaddyfile = `{
 			timeout 400ms
 			retries 1
 			cache off
+			limit off
 		}
 		account wxbbbbbbbbbbbbbbbb {
 			secret {env.E2E_SECRET}
@@ -65,6 +66,7 @@ const campaignCaddyfile = `{
 			timeout 400ms
 			retries 1
 			cache off
+			limit off
 		}
 		account wxcccccccccccccccc {
 			secret {env.E2E_SECRET}
@@ -73,6 +75,7 @@ const campaignCaddyfile = `{
 			timeout 400ms
 			retries 1
 			cache off
+			limit off
 		}
 	}
 }

@@ -29,7 +29,7 @@ func TestNothingSecretIsTold(t *testing.T) {
 		}
 	}
 	for _, path := range []string{
-		"/config/", "/metrics", "/reverse_proxy/upstreams", "/debug/vars", "/debug/pprof/goroutine?debug=2", "/debug/pprof/cmdline",
+		"/config/", "/cloudid/status", "/cloudid/health", "/metrics", "/reverse_proxy/upstreams", "/debug/vars", "/debug/pprof/goroutine?debug=2", "/debug/pprof/cmdline",
 	} {
 		for _, secret := range c.secrets.in(get(t, c.admin+path)) {
 			t.Errorf("the admin API tells the %s at %s", secret, path)
