@@ -251,3 +251,36 @@ func TestAnswersFromTheCacheAreNotReported(t *testing.T) {
 	}
 	r.Close()
 }
+
+// A request may need two exchanges, of which the first fails and the second does not: it has the error of the one, and the
+// longer of the two waits.
+func TestARequestThatNeedsTwoExchanges(t *testing.T) {
+	t.Parallel()
+	lifted := make(chan struct{})
+	r := newRig(t, &fakeWeChat{answer: func(ctx context.Context, c call) string {
+		select {
+		case <-lifted:
+		case <-ctx.Done():
+		}
+		if c.ids[0] == "27_a" {
+			return errcode(45009)
+		}
+		return good(c.ids...)
+	}})
+	r.tokens.delay.Store(int64(200 * time.Millisecond))
+	go r.resolve(t, "27_a")
+	probe.Eventually(t, "one exchange is under way", func() bool { return len(r.wechat.arrived()) == 1 })
+	r.tokens.delay.Store(0)
+	results := make(chan opendata.Result)
+	go func() { results <- r.resolve(t, "27_a", "27_b") }()
+	probe.Eventually(t, "both are", func() bool { return len(r.wechat.arrived()) == 2 })
+	close(lifted)
+	result := <-results
+	wantAnswers(t, result, errorJSON("27_a", -601001), goodJSON("27_b"))
+	if wechat.Code(result.Err) != 45009 {
+		t.Errorf("the error is %v", result.Err)
+	}
+	if result.Waited < 200*time.Millisecond || result.Waited > 10*time.Second {
+		t.Errorf("waited %s for the token", result.Waited)
+	}
+}

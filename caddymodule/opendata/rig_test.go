@@ -11,6 +11,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -101,9 +102,11 @@ type fakeTokens struct {
 	n       int
 	refused []string
 	err     error
+	delay   atomic.Int64 // in nanoseconds, before there is one
 }
 
 func (f *fakeTokens) Token(context.Context) (string, error) {
+	time.Sleep(time.Duration(f.delay.Load()))
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	return "t" + strconv.Itoa(f.n+1), f.err

@@ -6,8 +6,11 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/http/httptest"
 	"sync"
 	"testing"
+
+	"github.com/caddy-cloudid/caddy-cloudid/tests/probe"
 )
 
 // onceServer answers the first request of each connection, says that it keeps the connection, and resets it at the second: a
@@ -76,4 +79,43 @@ func TestLoginsMeetNoConnectionThatIsDead(t *testing.T) {
 	if len(server.codes) != 7 {
 		t.Errorf("%d different requests came", len(server.codes))
 	}
+}
+
+// Close leaves no connection, of whatever kind of call.
+func TestCloseClosesIdleConnections(t *testing.T) {
+	t.Parallel()
+	var mu sync.Mutex
+	open := map[string]bool{}
+	server := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		_, _ = io.Copy(io.Discard, r.Body)
+		_, _ = io.WriteString(w, `{"errcode":0,"data_list":[],"access_token":"t","expires_in":7200}`)
+	}))
+	server.Config.ConnState = func(conn net.Conn, state http.ConnState) {
+		mu.Lock()
+		defer mu.Unlock()
+		if state == http.StateClosed {
+			delete(open, conn.RemoteAddr().String())
+		} else {
+			open[conn.RemoteAddr().String()] = true
+		}
+	}
+	server.Start()
+	defer server.Close()
+	client, _ := newClient(t, server.URL)
+	if err := ask(within(t), client); err != nil { // by one transport
+		t.Fatal(err)
+	}
+	if _, err := client.ServiceToken(within(t), server.URL); err != nil { // by the other
+		t.Fatal(err)
+	}
+	count := func() int {
+		mu.Lock()
+		defer mu.Unlock()
+		return len(open)
+	}
+	if n := count(); n != 2 {
+		t.Fatalf("%d connections are kept, want one of each transport", n)
+	}
+	client.Close()
+	probe.Eventually(t, "the connections are closed", func() bool { return count() == 0 })
 }
