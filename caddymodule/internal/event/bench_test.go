@@ -162,13 +162,37 @@ var hostileShapes = []struct {
 }
 
 // manyFields is more than anybody configures.
-var manyFields = func() string {
-	rule := "fields:"
-	for i := range 30 {
-		rule += fmt.Sprintf(" f%d", i)
+var manyFields = fieldsRule(30)
+
+func fieldsRule(fields int) string {
+	var rule strings.Builder
+	rule.WriteString("fields:")
+	for i := range fields {
+		fmt.Fprintf(&rule, " f%d", i)
 	}
-	return strings.Replace(rule, ":", ": ", 1)
-}()
+	return rule.String()
+}
+
+// BenchmarkFields shows that the time for names does not depend on how many are listed: a body of tiny members, of which
+// none is listed or each begins like one that is.
+func BenchmarkFields(b *testing.B) {
+	for name, body := range map[string][]byte{
+		"others": repeated(`{"z":0`, `,"a":1`, `}`)(1 << 20), "similar": repeated(`{"z":0`, `,"f_":1`, `}`)(1 << 20),
+	} {
+		for _, fields := range []int{3, 30, 300} {
+			b.Run(fmt.Sprintf("%s/%d", name, fields), func(b *testing.B) {
+				rules := specOf(b, fieldsRule(fields)).rules(b)
+				b.SetBytes(int64(len(body)))
+				b.ReportAllocs()
+				for b.Loop() {
+					if _, err := rules.Parse(body); err != nil {
+						b.Fatal(err)
+					}
+				}
+			})
+		}
+	}
+}
 
 func repeated(before, part, behind string) func(size int) []byte {
 	return func(size int) []byte {

@@ -150,6 +150,8 @@ func TestQuoteName(t *testing.T) {
 		`"'\<>&`:                   `'??????'`,
 		"a\x00\n\x7f\u2028\u202eb": `'a?????b'`,
 		"\xff\ufffd":               `'??'`,
+		strings.Repeat("n", 256):   `'` + strings.Repeat("n", 256) + `'`,
+		strings.Repeat("n", 257):   `'` + strings.Repeat("n", 256) + `…'`,
 		strings.Repeat("步", 100):   `'` + strings.Repeat("步", 85) + `…'`,
 	} {
 		if got := event.QuoteName(name); got != want {

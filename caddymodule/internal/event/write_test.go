@@ -29,6 +29,8 @@ func TestWhatHappensToTheBody(t *testing.T) {
 		{"a list before others", "", `{` + list + `,"a":1}`, `{"a":1,"l":{"A":0}}`},
 		{"a list between others", "", `{"a":1, ` + list + ` ,"b":2}`, `{"a":1 ,"b":2,"l":{"A":0}}`},
 		{"a list alone", "", `{` + list + `}`, `{"l":{"A":0}}`},
+		{"an ordinary cloudid_list stays where userInfo is removed", "user_info", `{"userInfo":1,"cloudid_list":["x"],"a":2}`, `{"cloudid_list":["x"],"a":2,"userInfo":{"U":1}}`},
+		{"an ordinary cloudid_list stays where userInfo is removed beside it", "event: /data; user_info", `{"cloudid_list":["x"],"data":{"userInfo":1}}`, `{"cloudid_list":["x"],"data":{"userInfo":{"U":1}}}`},
 		{"a list beside an event", "event: /data", `{"data":{"a":1},` + list + `}`, `{"data":{"a":1,"l":{"A":0}}}`},
 		{"a list beside an empty event", "event: /data", `{` + list + `,"data":{ }}`, `{"data":{"l":{"A":0} }}`},
 		{"a list beside an event that is a string", "event: /data string", `{"n":1,` + list + `,"data":"{\"a\":\"$1\"}"}`, `{"n":1,"data":"{\"a\":{\"A\":0},\"l\":{\"A\":1}}"}`},

@@ -1,6 +1,6 @@
 // Package jsonscan decides in one pass whether bytes are a JSON text that every parser reads the same way as far as
 // bytes go: valid by RFC 8259, in UTF-8, without a byte order mark and not nested too deeply. On the way it shows the
-// members of the outermost object, so that nobody has to pass over the bytes again to find them.
+// members of the outermost object, so that a caller need not pass over the bytes again to find them.
 //
 // It never recurses and allocates nothing, however hostile the bytes are.
 package jsonscan
@@ -18,7 +18,7 @@ import (
 // one is below all that are known.
 const MaxDepth = 512
 
-// The reasons for which a text is refused that are not about its grammar.
+// The reasons, other than its grammar, for which a text is rejected.
 var (
 	ErrByteOrderMark = errors.New("the JSON text begins with a byte order mark; send it without one")
 	ErrNotUTF8       = errors.New("the JSON text is not valid UTF-8")
@@ -32,7 +32,7 @@ type SyntaxError struct {
 
 func (e *SyntaxError) Error() string { return fmt.Sprintf("invalid JSON at byte %d", e.Offset) }
 
-// Member is one member of the outermost object, as offsets into the text. Name and value are meant as written: a name
+// Member is one member of the outermost object, as offsets into the text. Name and value are as they are written: a name
 // with its quotes and escapes.
 type Member struct {
 	NameStart, NameEnd, ValueStart, ValueEnd int
@@ -124,7 +124,8 @@ func Walk(text []byte, visit func(Member)) error {
 	}
 }
 
-// The functions below return the place behind what they pass, or ^at where the text stops being JSON at the byte at.
+// The functions below that scan return the position behind what they have scanned. Where the text stops being JSON, at byte
+// n, they return ^n, which is negative.
 
 func syntaxError(text []byte, end int) error {
 	if !utf8.Valid(text) {
@@ -133,8 +134,8 @@ func syntaxError(text []byte, end int) error {
 	return &SyntaxError{Offset: ^end}
 }
 
-// next returns the first byte from pos on that is no space, and its place; at the end of the text 0, which the grammar
-// allows nowhere.
+// skipSpace returns the first byte from pos on that is not space, and its position; at the end of the text it returns 0, which
+// the grammar allows nowhere.
 func skipSpace(text []byte, pos int) (byte, int) {
 	for ; pos < len(text); pos++ {
 		if c := text[pos]; c > ' ' || c != ' ' && c != '\n' && c != '\r' && c != '\t' {
@@ -144,7 +145,7 @@ func skipSpace(text []byte, pos int) (byte, int) {
 	return 0, pos
 }
 
-// scanName passes a member's name and its colon. At depth 1 it begins the member.
+// scanName scans a member's name and its colon. At depth 1 it also fills in where the member begins.
 func scanName(text []byte, pos, depth int, member *Member) int {
 	c, start := skipSpace(text, pos)
 	if c != '"' {
@@ -216,7 +217,7 @@ const (
 	highBits = 0x8080808080808080
 )
 
-// scanShort passes a string of at most seven plain bytes. It returns pos for any other, and near the end of the text.
+// scanShort scans a string of at most seven plain bytes. It returns pos for any other string, and near the end of the text.
 func scanShort(text []byte, pos int) int {
 	if pos+9 > len(text) {
 		return pos
@@ -229,11 +230,11 @@ func scanShort(text []byte, pos int) int {
 	return pos + 1 + bit/8 + 1
 }
 
-// scanString passes a string, from its opening to behind its closing quote. Its plain bytes go eight at a step, and more than
-// that where it is long, a picture or a page.
+// scanString scans a string, from its opening quote to behind its closing one. It takes plain bytes eight at a time, and 32 at a
+// time where the string is long, such as a picture or a page.
 func scanString(text []byte, pos int) int {
 	pos++
-	long := pos + 64 // to look for blocks from here on costs the many short strings nothing
+	long := pos + 64 // looking for blocks only from here on costs short strings, which most are, nothing
 	for {
 		for pos+8 <= len(text) {
 			word := binary.LittleEndian.Uint64(text[pos:])
@@ -251,7 +252,7 @@ func scanString(text []byte, pos int) int {
 				long = pos + 64
 			}
 		}
-		for pos < len(text) && !isPlain(text[pos]) { // what is not plain often stands together
+		for pos < len(text) && !isPlain(text[pos]) { // bytes that are not plain often stand together
 			switch c := text[pos]; {
 			case c >= utf8.RuneSelf:
 				pos = scanMultibyte(text, pos)
@@ -277,7 +278,7 @@ func scanString(text []byte, pos int) int {
 
 func isPlain(c byte) bool { return c >= 0x20 && c < utf8.RuneSelf && c != '"' && c != '\\' }
 
-// scanPlain passes blocks of a string's plain bytes.
+// scanPlain scans blocks of 32 plain bytes of a string.
 func scanPlain(text []byte, pos int) int {
 	for pos+32 <= len(text) {
 		block := text[pos : pos+32]
@@ -291,16 +292,20 @@ func scanPlain(text []byte, pos int) int {
 	return pos
 }
 
-// marks sets, of eight bytes of a string, the high bit of the first that is not plain: a control character, a quote, a
-// backslash or the begin of a character beyond ASCII. A subtraction sets it where a byte is less than what is subtracted;
-// with its second lowest bit turned, the quote is 0x20, and space and ! are above. Bits behind the first set one may be wrong.
+// nonPlainMask finds the first of eight bytes that is not plain: a control character, a quote, a backslash, or a byte of a
+// character beyond ASCII. The lowest high bit that is set in its result belongs to that byte; bits above it may be wrong.
+//
+// It is "hasless" of Bit Twiddling Hacks: for a byte x below 0x80, the high bit of x-n is set if x < n. A backslash becomes 0 by
+// XOR, the only byte less than 1. XOR with 0x02 makes the quote (0x22) 0x20 and leaves control characters below 0x20, while
+// space (0x20) becomes 0x22 and ! (0x21) becomes 0x23: so all that are less than 0x21 are no plain bytes. Example: for a quote
+// 0x22^0x02 = 0x20, and 0x20-0x21 = 0xFF has its high bit set; for a space 0x22-0x21 = 0x01 has not.
 func nonPlainMask(word uint64) uint64 {
 	controlOrQuote := (word ^ ones*0x02) - ones*0x21
 	backslash := (word ^ ones*'\\') - ones
 	return controlOrQuote | backslash | word
 }
 
-// scanEscape passes a backslash and what it escapes.
+// scanEscape scans a backslash and what it escapes.
 func scanEscape(text []byte, pos int) int {
 	pos++
 	if pos == len(text) {
@@ -322,8 +327,8 @@ func scanEscape(text []byte, pos int) int {
 	}
 }
 
-// scanMultibyte passes characters beyond ASCII. Nearly all of Chinese has three bytes, of which the first is neither E0 nor ED,
-// so that any two others may follow; utf8 reads the rest.
+// scanMultibyte scans characters beyond ASCII. Nearly all Chinese characters have three bytes, of which the first is neither E0
+// nor ED, so that any two continuation bytes may follow; package utf8 reads the rest.
 func scanMultibyte(text []byte, pos int) int {
 	for pos < len(text) && text[pos] >= utf8.RuneSelf {
 		if rest := text[pos:]; len(rest) >= 3 && 0xE0 < rest[0] && rest[0] < 0xED && rest[1]&0xC0 == 0x80 && rest[2]&0xC0 == 0x80 {
@@ -340,5 +345,5 @@ func scanMultibyte(text []byte, pos int) int {
 }
 
 func isHex(c byte) bool {
-	return c-'0' <= 9 || c|0x20-'a' <= 5 && c|0x20 >= 'a'
+	return c-'0' <= 9 || c|0x20-'a' <= 5
 }

@@ -184,3 +184,18 @@ func BenchmarkCheck(b *testing.B) {
 		}
 	}
 }
+
+// Characters of three bytes are read by a shortcut, which must not take what utf8 does not.
+func TestEveryCharacterOfThreeBytes(t *testing.T) {
+	text := []byte("\"\xe1\x80\x80\"")
+	for first := 0xE0; first <= 0xEF; first++ {
+		for second := 0x80; second <= 0xFF; second++ {
+			for third := 0x80; third <= 0xFF; third++ {
+				text[1], text[2], text[3] = byte(first), byte(second), byte(third)
+				if got, want := Check(text) == nil, utf8.Valid(text); got != want {
+					t.Fatalf("Check(% x) accepts: %v, utf8 says %v", text, got, want)
+				}
+			}
+		}
+	}
+}
