@@ -62,18 +62,22 @@ func (h *Handler) readBody(r *http.Request, limit int) (body []byte, release fun
 
 // bodyError makes a rejection of what each dialect has its own way to say, and leaves what nobody reads any more.
 func bodyError(err error) error {
-	reason := err.Error()
-	if handler, ok := errors.AsType[caddyhttp.HandlerError](err); ok && handler.Err != nil {
-		reason = handler.Err.Error()
-	}
 	switch status := httpbody.Status(err); status {
 	case http.StatusBadRequest:
-		return reject(status, wechat.CodeArgsError, 40097, reason)
+		return reject(status, wechat.CodeArgsError, 40097, reasonOf(err))
 	case http.StatusRequestEntityTooLarge:
-		return reject(status, wechat.CodeArgsError, 45002, reason)
+		return reject(status, wechat.CodeArgsError, 45002, reasonOf(err))
 	default:
 		return err
 	}
+}
+
+// reasonOf returns the message of an error of package httpbody without the status that it carries.
+func reasonOf(err error) string {
+	if handler, ok := errors.AsType[caddyhttp.HandlerError](err); ok {
+		return handler.Err.Error()
+	}
+	return err.Error()
 }
 
 // readJSONType reports whether a request says that its body is JSON. Its error is a rejection.
@@ -82,11 +86,7 @@ func readJSONType(header http.Header) (bool, error) {
 	if err == nil {
 		return mediaType.JSON, nil
 	}
-	reason := err.Error()
-	if handler, ok := errors.AsType[caddyhttp.HandlerError](err); ok {
-		reason = handler.Err.Error()
-	}
-	return false, reject(httpbody.Status(err), wechat.CodeArgsError, 47001, reason)
+	return false, reject(httpbody.Status(err), wechat.CodeArgsError, 47001, reasonOf(err))
 }
 
 // parseJSON checks a whole text. Its error says where it is wrong, not what is there.

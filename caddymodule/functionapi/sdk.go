@@ -235,7 +235,7 @@ func arguments(pairs []keyValuePair) (gjson.Result, error) {
 	object := []byte{'{'}
 	for i, pair := range pairs {
 		if jsonscan.Check(pair.value) != nil {
-			return gjson.Result{}, badRequest("the argument %s is no JSON text", printable(pair.key))
+			return gjson.Result{}, badRequest("the argument %s is no JSON text", wechat.PrintableName(pair.key))
 		}
 		if i > 0 {
 			object = append(object, ',')

@@ -32,18 +32,8 @@ func unservedReason(name string) string {
 	case name == "":
 		return "a call without action and apiName is not served by this gateway"
 	default:
-		return printable(name) + " is not served by this gateway; " + readOn
+		return wechat.PrintableName(name) + " is not served by this gateway; " + readOn
 	}
-}
-
-// printable leaves of a name what the name of an API may hold, and cuts it, since it comes from anywhere.
-func printable(name string) string {
-	return strings.Map(func(c rune) rune {
-		if c == '.' || c == '_' || c == '-' || c >= '0' && c <= '9' || c >= 'A' && c <= 'Z' || c >= 'a' && c <= 'z' {
-			return c
-		}
-		return -1
-	}, name[:min(100, len(name))])
 }
 
 // serveNothing answers at a path where nothing is: with the line that opens it, or with what there is.

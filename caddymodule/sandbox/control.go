@@ -13,7 +13,7 @@ import (
 	"time"
 )
 
-// control is one path of the control surface: a thin layer over the methods of Server. An error is answered with HTTP
+// control is one path of the control surface: a thin layer over the methods of Server. An error has HTTP
 // status 400 and {"error":"..."}.
 type control struct {
 	method string
@@ -53,15 +53,15 @@ type emptyReply struct{}
 
 func (s *Server) serveControl(w http.ResponseWriter, r *http.Request, c control, body []byte) {
 	w.Header().Set("Content-Type", "application/json")
-	answer, err := c.handle(s, r.Method, body)
+	response, err := c.handle(s, r.Method, body)
 	if err != nil {
 		w.WriteHeader(http.StatusBadRequest)
-		answer = map[string]string{"error": fmt.Sprintf("%v (%s %s takes %s)", err, c.method, r.URL.Path, c.takes)}
+		response = map[string]string{"error": fmt.Sprintf("%v (%s %s takes %s)", err, c.method, r.URL.Path, c.takes)}
 	}
 	// Unlike mustJSON this leaves the quotes and angle brackets of messages readable.
 	e := json.NewEncoder(w)
 	e.SetEscapeHTML(false)
-	_ = e.Encode(answer)
+	_ = e.Encode(response)
 }
 
 func (c control) handle(s *Server, method string, body []byte) (any, error) {

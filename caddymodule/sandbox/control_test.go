@@ -126,6 +126,7 @@ func TestControlSaysWhatIsWrong(t *testing.T) {
 		{"an errcode that is text", "POST", "/sandbox/fault", `{"api":"token","errcode":"40001"}`, "wrong type"},
 		{"errcode null", "POST", "/sandbox/fault", `{"api":"token","errcode":null}`, "wrong type"},
 		{"times 0", "POST", "/sandbox/fault", `{"api":"token","drop":true,"times":0}`, "at least 1"},
+		{"times of a wrong type", "POST", "/sandbox/fault", `{"api":"token","drop":true,"times":"two"}`, "times is"},
 		{"a latency that is no time", "POST", "/sandbox/fault", `{"api":"token","latency":"soon"}`, `such as "1.5s"`},
 		{"a latency of the wrong type", "POST", "/sandbox/fault", `{"api":"token","latency":true}`, `such as "1.5s"`},
 	} {

@@ -6,7 +6,7 @@ import (
 	"encoding/hex"
 )
 
-// WeChat's global error codes that the sandbox answers by itself; a fault may name any other.
+// WeChat's global error codes that the sandbox responds with by itself; a fault may name any other.
 const (
 	errInvalidToken     = 40001
 	errInvalidGrantType = 40002
@@ -37,7 +37,7 @@ const (
 	errOtherUser      = -601007
 )
 
-// messages are WeChat's texts for its error codes, without the request id that follows them in an answer. Those of
+// messages are WeChat's texts for its error codes, without the request id that follows them in a response. Those of
 // -6010xx are exact (wx-server-sdk), the others as WeChat's documents and public reports print them.
 var messages = map[int]string{
 	-1:                  "system error",
@@ -81,7 +81,7 @@ var messages = map[int]string{
 	-601009:             "missing mobile phone",
 }
 
-// fail is WeChat's answer to a call that failed as a whole.
+// fail is WeChat's response to a call that failed as a whole.
 func fail(errcode int) []byte {
 	message, ok := messages[errcode]
 	if !ok {

@@ -11,7 +11,7 @@ import (
 	"time"
 )
 
-// hugeSize is how many bytes the fault "huge" adds to an answer.
+// hugeSize is how many bytes the fault "huge" adds to a response.
 const hugeSize = 5 << 20
 
 // htmlPage is what a server in front of WeChat's might send.
@@ -20,17 +20,17 @@ const htmlPage = "<html><head><title>error</title></head><body><h1>error</h1></b
 var (
 	apiNames = []string{"stable_token", "token", "getopendata", "getvoipsign", "jscode2session"}
 
-	// faultKinds are the kinds for every API, listKinds those that spoil the data_list of getopendata.
+	// faultKinds are the kinds for every API, listKinds those that corrupt the data_list of getopendata.
 	faultKinds = []string{"errcode", "status", "latency", "garbage", "drop", "half", "huge", "null"}
 	listKinds  = []string{"wrong_ids", "swap", "duplicate", "missing", "empty", "object"}
 )
 
 // Fault says how the next calls of one API go wrong. Names are the same as in the control surface.
 //
-// Kinds that stand in for the call, which then changes nothing: "errcode", "status", "garbage", "drop" (the connection is
-// closed without an answer), "null" (errcode 0 and no other member). Kinds that happen to the real answer: "latency" (it
+// Kinds that replace the call, which then changes nothing: "errcode", "status", "garbage", "drop" (the connection is
+// closed without a response), "null" (errcode 0 and no other member). Kinds that change the real response: "latency" (it
 // comes late), "half" (its Content-Length is announced, half of it sent, and the connection closed), "huge" (5 MiB
-// longer, and still valid JSON). Kinds for getopendata only, which leave an answer that is an error as it is:
+// longer, and still valid JSON). Kinds for getopendata only, which leave a response that is an error as it is:
 // "wrong_ids" (each cloud_id is one that nobody asked for), "swap" (items in reverse order), "duplicate" (the first item
 // twice), "missing" (no last item), "empty" (the first item's json is ""), "object" (json is an object, not a string).
 type Fault struct {
@@ -50,7 +50,7 @@ type Fault struct {
 	// Latency is how long a "latency" makes a call wait before it goes on.
 	Latency time.Duration
 
-	// Body is the answer of a "garbage", sent with HTTP status 200 as it is.
+	// Body is the body of a "garbage", sent with HTTP status 200 as it is.
 	Body string
 }
 
@@ -110,7 +110,7 @@ func (s *Server) nextFault(name string) Fault {
 	return f
 }
 
-// replaceResponse plays what happens before or in the place of the real answer, and reports whether the call is over.
+// replaceResponse plays what happens before or in the place of the real response, and reports whether the call is over.
 func (f Fault) replaceResponse(w http.ResponseWriter, r *http.Request) bool {
 	switch f.Kind {
 	case "errcode":
@@ -125,7 +125,7 @@ func (f Fault) replaceResponse(w http.ResponseWriter, r *http.Request) bool {
 		w.Header().Set("Content-Type", contentTypeHTML)
 		_, _ = w.Write([]byte(f.Body))
 	case "drop":
-		panic(http.ErrAbortHandler) // net/http's way to close a connection without an answer
+		panic(http.ErrAbortHandler) // net/http's way to close a connection without a response
 	case "latency":
 		return !sleep(r, f.Latency)
 	default:
@@ -146,30 +146,30 @@ func sleep(r *http.Request, d time.Duration) bool {
 	}
 }
 
-// send writes the real answer, or what the fault makes of it.
-func (f Fault) send(w http.ResponseWriter, answer []byte) {
+// send writes the real response, or what the fault makes of it.
+func (f Fault) send(w http.ResponseWriter, response []byte) {
 	switch f.Kind {
 	case "huge":
-		if !bytes.HasPrefix(answer, []byte("{")) { // a picture, which ignores what follows it
-			_, _ = w.Write(answer)
+		if !bytes.HasPrefix(response, []byte("{")) { // a picture, which ignores what follows it
+			_, _ = w.Write(response)
 			_, _ = w.Write(make([]byte, hugeSize))
 			return
 		}
-		// Every answer is an object with members, so one more fits in front.
+		// Every other response is an object with members, so one more fits in front.
 		_, _ = w.Write([]byte(`{"padding":"` + strings.Repeat("x", hugeSize) + `",`))
-		_, _ = w.Write(answer[1:])
+		_, _ = w.Write(response[1:])
 	case "half":
-		w.Header().Set("Content-Length", strconv.Itoa(len(answer)))
-		_, _ = w.Write(answer[:len(answer)/2])
+		w.Header().Set("Content-Length", strconv.Itoa(len(response)))
+		_, _ = w.Write(response[:len(response)/2])
 		// Without the flush the half would be lost with the connection.
 		_ = http.NewResponseController(w).Flush()
 		panic(http.ErrAbortHandler)
 	default:
-		_, _ = w.Write(answer)
+		_, _ = w.Write(response)
 	}
 }
 
-// distortItems spoils the items of a getopendata answer. There is at least one.
+// distortItems corrupts the items of a getopendata response. There is at least one.
 func distortItems(items []item, kind string) []item {
 	switch kind {
 	case "wrong_ids":

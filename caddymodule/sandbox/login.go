@@ -26,7 +26,7 @@ type Login struct {
 	// OpenID is the user who logs in: 1 to 64 of the characters A-Z a-z 0-9 _ -.
 	OpenID string
 
-	// UnionID is who the user is across the apps of one owner. Left out, the answer has none.
+	// UnionID is who the user is across the apps of one owner. Left out, the response has none.
 	UnionID string
 
 	// SessionKey is the key that the login gives to the server. The default is the one the user has already, or else
@@ -36,9 +36,9 @@ type Login struct {
 
 // code is a login code that was handed out.
 type code struct {
-	login Login
-	ends  time.Time
-	used  bool
+	login   Login
+	expires time.Time
+	used    bool
 }
 
 // user is a user within one app.
@@ -56,7 +56,7 @@ func (s *Server) MintCode(l Login) (string, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	name := randomString(32)
-	s.codes[name] = &code{login: l, ends: s.Now().Add(codeLife)}
+	s.codes[name] = &code{login: l, expires: s.Now().Add(codeLife)}
 	return name, nil
 }
 
@@ -80,7 +80,7 @@ func (s *Server) jsCode2Session(c call) []byte {
 	if found.used {
 		return fail(errCodeUsed)
 	}
-	if !s.Now().Before(found.ends) {
+	if !s.Now().Before(found.expires) {
 		return fail(errInvalidCode)
 	}
 	found.used = true

@@ -68,7 +68,7 @@ func (h *Handler) Provision(ctx caddy.Context) error {
 	return nil
 }
 
-// Cleanup lets go of the server. Requests that are still under way keep it.
+// Cleanup releases the server. Requests that are still under way keep it.
 func (h *Handler) Cleanup() error {
 	if !h.pooled {
 		return nil

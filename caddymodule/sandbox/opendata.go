@@ -19,7 +19,7 @@ const cloudIDLife = 5 * time.Minute
 // usableOpenID is what the sandbox takes for an openid; WeChat's have 28 of these characters.
 var usableOpenID = regexp.MustCompile(`^[A-Za-z0-9_-]{1,64}$`)
 
-// errOpenID is the answer to a control request or Go call with an openid that no user could have.
+// errOpenID is the error of a control request or Go call with an openid that no user could have.
 var errOpenID = errors.New("openid must be 1 to 64 of the characters A-Z a-z 0-9 _ -")
 
 // OpenData says which CloudID to mint.
@@ -41,11 +41,11 @@ type OpenData struct {
 
 // minted is a CloudID that was handed out. It is kept after its end, so that it is known to have ended.
 type minted struct {
-	openid string
-	kind   string
-	data   []byte // nil: made up when asked for
-	ttl    time.Duration
-	ends   time.Time
+	openid  string
+	kind    string
+	data    []byte // nil: made up when asked for
+	ttl     time.Duration
+	expires time.Time
 }
 
 // documented holds the CloudIDs that WeChat's documentation prints. They are valid for every user and never end, so that
@@ -93,7 +93,7 @@ func (s *Server) MintLike(id string) (string, error) {
 	if !ok {
 		return "", errors.New("like is no CloudID that the sandbox has minted since its start or the last reset")
 	}
-	m.ends = s.Now().Add(m.ttl)
+	m.expires = s.Now().Add(m.ttl)
 	fresh := newCloudID()
 	s.cloudIDs[fresh] = m
 	return fresh, nil
@@ -110,7 +110,7 @@ func (s *Server) MintCloudID(d OpenData) (string, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	id := newCloudID()
-	s.cloudIDs[id] = minted{openid: d.OpenID, kind: d.Kind, data: slices.Clone(d.Data), ttl: d.TTL, ends: s.Now().Add(d.TTL)}
+	s.cloudIDs[id] = minted{openid: d.OpenID, kind: d.Kind, data: slices.Clone(d.Data), ttl: d.TTL, expires: s.Now().Add(d.TTL)}
 	return id, nil
 }
 
@@ -118,7 +118,7 @@ func newCloudID() string {
 	return "99_" + randomString(59)
 }
 
-// item is one element of the answer's data_list.
+// item is one element of the response's data_list.
 type item struct {
 	cloudID string
 	json    string
@@ -171,7 +171,7 @@ func cloudIDList(body []byte) ([]string, int) {
 	return ids, 0
 }
 
-// openData returns the JSON text that answers one CloudID: its open data or its error.
+// openData returns the JSON text for one CloudID: its open data or its error.
 func (s *Server) openData(id, appid, openid string) string {
 	if text, ok := documented[id]; ok {
 		return success(id, strings.ReplaceAll(text, `"APPID"`, string(mustJSON(appid))))
@@ -181,7 +181,7 @@ func (s *Server) openData(id, appid, openid string) string {
 		return failure(id, errInvalidCloudID)
 	}
 	now := s.Now()
-	if !now.Before(m.ends) {
+	if !now.Before(m.expires) {
 		return failure(id, errCloudIDEnded)
 	}
 	if m.openid != openid {
@@ -206,7 +206,7 @@ func failure(id string, errcode int) string {
 	}{id, errcode, messages[errcode]}))
 }
 
-// dataList is the answer to a call that did not fail as a whole.
+// dataList is the response to a call that did not fail as a whole.
 func dataList(items []item) []byte {
 	b := []byte(`{"errcode":0,"errmsg":"ok","data_list":[`)
 	for i, it := range items {

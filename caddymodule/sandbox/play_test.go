@@ -8,8 +8,10 @@ import (
 	"encoding/json"
 	"html"
 	"image/png"
+	"io"
 	"mime/multipart"
 	"net/http"
+	"net/http/httptest"
 	"net/url"
 	"os/exec"
 	"regexp"
@@ -20,6 +22,7 @@ import (
 	"github.com/caddyserver/caddy/v2"
 	"github.com/tidwall/gjson"
 
+	"github.com/caddy-cloudid/caddy-cloudid/caddymodule/sandbox"
 	"github.com/caddy-cloudid/caddy-cloudid/caddymodule/wechat"
 )
 
@@ -125,6 +128,11 @@ func TestOpenAPIArguments(t *testing.T) {
 	if gjson.Get(risky.body, "result.suggest").Str != "risky" {
 		t.Errorf("WeChat's own example of risky text: %s", risky.body)
 	}
+	if fine := g.send("POST", "/wxa/msg_sec_check"+query, "application/json", []byte(`{"content":"hello"}`)); gjson.Get(fine.body, "result.suggest").Str != "pass" {
+		t.Errorf("a harmless text: %s", fine.body)
+	}
+	kind, form = upload(t, "img", nil)
+	g.send("POST", "/cv/ocr/idcard"+query, kind, form).wantErrcode(41005) // an empty file
 	if appid := gjson.Get(g.send("POST", "/wxa/business/getuserphonenumber"+query, "", []byte(`{"code":"x"}`)).body, "phone_info.watermark.appid").Str; appid != "wx20afc706a711eefc" {
 		t.Errorf("the watermark is of %q", appid)
 	}
@@ -187,6 +195,20 @@ func TestEveryCommandOfThePageWorks(t *testing.T) {
 	}
 	if g.wechat.Calls().GetOpenData == 0 || g.wechat.OpenAPICalls()["subscribeMessage.send"] == 0 {
 		t.Errorf("the commands called nobody: %+v", g.wechat.Calls())
+	}
+}
+
+// Behind TLS the commands say https.
+func TestThePageOverTLS(t *testing.T) {
+	server := httptest.NewTLSServer(sandbox.New())
+	defer server.Close()
+	res, err := server.Client().Get(server.URL + "/sandbox")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer res.Body.Close()
+	if body, _ := io.ReadAll(res.Body); !strings.Contains(string(body), server.URL+"/sandbox/cloudid") {
+		t.Error("the commands do not name the server")
 	}
 }
 

@@ -1,5 +1,5 @@
 // Package sandbox plays WeChat's server API (api.weixin.qq.com) for development and tests: an http.Handler with
-// WeChat's paths, answers and errors, and with state, so that tokens end, login codes work once and CloudIDs belong
+// WeChat's paths, responses and errors, and with state, so that tokens end, login codes work once and CloudIDs belong
 // to one user.
 //
 // From a Go test, start it and point the program under test at it:
@@ -65,7 +65,7 @@ func New() *Server {
 	return s
 }
 
-// Calls says how many calls of each API arrived, those that a fault answered included.
+// Calls says how many calls of each API arrived, those that a fault replaced included.
 type Calls struct {
 	StableToken    int `json:"stable_token"`
 	Token          int `json:"token"`
@@ -124,15 +124,15 @@ func (s *Server) Reset() {
 	}
 }
 
-// api is one of WeChat's APIs. Its answer is computed with the server's lock held and sent with HTTP status 200.
+// api is one of WeChat's APIs. Its response is computed with the server's lock held and sent with HTTP status 200.
 type api struct {
 	name        string
 	method      string
 	contentType string
-	answer      func(*Server, call) []byte
+	serve       func(*Server, call) []byte
 }
 
-// call is what an API is asked.
+// call is a request to an API.
 type call struct {
 	query url.Values
 	body  []byte
@@ -212,7 +212,7 @@ func (s *Server) dispatch(a api, method string, c call) []byte {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if method == a.method {
-		return a.answer(s, c)
+		return a.serve(s, c)
 	}
 	if a.method == http.MethodGet {
 		return fail(errRequireGET)

@@ -22,17 +22,17 @@ const (
 
 // app is what the sandbox knows of one AppID.
 type app struct {
-	secret string      // "": any will do
-	stable string      // the current stable token, "" before the first and after a kill
-	old    []string    // the stable tokens before it, which work until their own end
-	plain  string      // the token that GET /cgi-bin/token gave last
-	forced []time.Time // the forced refreshes of the last day
+	secret      string      // "": any will do
+	stable      string      // the current stable token, "" before the first and after a kill
+	previous    []string    // the stable tokens before it, which work until their own end
+	legacyToken string      // the token that GET /cgi-bin/token gave last
+	forced      []time.Time // the forced refreshes of the last day
 }
 
 // token is an access token that was not killed. It works until ends.
 type token struct {
-	appid string
-	ends  time.Time
+	appid   string
+	expires time.Time
 }
 
 // SetSecret makes secret the only one that is right for appid: calls with another get 40125 from then on. Without it,
@@ -53,7 +53,7 @@ func (s *Server) EndTokenIn(appid string, left time.Duration) error {
 	if a.stable == "" {
 		return noToken(appid)
 	}
-	s.tokens[a.stable] = token{appid: appid, ends: s.Now().Add(left)}
+	s.tokens[a.stable] = token{appid: appid, expires: s.Now().Add(left)}
 	return nil
 }
 
@@ -87,7 +87,7 @@ func (s *Server) app(appid string) *app {
 // newToken makes a token of the look and length of WeChat's, whose documents reserve 512 characters for it.
 func (s *Server) newToken(appid string) string {
 	name := "88_" + randomString(133)
-	s.tokens[name] = token{appid: appid, ends: s.Now().Add(tokenLife)}
+	s.tokens[name] = token{appid: appid, expires: s.Now().Add(tokenLife)}
 	return name
 }
 
@@ -118,7 +118,7 @@ func (s *Server) tokenApp(name string) (string, int) {
 	if !ok {
 		return "", errInvalidToken
 	}
-	if !s.Now().Before(t.ends) {
+	if !s.Now().Before(t.expires) {
 		return "", errTokenEnded
 	}
 	return t.appid, 0
@@ -149,8 +149,8 @@ func (s *Server) stableToken(c call) []byte {
 		}
 	}
 	// A token that was killed or never given is not in the map, and so without any time left.
-	if s.tokens[a.stable].ends.Sub(s.Now()) < renewBefore {
-		a.old = append(a.old, a.stable)
+	if s.tokens[a.stable].expires.Sub(s.Now()) < renewBefore {
+		a.previous = append(a.previous, a.stable)
 		a.stable = s.newToken(appid)
 	}
 	return s.tokenAnswer(a.stable)
@@ -167,10 +167,10 @@ func (s *Server) forceRefresh(a *app) int {
 		return errTooFrequent
 	}
 	a.forced = append(a.forced, now)
-	for _, name := range append(a.old, a.stable) {
+	for _, name := range append(a.previous, a.stable) {
 		delete(s.tokens, name)
 	}
-	a.stable, a.old = "", nil
+	a.stable, a.previous = "", nil
 	return 0
 }
 
@@ -184,14 +184,14 @@ func (s *Server) token(c call) []byte {
 		return fail(errcode)
 	}
 	a := s.app(appid)
-	delete(s.tokens, a.plain)
-	a.plain = s.newToken(appid)
-	return s.tokenAnswer(a.plain)
+	delete(s.tokens, a.legacyToken)
+	a.legacyToken = s.newToken(appid)
+	return s.tokenAnswer(a.legacyToken)
 }
 
 func (s *Server) tokenAnswer(name string) []byte {
 	return mustJSON(struct {
 		AccessToken string `json:"access_token"`
 		ExpiresIn   int    `json:"expires_in"`
-	}{name, int(s.tokens[name].ends.Sub(s.Now()).Seconds())})
+	}{name, int(s.tokens[name].expires.Sub(s.Now()).Seconds())})
 }

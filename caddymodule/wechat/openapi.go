@@ -105,22 +105,22 @@ type UnknownOpenAPIError struct {
 }
 
 func (e *UnknownOpenAPIError) Error() string {
-	text := fmt.Sprintf("there is no cloud.openapi.%.100s in this gateway's table", printable(e.Name))
+	text := fmt.Sprintf("there is no cloud.openapi.%s in this gateway's table", PrintableName(e.Name))
 	if len(e.Near) > 0 {
 		text += "; did you mean " + strings.Join(e.Near, " or ") + "?"
 	}
 	return text
 }
 
-// printable leaves of a name what the name of an API may hold, since a name that is none comes from anywhere.
-func printable(name string) string {
+// PrintableName leaves of a name what the name of an API may hold, and at most 100 bytes, since a name that is none may be any text.
+func PrintableName(name string) string {
 	return strings.Map(func(c rune) rune {
 		switch {
 		case c >= 'a' && c <= 'z', c >= 'A' && c <= 'Z', c >= '0' && c <= '9', c == '.', c == '_', c == '-':
 			return c
 		}
 		return -1
-	}, name)
+	}, name[:min(100, len(name))])
 }
 
 // nearNames returns up to three names that a few changed characters make of name, or that have the same last word.

@@ -191,3 +191,16 @@ func TestRequests(t *testing.T) {
 		}
 	}
 }
+
+func TestPrintableNames(t *testing.T) {
+	var ascii []byte
+	for c := range byte(128) {
+		ascii = append(ascii, c)
+	}
+	if got := PrintableName(string(ascii[:100])) + PrintableName(string(ascii[100:])); got != "-.0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ_abcdefghijklmnopqrstuvwxyz" {
+		t.Errorf("of ASCII is left %q", got)
+	}
+	if got := PrintableName("é\xff" + strings.Repeat("x", 200)); got != strings.Repeat("x", 97) {
+		t.Errorf("of a long name is left %q", got)
+	}
+}
