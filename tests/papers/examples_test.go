@@ -72,6 +72,16 @@ func TestExampleFunctions(t *testing.T) {
 	}
 }
 
+// The reports that the page on moving shows are those that the command prints: golden files pin them.
+func TestReportsOfMigrate(t *testing.T) {
+	text := read(t, "docs/moving.md")
+	for _, project := range []string{"quickstart", "shared"} {
+		if report := strings.TrimSpace(read(t, "caddymodule/migrate/testdata/"+project+".txt")); !strings.Contains(text, "```text\n"+report+"\n```") {
+			t.Errorf("docs/moving.md does not show the report on %s as it is:\n%s", project, report)
+		}
+	}
+}
+
 // caddyfileOf returns the Caddyfile of a page that has this in it.
 func caddyfileOf(t *testing.T, path, with string) string {
 	t.Helper()

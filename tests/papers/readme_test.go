@@ -19,6 +19,7 @@ func TestREADMELength(t *testing.T) {
 // translations are the pages that exist in two languages.
 var translations = [][2]string{
 	{"README.md", "README.zh-CN.md"},
+	{"docs/moving.md", "docs/moving.zh-CN.md"},
 	{"miniprogram/README.md", "miniprogram/README.zh-CN.md"},
 }
 
