@@ -155,7 +155,14 @@ func (h *hostile) id() string { return h.pick(h.ids...) }
 
 // respell writes a name in another way, which is the same name to somebody or just looks so.
 func (h *hostile) respell(name string) string {
-	switch h.IntN(8) {
+	switch h.IntN(12) {
+	case 6: // dotted and dotless i, which are i to json-iterator, sonic and Java
+		return h.spell(strings.NewReplacer("i", h.pick("\u0130", "\u0131"), "I", h.pick("\u0130", "\u0131")).Replace(name))
+	case 7: // what fastjson ignores, and pydantic and ActiveSupport add
+		at := 1 + h.IntN(len(name)-1)
+		return h.spell(name[:at] + h.pick("_", "-", " ", "__") + name[at:])
+	case 8: // what lodash and Oj turn into it
+		return h.quote(h.pick(name+".data", name+"[0]", ":"+name, "^#1", "<<"))
 	case 0:
 		return h.quote(strings.ToUpper(name))
 	case 1:

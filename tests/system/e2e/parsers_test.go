@@ -2,6 +2,7 @@ package e2e
 
 import (
 	"bufio"
+	"bytes"
 	"encoding/json"
 	"fmt"
 	"os/exec"
@@ -11,6 +12,10 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"unicode"
+
+	"github.com/bytedance/sonic"
+	jsoniter "github.com/json-iterator/go"
 )
 
 // question is what a parser is asked: which of these members does a function see in this event?
@@ -110,9 +115,60 @@ type (
 var functionsNames = []string{"weRunData", "phone", "shareInfo", "kiosk"}
 
 const (
-	goMap    = "Go, map"
-	goStruct = "Go, struct"
+	goMap      = "Go, map"
+	goStruct   = "Go, struct"
+	goIter     = "Go, json-iterator"
+	goSonic    = "Go, sonic"
+	asJava     = "matched as in Java"
+	asFastjson = "matched as in fastjson"
 )
+
+// matchers say which names a way of reading takes for one: none for a way that reads into a map, by exact names. All of these
+// fill what the function declares, and nothing else.
+var matchers = map[string]func(name string) string{
+	goStruct: foldedName,
+	goIter:   strings.ToLower,
+	goSonic:  foldedName, // sonic asks for the exact name first, then for one in other letters
+	asJava:   javaName,
+	asFastjson: func(name string) string {
+		return javaName(strings.NewReplacer("_", "", "-", "", " ", "").Replace(name))
+	},
+}
+
+// foldedName is what encoding/json compares: U+212A is a k to it, and U+017F an s.
+func foldedName(name string) string {
+	return strings.ToLower(strings.NewReplacer("\u212A", "k", "\u017F", "s", "\u0130", "i").Replace(name))
+}
+
+// javaName is what String.equalsIgnoreCase compares: each character in upper case, then in lower case.
+func javaName(name string) string {
+	return strings.Map(func(r rune) rune { return unicode.ToLower(unicode.ToUpper(r)) }, name)
+}
+
+// matched gives each declared member the last value whose name is the same to a matcher.
+func matched(text []byte, fold func(string) string) (members []seen) {
+	found := map[string]json.RawMessage{}
+	decoder := json.NewDecoder(bytes.NewReader(text))
+	if token, err := decoder.Token(); err != nil || token != json.Delim('{') {
+		return nil
+	}
+	for decoder.More() {
+		token, _ := decoder.Token()
+		var value json.RawMessage
+		if decoder.Decode(&value) != nil {
+			return nil
+		}
+		for _, field := range functionsNames {
+			if name, isName := token.(string); isName && fold(name) == fold(field) {
+				found[field] = value
+			}
+		}
+	}
+	for field, value := range found {
+		members = append(members, seen{field, value})
+	}
+	return members
+}
 
 func goParser(q question) (sight, error) {
 	var info struct {
@@ -121,7 +177,7 @@ func goParser(q question) (sight, error) {
 	if err := json.Unmarshal([]byte(q.Info), &info); err != nil {
 		return sight{Error: err.Error()}, nil
 	}
-	s := sight{Keys: info.Keys, Views: map[string][]seen{goMap: {}, goStruct: {}}}
+	s := sight{Keys: info.Keys, Views: map[string][]seen{goMap: {}}}
 
 	var body any
 	if err := json.Unmarshal(q.Body, &body); err != nil {
@@ -135,16 +191,29 @@ func goParser(q question) (sight, error) {
 			}
 		}
 	}
-	var declared function
-	if json.Unmarshal(eventOfStruct(q), &declared) == nil {
-		fields := reflect.ValueOf(declared)
-		for i, name := range functionsNames {
-			if value := fields.Field(i).Bytes(); value != nil {
-				s.Views[goStruct] = append(s.Views[goStruct], seen{name, value})
-			}
-		}
+	text := eventOfStruct(q)
+	for view, unmarshal := range map[string]func([]byte, any) error{goStruct: json.Unmarshal, goIter: jsoniter.Unmarshal, goSonic: sonic.Unmarshal} {
+		s.Views[view] = declaredBy(unmarshal, text)
+	}
+	for _, view := range []string{asJava, asFastjson} {
+		s.Views[view] = matched(text, matchers[view])
 	}
 	return s, nil
+}
+
+// declaredBy returns the declared members that a decoder finds.
+func declaredBy(unmarshal func([]byte, any) error, text []byte) (members []seen) {
+	var declared function
+	if unmarshal(text, &declared) != nil {
+		return nil
+	}
+	fields := reflect.ValueOf(declared)
+	for i, name := range functionsNames {
+		if value := fields.Field(i).Bytes(); value != nil {
+			members = append(members, seen{name, value})
+		}
+	}
+	return members
 }
 
 // eventOfMap is the event's text to a function that reads its body into a map; nil if it finds none.
@@ -203,7 +272,7 @@ func TestParsersSeeEvents(t *testing.T) {
 			for view, members := range s.Views {
 				views++
 				want := []seen{{"name", json.RawMessage(`[2]`)}, {"phone", json.RawMessage(`{"cloudID":"c","data":1}`)}}
-				if view == goStruct {
+				if matchers[view] != nil {
 					want = want[1:]
 				}
 				slices.SortFunc(members, func(a, b seen) int { return strings.Compare(a.name, b.name) })
@@ -213,8 +282,8 @@ func TestParsersSeeEvents(t *testing.T) {
 				}
 			}
 		}
-		if views != 5 {
-			t.Errorf("%d ways to read, want 5", views)
+		if views != 9 {
+			t.Errorf("%d ways to read, want 9", views)
 		}
 	}
 }
