@@ -42,7 +42,7 @@ func BenchmarkRefuse(b *testing.B) {
 	} {
 		eachSize(b, kind.name, kind.members, func(b *testing.B, rules *event.Rules, body []byte) {
 			if _, err := rules.Parse(body); err == nil {
-				b.Fatal("it was not refused")
+				b.Fatal("it was not rejected")
 			}
 		})
 	}

@@ -109,8 +109,8 @@ func check(t *testing.T, s spec, body []byte) {
 	rules := s.rules(t)
 	found, err := rules.Parse(body)
 	want := s.judge(body)
-	if (err != nil) != want.refused {
-		t.Fatalf("Find: %v; refused by the oracle: %v", err, want.refused)
+	if (err != nil) != want.rejected {
+		t.Fatalf("Find: %v; rejected by the oracle: %v", err, want.rejected)
 	}
 	if err != nil {
 		return
@@ -300,7 +300,7 @@ func checkAgain(t *testing.T, s spec, rules *event.Rules, found event.Event) {
 	once := write(found, answers, s.userInfo())
 	again, err := rules.Parse(once)
 	if err != nil {
-		t.Fatalf("refused the second time: %v\n%s", err, once)
+		t.Fatalf("rejected the second time: %v\n%s", err, once)
 	}
 	if len(again.Declarations) != len(found.Declarations) {
 		t.Fatalf("declared the second time:\n%+v\nthe first time:\n%+v", again.Declarations, found.Declarations)

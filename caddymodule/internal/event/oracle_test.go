@@ -20,7 +20,7 @@ import (
 
 // verdict is what the oracle makes of a body.
 type verdict struct {
-	refused  bool
+	rejected bool
 	event    bool // there is one: an object
 	declared []declared
 	removed  []member // of the event
@@ -46,20 +46,20 @@ type member struct {
 	start, end    int        // of the value
 }
 
-var refused = verdict{refused: true}
+var rejected = verdict{rejected: true}
 
 func (s spec) judge(body []byte) verdict {
 	if len(body) == 0 {
-		return verdict{refused: s.fields != nil}
+		return verdict{rejected: s.fields != nil}
 	}
 	root, isObject, ok := membersOf(body)
 	if !ok || has(root, "__proto__") {
-		return refused
+		return rejected
 	}
 	v := verdict{}
 	value, start, way := s.place(body)
 	if way.rejected || s.cloudEvent && s.otherEvent(body, root, value != nil) {
-		return refused
+		return rejected
 	}
 	v.start, v.end, v.text = start, start+len(value), value
 	if s.text && value != nil {
@@ -67,30 +67,30 @@ func (s spec) judge(body []byte) verdict {
 		if value[0] == '"' && len(value) > 2 {
 			var text string
 			if halfAPair.MatchString(withoutPairs(string(value))) || json.Unmarshal(value, &text) != nil {
-				return refused
+				return rejected
 			}
 			v.start, v.end, v.text = v.start+1, v.end-1, []byte(text)
 		}
 	}
 	if v.text != nil {
 		if v.members, v.event, ok = membersOf(v.text); !ok || has(v.members, "__proto__") {
-			return refused
+			return rejected
 		}
 	}
 	if !v.event {
-		return verdict{refused: s.fields != nil}
+		return verdict{rejected: s.fields != nil}
 	}
 
 	var entries []declared
 	if isObject && !s.claimsList() {
 		if v.list, entries, ok = s.listIn(body, root); !ok {
-			return refused
+			return rejected
 		}
 	}
 	v = s.declarations(v, entries)
 	promises := s.fields != nil || s.ownUserInfo || len(v.declared) > 0
 	if promises && (way.ambiguous || slices.ContainsFunc(v.members, rewritten)) {
-		return refused
+		return rejected
 	}
 	return v
 }
@@ -110,7 +110,7 @@ func (s spec) declarations(v verdict, entries []declared) verdict {
 		d.Name = m.name
 		isField := slices.ContainsFunc(s.fields, func(field string) bool { return memberNames.reads(m.name, field) })
 		if isField && !slices.Contains(s.fields, m.name) {
-			return refused
+			return rejected
 		}
 		if s.fields != nil && isField || s.fields == nil && declares && (s.guess || d.Kind != event.Guess) {
 			v.declared = append(v.declared, d)
@@ -123,7 +123,7 @@ func (s spec) declarations(v verdict, entries []declared) verdict {
 		asked++
 		members = append(members, member{name: e.Name})
 		if s.fields != nil && !slices.Contains(s.fields, e.Name) || s.ownUserInfo && ownNames.reads(e.Name, "userInfo") {
-			return refused
+			return rejected
 		}
 	}
 	v.declared = append(v.declared, entries...)
@@ -136,11 +136,11 @@ func (s spec) declarations(v verdict, entries []declared) verdict {
 		}
 		rawName := d.member.rawName
 		if readers != 1 || len(d.Name) > 256 || halfAPair.MatchString(withoutPairs(rawName)) || d.Name == "__proto__" || rewritten(member{name: d.Name}) {
-			return refused
+			return rejected
 		}
 	}
 	if asked > s.max {
-		return refused
+		return rejected
 	}
 	return v
 }
@@ -458,10 +458,10 @@ func withoutPairs(raw string) string { return wholeEscapes.ReplaceAllLiteralStri
 func TestOracle(t *testing.T) {
 	for _, v := range readVectors(t) {
 		judged := v.spec.judge(v.body)
-		if judged.refused != (v.refused != "") {
-			t.Errorf("%s: refused is %v", v.name, judged.refused)
+		if judged.rejected != (v.rejected != "") {
+			t.Errorf("%s: rejected is %v", v.name, judged.rejected)
 		}
-		if judged.refused {
+		if judged.rejected {
 			continue
 		}
 		var got []event.Declaration

@@ -22,7 +22,7 @@ type vector struct {
 	name     string
 	spec     spec
 	declared []event.Declaration
-	refused  string // the reason
+	rejected string // the reason
 	becomes  []byte
 	body     []byte
 }
@@ -42,8 +42,8 @@ func (v *vector) check(t *testing.T) {
 	rules := v.spec.rules(t)
 	body := slices.Clone(v.body)
 	found, err := rules.Parse(body)
-	if got := reasonOf(err); got != v.refused {
-		t.Fatalf("refused for %q (%v), want %q", got, err, v.refused)
+	if got := reasonOf(err); got != v.rejected {
+		t.Fatalf("rejected for %q (%v), want %q", got, err, v.rejected)
 	}
 	if err != nil {
 		return
@@ -83,7 +83,7 @@ func numberedAnswers(n int) [][]byte {
 	return answers
 }
 
-// reasonOf names the reason of a refusal in the words of the vectors; "" for none.
+// reasonOf names the reason of a rejection in the words of the vectors; "" for none.
 func reasonOf(err error) string {
 	if err == nil {
 		return ""
@@ -98,7 +98,7 @@ func reasonOf(err error) string {
 			return reason
 		}
 	}
-	if _, refusal := errors.AsType[*event.Rejection](err); refusal {
+	if _, rejection := errors.AsType[*event.Rejection](err); rejection {
 		for reason, words := range map[string]string{
 			"duplicate": "must be sent once", "surrogate": "half a surrogate pair", "long name": "at most 256 are allowed",
 			"proto": "__proto__ is not accepted", "too many": "which is how many are replaced in one call", "unlisted": "not among the fields",
@@ -150,8 +150,8 @@ func readVector(text string) (v vector, err error) {
 		switch keyword {
 		case "untouched":
 			v.becomes, verdict = v.body, true
-		case "refused":
-			v.refused, verdict = value, true
+		case "rejected":
+			v.rejected, verdict = value, true
 		case "becomes":
 			verdict = true
 			v.becomes, err = unescapeBytes(value)

@@ -9,7 +9,7 @@ import (
 	"github.com/caddy-cloudid/caddy-cloudid/caddymodule/internal/event"
 )
 
-func TestRefusals(t *testing.T) {
+func TestRejections(t *testing.T) {
 	const list = `"cloudid_list":[{"key_name":"k","cloud_id":"$1"}]`
 	long := strings.Repeat("n", 257)
 	for _, test := range []struct {
@@ -78,7 +78,7 @@ func TestRefusals(t *testing.T) {
 		{"strict mode: a place that holds no object", "event: /data; fields: k", `{"data":[]}`, "no event"},
 		{"strict mode: a place that holds no string where one is expected", "event: /data string; fields: k", `{"data":{}}`, "no event"},
 
-		// What cannot be read is not handed on.
+		// What cannot be read is not forwarded.
 		{"no JSON", "", `{"k":"$1"`, "json"},
 		{"no JSON, though nothing is declared", "", `{'k':1}`, "json"},
 		{"no JSON in the event's string", "event: /data string", `{"data":"{"}`, "json"},
@@ -90,17 +90,17 @@ func TestRefusals(t *testing.T) {
 		t.Run(test.sentence, func(t *testing.T) {
 			found, err := specOf(t, test.rules).rules(t).Parse([]byte(expand(test.body)))
 			if got := reasonOf(err); got != test.want {
-				t.Fatalf("refused for %q (%v), want %q", got, err, test.want)
+				t.Fatalf("rejected for %q (%v), want %q", got, err, test.want)
 			}
 			if found.Object() != nil || len(found.Declarations) != 0 {
-				t.Error("a refused body declares nothing")
+				t.Error("a rejected body declares nothing")
 			}
 		})
 	}
 }
 
 // The message goes to the client and perhaps into a log: it names the member and the rule, and nothing else of the body.
-func TestRefusalsNameTheMemberAndNoSecret(t *testing.T) {
+func TestRejectionsNameTheMemberAndNoSecret(t *testing.T) {
 	for _, test := range []struct{ rules, body, names string }{
 		{"", `{"weRunData":"$1","weRunData":1}`, `'weRunData'`},
 		{"", `{"a\n<b>":"$1","a\n<b>":1}`, `'a??b?'`},
@@ -133,7 +133,7 @@ func TestRefusalsNameTheMemberAndNoSecret(t *testing.T) {
 func TestErrorsCanBeToldApart(t *testing.T) {
 	_, err := specOf(t, "").rules(t).Parse([]byte(expand(`{"k":"$1","k":1}`)))
 	if _, ok := errors.AsType[*event.Rejection](fmt.Errorf("wrapped: %w", err)); !ok {
-		t.Errorf("%v is no Refusal", err)
+		t.Errorf("%v is no Rejection", err)
 	}
 	_, err = specOf(t, "fields: k").rules(t).Parse(nil)
 	if !errors.Is(err, event.ErrNoEvent) {
