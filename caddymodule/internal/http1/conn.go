@@ -7,7 +7,7 @@ import (
 	"io"
 	"net"
 	"os"
-	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -23,7 +23,7 @@ type conn struct {
 	ended  bool  // the server will send no more
 	reused bool  // it carried a request before
 	idleAt time.Time
-	once   sync.Once // it is discarded once
+	gone   atomic.Bool // it was discarded
 }
 
 func newConn(raw net.Conn, to endpoint, bufferSize int) *conn {

@@ -169,10 +169,10 @@ func (p *pool) keep(c *conn) bool {
 
 // discard closes a connection. It may be called more than once.
 func (p *pool) discard(c *conn) {
-	c.once.Do(func() {
+	if c.gone.CompareAndSwap(false, true) {
 		_ = c.Close() // not under the lock: TLS says goodbye first
 		p.free(c.to)
-	})
+	}
 }
 
 // free takes note that a connection is closed, or was not opened: somebody else may open one.
