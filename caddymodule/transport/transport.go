@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+	"sync/atomic"
 
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
@@ -41,7 +42,8 @@ func init() {
 type Transport struct {
 	reverseproxy.HTTPTransport
 
-	client *http1.Client
+	client  *http1.Client
+	cleaned *atomic.Bool // set by Cleanup
 }
 
 // CaddyModule returns the Caddy module information.
@@ -96,6 +98,7 @@ func (t *Transport) Provision(ctx caddy.Context) error {
 		return err
 	}
 	inner := t.Transport
+	t.cleaned = new(atomic.Bool)
 	t.client = http1.New(http1.Options{
 		Dial:                  inner.DialContext,
 		MaxIdle:               inner.MaxIdleConns,
@@ -127,9 +130,18 @@ func (t *Transport) dialInner(ctx context.Context, network, address string) (net
 func (t *Transport) RoundTrip(req *http.Request) (*http.Response, error) {
 	to, ok := reverseproxy.GetDialInfo(req.Context())
 	if !ok || t.handsAll() || !http1.Carries(req) || t.hasProxy(req) {
+		context.AfterFunc(req.Context(), t.closeLate)
 		return t.HTTPTransport.RoundTrip(req)
 	}
 	return t.client.RoundTrip(req, to.Network, to.Address)
+}
+
+// closeLate closes the idle connections of handed requests that ended after Cleanup, which happens while requests of the old
+// configuration are under way. net/http would keep them until their time-out.
+func (t *Transport) closeLate() {
+	if t.cleaned.Load() {
+		t.Transport.CloseIdleConnections()
+	}
 }
 
 // handsAll reports whether no request is for this transport.
@@ -151,6 +163,7 @@ func (t *Transport) hasProxy(req *http.Request) bool {
 func (t *Transport) Cleanup() error {
 	if t.client != nil {
 		t.client.CloseIdle()
+		t.cleaned.Store(true)
 	}
 	return t.HTTPTransport.Cleanup()
 }

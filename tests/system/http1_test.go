@@ -10,6 +10,7 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"runtime"
 	"strconv"
 	"strings"
 	"sync"
@@ -248,7 +249,8 @@ http://:%s {
 	}
 	for deadline := time.Now().Add(20 * time.Second); function.open.Load() > 0; time.Sleep(10 * time.Millisecond) {
 		if time.Now().After(deadline) {
-			t.Fatalf("%d connections to the function are open", function.open.Load())
+			stacks := make([]byte, 1<<20)
+			t.Fatalf("%d connections to the function are open:\n%s", function.open.Load(), stacks[:runtime.Stack(stacks, true)])
 		}
 	}
 	var err error
