@@ -1,12 +1,12 @@
 // Package http1 is an HTTP/1.1 client that carries a request on the goroutine that makes it: head and body leave in one write,
 // and the response is read where it is used. net/http's Transport hands every request over to two other goroutines and back.
-// BenchmarkClient compares the two, client and server together, over loopback on two cores:
+// BenchmarkClient compares the two, client and server together, one request after the other over loopback on two cores:
 //
-//	                       CPU a request      allocations
-//	net/http's Transport   see benchmark      see benchmark
-//	this package           see benchmark      see benchmark
+//	                       no body               a body of 200 B        of 100 KB
+//	net/http's Transport   31.7 µs, 91 allocs    37.1 µs, 104 allocs    91 µs, 104 allocs
+//	this package           22.6 µs, 70 allocs    26.7 µs, 83 allocs     54 µs, 80 allocs
 //
-// Client.Carries tells which requests it is made for; what else there is belongs to net/http: TLS with ALPN, HTTP/2, forward
+// Carries tells which requests it is made for; what else there is belongs to net/http: TLS with ALPN, HTTP/2, forward
 // proxies, Upgrade, CONNECT, Expect, trailers and bodies of unknown length.
 //
 // What a caller can rely on, all of it as with net/http's Transport unless it says otherwise:
