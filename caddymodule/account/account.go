@@ -156,7 +156,7 @@ func (a *Account) report(exchange opendata.Exchange) {
 // logFailure writes what an operator needs at three in the morning, a line for each cause. The errors of package wechat hold no
 // secrets.
 func (a *Account) logFailure(message string, err error, fields ...zap.Field) {
-	if several, ok := err.(interface{ Unwrap() []error }); ok { //nolint:errorlint // what errors.Join made
+	if several, ok := err.(interface{ Unwrap() []error }); ok {
 		for _, cause := range several.Unwrap() {
 			a.logFailure(message, cause, fields...)
 		}

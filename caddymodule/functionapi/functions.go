@@ -129,7 +129,7 @@ func (h *Handler) invoke(ctx context.Context, user usertoken.User, name gjson.Re
 	}
 	ctx, cancel := context.WithTimeout(ctx, functionTimeout)
 	defer cancel()
-	response, body, err := h.functions.post(ctx, name.Str, header, event)
+	response, body, err := h.functions.post(ctx, name.Str, header, event) //nolint:bodyclose // post has read and closed it
 	if err != nil {
 		return nil, functionError(ctx, err)
 	}

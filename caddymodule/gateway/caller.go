@@ -17,7 +17,7 @@ func (h *Handler) identify(r *http.Request, c *call) error {
 		if err == nil && validID(again.OpenID) {
 			c.caller = caller{found, again.OpenID, again.UnionID}
 		}
-		return nil //nolint:nilerr // an account that is gone since has no callers
+		return nil // an account that is gone since has no callers
 	}
 	openid := h.id(r, c, h.OpenID, headerOpenID)
 	if openid == "" {

@@ -72,7 +72,7 @@ func (e *explainer) member(name string, value gjson.Result) {
 	looksLike := value.Type == gjson.String && event.LooksLikeCloudID(value.Str)
 	switch {
 	case looksLike:
-		e.keep(name, value, e.whyKept(name))
+		e.keep(name, value, e.whyKept())
 	case value.IsObject() && value.Get("cloudID").Type == gjson.String && event.LooksLikeCloudID(value.Get("cloudID").Str):
 		e.keep(name, value, invocation.NotListed)
 	default:
@@ -82,7 +82,7 @@ func (e *explainer) member(name string, value gjson.Result) {
 }
 
 // whyKept says why a string that looks like a CloudID declares none.
-func (e *explainer) whyKept(name string) invocation.Reason {
+func (e *explainer) whyKept() invocation.Reason {
 	h := e.call.handler
 	switch {
 	case h.Fields != nil:

@@ -156,7 +156,7 @@ func TestARecordIsShownWhenTheCallIsForwardedAndWhenItEnds(t *testing.T) {
 	if first.Done || first.Status != 0 || !last.Done || first.Seq == 0 || first.Seq != last.Seq {
 		t.Errorf("the records are %+v and %+v", first, last)
 	}
-	if last.Path != "/api/fn/steps" || last.Method != "POST" || last.Host != g.addr || last.AppID != appid || last.Caller != invocation.Caller(user) ||
+	if last.Path != "/api/fn/steps" || last.Method != http.MethodPost || last.Host != g.addr || last.AppID != appid || last.Caller != invocation.Caller(user) ||
 		last.ContentType != "application/json" || last.Outcome != invocation.Resolved || last.Status != 200 || last.Proto != "HTTP/1.1" || last.Capture != nil || last.Again {
 		t.Errorf("the record is %+v", last)
 	}

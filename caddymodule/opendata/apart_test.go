@@ -210,7 +210,7 @@ func TestWhatFailedIsReported(t *testing.T) {
 }
 
 func labelsOf(err error) (labels []string) {
-	if joined, ok := err.(interface{ Unwrap() []error }); ok { //nolint:errorlint // its parts are wanted
+	if joined, ok := err.(interface{ Unwrap() []error }); ok {
 		for _, one := range joined.Unwrap() {
 			labels = append(labels, wechat.MetricLabel(one))
 		}

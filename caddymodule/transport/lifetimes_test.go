@@ -279,7 +279,7 @@ func TestHealthAndUpstreams(t *testing.T) {
 	runBehaviours(t, []behaviour{
 		{"active health checks", setup{proxy: "health_uri /health\nhealth_interval 20ms\nhealth_status 2xx\nhealth_method POST\nhealth_request_body ping"}, func(c *upstreamConn) {
 			for req, body, ok := c.request(); ok; req, body, ok = c.request() {
-				if req.URL.Path == "/health" && (sick.Load() || req.Method != "POST" || body != "ping") {
+				if req.URL.Path == "/health" && (sick.Load() || req.Method != http.MethodPost || body != "ping") {
 					c.say("HTTP/1.1 500 Sick\r\nContent-Length: 0\r\n\r\n")
 					continue
 				}

@@ -208,7 +208,7 @@ func TestATokenServiceIsAskedAtItsURLAsItIs(t *testing.T) {
 	if err != nil || token != (wechat.Token{Value: "T", Expires: 10 * time.Minute}) {
 		t.Fatalf("got %v, %v", token, err)
 	}
-	if got.Method != "GET" || got.RequestURI != "/a%2Fb?k=v&k=w" || user != "me" || "http://"+got.Host != service {
+	if got.Method != http.MethodGet || got.RequestURI != "/a%2Fb?k=v&k=w" || user != "me" || "http://"+got.Host != service {
 		t.Errorf("sent %s %s to %s as %q", got.Method, got.RequestURI, got.Host, user)
 	}
 }

@@ -188,7 +188,8 @@ func altered(text []byte, at int) []byte {
 
 func TestPadding(t *testing.T) {
 	for last := range 256 {
-		for wrong := -1; wrong < 15; wrong++ { // the place of a byte that is no padding
+		for i := range 16 {
+			wrong := i - 1 // the place of a byte that is no padding; -1: there is none
 			block := bytes.Repeat([]byte{byte(last)}, 16)
 			if wrong >= 0 {
 				block[wrong] ^= 0x80

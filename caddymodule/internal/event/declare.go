@@ -144,7 +144,7 @@ func (r *Rules) declaration(rawName, value string) (d Declaration, ok bool) {
 // nearly every parser; the whole object is replaced in any case.
 func (r *Rules) declaredByObject(value string) (d Declaration, ok bool) {
 	if !strings.Contains(value, "cloudID") && !strings.Contains(value, `\u`) &&
-		!(r.EncryptedData && strings.Contains(value, "encryptedData")) {
+		(!r.EncryptedData || !strings.Contains(value, "encryptedData")) {
 		return d, false // the usual object, which cannot have these members in any spelling
 	}
 	var id, data, iv string // the latter two as written

@@ -35,7 +35,7 @@ func (b *body) Read(p []byte) (int, error) {
 // Close closes the connection if the body was not read to its end.
 func (b *body) Close() error {
 	b.exchange.finish(false)
-	b.end(http.ErrBodyReadAfterClose)
+	_ = b.end(http.ErrBodyReadAfterClose)
 	return nil
 }
 

@@ -258,8 +258,8 @@ func TestATurnThatComesTooLateIsPassedOn(t *testing.T) {
 
 func TestADialThatFailedMakesRoom(t *testing.T) {
 	p := newTestPool(func(p *pool) { p.maxPerHost = 1 })
-	dial, refused := p.pool.dial, errors.New("refused")
-	p.pool.dial = func(context.Context, endpoint) (*conn, error) { return nil, refused }
+	dial, refused := p.dial, errors.New("refused")
+	p.dial = func(context.Context, endpoint) (*conn, error) { return nil, refused }
 	for range 3 {
 		if _, err := p.get(t.Context(), endpoint{"tcp", "a"}); err != refused {
 			t.Errorf("got %v", err)
@@ -268,7 +268,7 @@ func TestADialThatFailedMakesRoom(t *testing.T) {
 	if len(p.hosts) != 0 {
 		t.Error("a host is remembered for nothing")
 	}
-	p.pool.dial = dial
+	p.dial = dial
 	p.take(t, "a")
 }
 

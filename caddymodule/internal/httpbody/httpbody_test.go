@@ -56,7 +56,7 @@ func TestEveryFailureHasItsStatus(t *testing.T) {
 		it     string
 		body   io.Reader
 		length int64
-		ctx    context.Context //nolint:containedctx // a test's
+		ctx    context.Context
 		status int
 	}{
 		{"a body as announced", strings.NewReader("12345"), 5, nil, 0},

@@ -219,7 +219,7 @@ func (a *analysis) setByName(name []byte, value Value) {
 // undeclared there.
 func (a *analysis) named(name []byte) []*js.Var {
 	var found []*js.Var
-	for _, v := range slices.Concat(a.Scope.Declared, a.Scope.Undeclared) {
+	for _, v := range slices.Concat(a.Declared, a.Undeclared) {
 		if bytes.Equal(v.Data, name) {
 			found = append(found, v)
 		}

@@ -238,7 +238,7 @@ func TestACallWhoseTurnDoesNotCome(t *testing.T) {
 		// Somebody who waits no more is not told to raise a limit.
 		queue, leave := context.WithCancel(t.Context())
 		time.AfterFunc(time.Second, leave)
-		if _, err := Do(t.Context(), caller, Call{User: "o2", Queue: queue}, never); err != context.Canceled { //nolint:errorlint // nothing else
+		if _, err := Do(t.Context(), caller, Call{User: "o2", Queue: queue}, never); err != context.Canceled {
 			t.Error(err)
 		}
 		if caller.Breaker.State() != Closed {

@@ -44,7 +44,7 @@ func TestProvenance(t *testing.T) {
 	t.Logf("to repeat: E2E_SEED=%d go test -run '^TestProvenance$' ./e2e (in tests/system)", seed)
 
 	court := newCourt(t, startWitness(t))
-	gateway := startStrictAndOther(t, court.witness.url)
+	gateway := startStrictAndOther(t, court.url)
 	start := time.Now()
 	var number, sent atomic.Int64
 	var workers sync.WaitGroup

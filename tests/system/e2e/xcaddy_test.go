@@ -146,12 +146,12 @@ func modulesOf(t *testing.T, binary string) string {
 func TestXcaddyRefuses(t *testing.T) {
 	program(t, "bash")
 	for said, args := range map[string][]string{
-		"unknown argument '--wiht'":  {"build", "--wiht", "example.com/hello"},
-		"unknown argument 'stray'":   {"build", "--output", filepath.Join(t.TempDir(), "caddy"), "stray"},
-		"--with takes an argument":   {"build", "--with"},
-		"--output takes an argument": {"build", "--output"},
-		"run takes no arguments":     {"run", "--config", "Caddyfile"},
-		"usage:":                     {"biuld"},
+		"unknown argument '--without'": {"build", "--without", "example.com/hello"},
+		"unknown argument 'stray'":     {"build", "--output", filepath.Join(t.TempDir(), "caddy"), "stray"},
+		"--with takes an argument":     {"build", "--with"},
+		"--output takes an argument":   {"build", "--output"},
+		"run takes no arguments":       {"run", "--config", "Caddyfile"},
+		"usage:":                       {"biuld"},
 		"./xcaddy.sh build [--output FILE] [--with MODULE[@VERSION": {},
 	} {
 		out, err := xcaddy(root(), args...)
