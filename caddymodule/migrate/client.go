@@ -25,7 +25,7 @@ var clientAdvice = map[string]string{
 func analyzeClient(p *project.Project) Client {
 	byMember := map[string]*ClientUse{}
 	for _, file := range p.Client {
-		parsed, err := source.Analyze(file.Path, file.Text, nil)
+		parsed, err := source.Analyze(file.Path, file.Text, nil, source.Known{})
 		if err != nil {
 			p.Skipped = append(p.Skipped, fmt.Sprintf("%s: %v", file.Path, err))
 			continue

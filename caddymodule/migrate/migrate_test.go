@@ -219,13 +219,13 @@ func TestOddProjects(t *testing.T) {
 		}
 	})
 	t.Run("no configuration, but the usual folder", func(t *testing.T) {
-		if got := report(t, build(map[string]string{"cloudfunctions/a/index.js": "exports.main = () => 1"})); !strings.Contains(got, "names no AppID") || !strings.Contains(got, "a  runs unchanged") {
+		if got := report(t, build(map[string]string{"cloudfunctions/a/index.js": "exports.main = () => 1"})); !strings.Contains(got, "there is no AppID") || !strings.Contains(got, "a  runs unchanged") {
 			t.Error(got)
 		}
 	})
 	t.Run("folders outside of the project", func(t *testing.T) {
 		folder := build(map[string]string{"project.config.json": `{"cloudfunctionRoot":"../../../../etc","miniprogramRoot":"/etc"}`})
-		if got := report(t, folder); !strings.Contains(got, "no mini program") {
+		if got := report(t, folder); !strings.Contains(got, "../../../../etc, which project.config.json names as the cloudfunctionRoot, is not there") {
 			t.Error(got)
 		}
 	})

@@ -103,7 +103,7 @@ func (o *out) copyFunctions(p *project.Project) error {
 			if err := o.write(path.Join("project", name), text); err != nil {
 				return err
 			}
-			if err := o.compile(name, text); err != nil {
+			if err := o.compile(p, name, text); err != nil {
 				return err
 			}
 		}
@@ -111,9 +111,10 @@ func (o *out) copyFunctions(p *project.Project) error {
 	return nil
 }
 
-// compile writes JavaScript beside a file of TypeScript, as devtools do before they upload a function.
-func (o *out) compile(name string, text []byte) error {
-	if !source.IsTypeScript(name) {
+// compile writes JavaScript beside a file of TypeScript, as devtools do before they upload a function. What the project has
+// compiled itself stays.
+func (o *out) compile(p *project.Project, name string, text []byte) error {
+	if !source.IsTypeScript(name) || p.Exists(jsName(name)) {
 		return nil
 	}
 	compiled := source.Compile(name, text)

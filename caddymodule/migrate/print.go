@@ -46,6 +46,9 @@ func (f *Function) print(w io.Writer, width int) {
 	for _, unknown := range f.Unknown {
 		line("%s", unknown)
 	}
+	for _, note := range f.Notes {
+		line("%s", note)
+	}
 	for _, trigger := range f.Triggers {
 		line("timer %s: %s", trigger.Name, trigger.Config)
 	}

@@ -18,6 +18,8 @@ type Report struct {
 
 	// What was not looked at, and why.
 	Skipped []string `json:"skipped,omitempty"`
+
+	folder string // of the functions
 }
 
 // Verdict is what becomes of a function.
@@ -53,6 +55,9 @@ type Function struct {
 
 	// What cannot be told without running it.
 	Unknown []string `json:"unknown,omitempty"`
+
+	// What else somebody should know.
+	Notes []string `json:"notes,omitempty"`
 
 	Triggers []project.Trigger `json:"triggers,omitempty"`
 
@@ -92,7 +97,7 @@ func Analyze(folder string) (*Report, *project.Project, error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	r := &Report{AppID: p.AppID, Functions: []*Function{}}
+	r := &Report{AppID: p.AppID, Functions: []*Function{}, folder: p.FunctionsFolder}
 	named := packagesOf(p)
 	for _, f := range p.Functions {
 		r.Functions = append(r.Functions, analyzeFunction(p, f, named))

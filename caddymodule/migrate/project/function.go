@@ -1,7 +1,7 @@
 package project
 
 import (
-	"encoding/json"
+	"bytes"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -43,11 +43,14 @@ func (p *Project) readFunction(name, folder string) *Function {
 		Main         string            `json:"main"`
 		Dependencies map[string]string `json:"dependencies"`
 	}
-	if p.readJSON(f, "package.json", &manifest) {
+	switch err := p.readJSON(f, "package.json", &manifest); {
+	case err == nil:
 		f.Dependencies = manifest.Dependencies
 		if f.Dependencies == nil {
 			f.Dependencies = map[string]string{}
 		}
+	case !errors.Is(err, fs.ErrNotExist):
+		f.Problems = append(f.Problems, fmt.Sprintf("package.json: %v", err))
 	}
 	var config struct {
 		Permissions struct {
@@ -55,7 +58,9 @@ func (p *Project) readFunction(name, folder string) *Function {
 		} `json:"permissions"`
 		Triggers []Trigger `json:"triggers"`
 	}
-	p.readJSON(f, "config.json", &config)
+	if err := p.readJSON(f, "config.json", &config); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		f.Notes = append(f.Notes, fmt.Sprintf("%s/config.json is not read, so its permissions and timers are not in this report: %v", folder, err))
+	}
 	f.OpenAPI, f.Triggers = config.Permissions.OpenAPI, config.Triggers
 	for _, main := range []string{manifest.Main, "index"} {
 		if main == "" {
@@ -68,18 +73,14 @@ func (p *Project) readFunction(name, folder string) *Function {
 	return f
 }
 
-// readJSON reads a file of a function, if it is there.
-func (p *Project) readJSON(f *Function, name string, into any) bool {
+// readJSON reads a file of a function. A file that is empty says nothing.
+func (p *Project) readJSON(f *Function, name string, into any) error {
 	text, err := p.Read(path.Join(f.Folder, name))
-	if errors.Is(err, fs.ErrNotExist) {
-		return false
-	}
-	if err == nil {
-		err = json.Unmarshal(withoutBOM(text), into)
-	}
 	if err != nil {
-		f.Problems = append(f.Problems, fmt.Sprintf("%s: %v", name, err))
-		return false
+		return err
 	}
-	return true
+	if len(bytes.TrimSpace(text)) == 0 {
+		return nil
+	}
+	return unmarshal(text, into)
 }

@@ -3,7 +3,6 @@
 package project
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -22,14 +21,14 @@ const (
 	maxFiles = 20_000
 )
 
-// ErrNoProject says that a folder is no mini program made with cloud development.
-var ErrNoProject = errors.New("this is no mini program made with cloud development: it has neither a project.config.json that names a cloudfunctionRoot nor a folder cloudfunctions; name the folder that has")
-
 // Project is a mini program.
 type Project struct {
 	AppID     string
 	Functions []*Function
 	Client    []*Source // the client's own files
+
+	// The folder of the functions, from the project's on.
+	FunctionsFolder string
 
 	// What was passed over, and why: paths with a reason.
 	Skipped []string
@@ -54,8 +53,11 @@ type Function struct {
 	OpenAPI  []string
 	Triggers []Trigger
 
-	// What is wrong with its package.json or config.json.
+	// What is wrong with its package.json, so that it does not load.
 	Problems []string
+
+	// What else somebody should know.
+	Notes []string
 }
 
 // Trigger is a timer of a function, as config.json writes it.
@@ -86,6 +88,7 @@ func Open(folder string) (*Project, error) {
 		root.Close()
 		return nil, err
 	}
+	p.FunctionsFolder = functions
 	p.readClient(client, functions)
 	return p, nil
 }
@@ -93,63 +96,20 @@ func Open(folder string) (*Project, error) {
 // Close lets the folder go.
 func (p *Project) Close() error { return p.root.Close() }
 
-// readConfig returns the folders of the functions and of the client.
-func (p *Project) readConfig() (functions, client string, err error) {
-	var config struct {
-		AppID      string `json:"appid"`
-		Functions  string `json:"cloudfunctionRoot"`
-		MiniRoot   string `json:"miniprogramRoot"`
-		SourceRoot string `json:"srcMiniprogramRoot"`
-	}
-	text, err := p.read("project.config.json", maxSource)
-	switch {
-	case errors.Is(err, fs.ErrNotExist):
-	case err != nil:
-		return "", "", fmt.Errorf("project.config.json cannot be read: %w", err)
-	default:
-		if err := json.Unmarshal(withoutBOM(text), &config); err != nil {
-			return "", "", fmt.Errorf("project.config.json is no JSON: %w", err)
-		}
-	}
-	p.AppID = config.AppID
-	for _, candidate := range []string{config.Functions, "cloudfunctions", "cloud/functions"} {
-		if candidate = clean(candidate); candidate != "." && p.isFolder(candidate) {
-			functions = candidate
-			break
-		}
-	}
-	if functions == "" {
-		return "", "", ErrNoProject
-	}
-	client = clean(config.MiniRoot)
-	if source := p.sourceRoot(client, clean(config.SourceRoot)); source != "" {
-		client = source
-	}
-	return functions, client, nil
-}
-
-// sourceRoot returns where the client's sources are, if that is another folder than the one that devtools show: of Taro and
-// uni-app the latter is built.
-func (p *Project) sourceRoot(client, named string) string {
-	if named != "." && p.isFolder(named) {
-		return named
-	}
-	if (!p.isFolder(client) || path.Base(client) == "dist") && p.isFolder("src") {
-		return "src"
-	}
-	return ""
-}
-
 // clean makes a path of a config one from the project's folder on.
 func clean(name string) string {
 	return path.Clean(strings.TrimPrefix(strings.ReplaceAll(name, `\`, "/"), "/"))
 }
 
-func withoutBOM(text []byte) []byte { return []byte(strings.TrimPrefix(string(text), "\uFEFF")) }
-
 func (p *Project) isFolder(name string) bool {
 	info, err := p.root.Stat(name)
 	return err == nil && info.IsDir()
+}
+
+// Exists reports whether a file is there.
+func (p *Project) Exists(name string) bool {
+	info, err := p.root.Stat(name)
+	return err == nil && info.Mode().IsRegular()
 }
 
 // Read returns a file of source, or why it is none.
@@ -215,31 +175,3 @@ func (p *Project) Files(folder string) []string {
 
 // notSource are folders of what others wrote, or what is built.
 var notSource = []string{"node_modules", "miniprogram_npm", ".git", ".svn", "bower_components"}
-
-// isSource reports whether a file holds JavaScript or TypeScript that somebody wrote.
-func isSource(name string) bool {
-	switch path.Ext(name) {
-	case ".js", ".jsx", ".mjs", ".cjs", ".ts", ".tsx", ".mts", ".cts":
-		return !strings.HasSuffix(name, ".d.ts") && !strings.HasSuffix(name, ".min.js")
-	}
-	return false
-}
-
-// readClient reads the client's sources.
-func (p *Project) readClient(folder, functions string) {
-	if !p.isFolder(folder) {
-		p.Skipped = append(p.Skipped, folder+": the client's folder is not there")
-		return
-	}
-	for _, name := range p.Files(folder) {
-		if !isSource(name) || strings.HasPrefix(name, functions+"/") {
-			continue
-		}
-		text, err := p.Read(name)
-		if err != nil {
-			p.Skipped = append(p.Skipped, fmt.Sprintf("%s: %v", name, err))
-			continue
-		}
-		p.Client = append(p.Client, &Source{name, text})
-	}
-}

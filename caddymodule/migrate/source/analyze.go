@@ -17,15 +17,23 @@ type analysis struct {
 	file    *File
 	inner   map[js.INode]bool // parts of a longer path that was noted as a whole
 	final   bool              // the variables are known: uses are noted now
+
+	known     Known
+	functions map[*js.Var]*js.Params
 }
 
-// Analyze reads one file. The error is one of syntax, in words.
-func Analyze(name string, text []byte, resolve Resolver) (*File, error) {
+// Analyze reads one file. Known is what the files that belong to it have told so far; it is added to. The error is one of
+// syntax, in words.
+func Analyze(name string, text []byte, resolve Resolver, known Known) (*File, error) {
 	p, err := parseFile(name, text)
 	if err != nil {
 		return nil, err
 	}
-	a := &analysis{parsed: p, resolve: resolve, vars: map[*js.Var]Value{}, file: &File{Exports: map[string]Value{}}, inner: map[js.INode]bool{}}
+	a := &analysis{
+		parsed: p, resolve: resolve, known: known,
+		vars: map[*js.Var]Value{}, inner: map[js.INode]bool{}, functions: map[*js.Var]*js.Params{},
+		file: &File{Exports: map[string]Value{}, Names: map[string]bool{}},
+	}
 	for range 8 { // a variable may be used above the place where it gets its value
 		if a.changed = false; true {
 			js.Walk(a, p.AST)
@@ -46,7 +54,23 @@ func (a *analysis) Enter(n js.INode) js.IVisitor {
 		for _, item := range n.List {
 			if item.Default != nil {
 				a.bind(item.Binding, a.eval(item.Default))
+				a.function(item.Binding, item.Default)
+				a.exportsTo(item.Default)
 			}
+		}
+	case *js.FuncDecl:
+		if n.Name != nil {
+			a.functions[resolveVar(n.Name)] = &n.Params
+		}
+	case *js.ClassDecl:
+		a.fields(n)
+	case *js.NewExpr:
+		if n.Args != nil {
+			a.handOn(n.Args.List, a.firstBytes(n.X))
+		}
+	case *js.ReturnStmt:
+		if n.Value != nil {
+			a.handedOn(n.Value, a.firstBytes(n.Value))
 		}
 	case *js.BinaryExpr:
 		a.assign(n)
@@ -112,7 +136,7 @@ func (a *analysis) bind(binding js.IBinding, value Value) {
 			if key == "" {
 				continue
 			}
-			part := a.follow(a.follow(value).Member(key))
+			part := a.memberOf(value, key)
 			a.bind(item.Value.Binding, part)
 			a.noteValue(part, a.bindingBytes(item.Value.Binding))
 		}
@@ -139,52 +163,14 @@ func (a *analysis) assign(n *js.BinaryExpr) {
 	}
 	if name, ok := exportName(n.X); ok {
 		a.export(name, n.Y, value)
+		return
 	}
-}
-
-// exportName recognizes exports.x, module.exports.x and module.exports.
-func exportName(target js.IExpr) (name string, ok bool) {
-	dot, isDot := target.(*js.DotExpr)
-	if !isDot {
-		return "", false
-	}
-	member := string(dot.Y.Data)
-	switch x := dot.X.(type) {
-	case *js.Var:
-		switch string(x.Data) {
-		case "exports":
-			return member, true
-		case "module":
-			return "", member == "exports"
-		}
+	switch target := n.X.(type) {
 	case *js.DotExpr:
-		if root, isVar := x.X.(*js.Var); isVar && string(root.Data) == "module" && string(x.Y.Data) == "exports" {
-			return member, true
-		}
-	}
-	return "", false
-}
-
-// export notes what a name of this file is. An object is noted member by member.
-func (a *analysis) export(name string, expr js.IExpr, value Value) {
-	if object, ok := unwrap(expr).(*js.ObjectExpr); ok && name == "" {
-		for _, property := range object.List {
-			if property.Name != nil && property.Name.Computed == nil {
-				a.exportValue(literal(property.Name.Literal), a.eval(property.Value))
-			}
-		}
-		return
-	}
-	a.exportValue(name, value)
-}
-
-func (a *analysis) exportValue(name string, value Value) {
-	if value = a.follow(value); value.IsZero() {
-		return
-	}
-	if _, known := a.file.Exports[name]; !known {
-		a.file.Exports[name] = value
-		a.changed = true
+		a.assignMember(target, n.Y, value)
+	case *js.IndexExpr:
+		a.exportsTo(target.X)
+		a.handedOn(n.Y, a.firstBytes(target.X))
 	}
 }
 
@@ -227,50 +213,13 @@ func (a *analysis) named(name []byte) []*js.Var {
 	return found
 }
 
-func (a *analysis) exportStmt(n *js.ExportStmt) {
-	if n.Module != nil {
-		module := unquote(n.Module)
-		a.require(module, n.Module)
-		value := ofModule(module, a.resolve)
-		for _, alias := range n.List {
-			name := alias.Name
-			if name == nil {
-				name = alias.Binding
-			}
-			if !bytes.Equal(alias.Binding, []byte("*")) {
-				a.exportValue(string(alias.Binding), a.follow(value).Member(string(name)))
-			}
-		}
-		return
-	}
-	if n.Default && n.Decl != nil {
-		a.exportValue("default", a.eval(n.Decl))
-		return
-	}
-	if decl, ok := n.Decl.(*js.VarDecl); ok {
-		for _, item := range decl.List {
-			if v, isVar := item.Binding.(*js.Var); isVar && item.Default != nil {
-				a.exportValue(string(v.Data), a.eval(item.Default))
-			}
-		}
-	}
-	for _, alias := range n.List {
-		name := alias.Name
-		if name == nil {
-			name = alias.Binding
-		}
-		for _, v := range a.named(name) {
-			a.exportValue(string(alias.Binding), a.vars[resolveVar(v)])
-		}
-	}
-}
-
 // call notes a call of a part of the cloud, and modules that are asked for.
 func (a *analysis) call(n *js.CallExpr) {
 	if module, asked := requireOf(n); asked {
 		a.require(module, a.firstBytes(n.Args.List[0].Value))
 		return
 	}
+	a.arguments(n)
 	if value := a.eval(n.X); !value.IsZero() {
 		a.note(n, n.X, value, a.lastBytes(n.X), true, n)
 	}
@@ -323,6 +272,8 @@ func (a *analysis) markInner(x js.IExpr) {
 			x = inner.X
 		case *js.GroupExpr:
 			x = inner.X
+		case *js.CommaExpr:
+			x = inner.List[len(inner.List)-1]
 		default:
 			return
 		}
@@ -333,7 +284,7 @@ func (a *analysis) markInner(x js.IExpr) {
 func (a *analysis) noteValue(value Value, at []byte) { a.add(value, at, false, nil) }
 
 func (a *analysis) add(value Value, at []byte, called bool, call *js.CallExpr) {
-	if !a.final || value.IsZero() || value.Root == Own || len(value.Members) == 0 {
+	if !a.final || value.IsZero() || value.Root == Own || value.isHolder() || len(value.Members) == 0 {
 		return
 	}
 	use := Use{Path: append([]string{value.Root}, value.Members...), Called: called, Line: a.line(at)}

@@ -1,6 +1,8 @@
 package source
 
 import (
+	"regexp"
+
 	"github.com/tdewolff/parse/v2/js"
 )
 
@@ -15,9 +17,15 @@ func (a *analysis) eval(expr js.IExpr) Value {
 		if value, known := a.vars[v]; known {
 			return value
 		}
-		if v.Decl == js.NoDecl && globals[string(v.Data)] {
-			return Value{Root: WX}
+		if v.Decl == js.NoDecl {
+			return a.global(string(v.Data))
 		}
+	case *js.LiteralExpr:
+		if e.TokenType == js.ThisToken {
+			return Value{Root: this}
+		}
+	case *js.CommaExpr:
+		return a.eval(e.List[len(e.List)-1])
 	case *js.DotExpr:
 		return a.member(e.X, string(e.Y.Data))
 	case *js.IndexExpr:
@@ -54,12 +62,52 @@ func (a *analysis) eval(expr js.IExpr) Value {
 	return Value{}
 }
 
-func (a *analysis) member(x js.IExpr, name string) Value {
-	return a.follow(a.eval(x).Member(name))
+// global returns what a name stands for that nothing in the file declares.
+func (a *analysis) global(name string) Value {
+	switch {
+	case globals[name]:
+		return Value{Root: WX}
+	case name == "global" || name == "globalThis":
+		return Value{Root: global}
+	}
+	return a.known[global+"."+name]
 }
 
-// result is what a call returns, as far as it is followed: the database, and openapi for an account.
+func (a *analysis) member(x js.IExpr, name string) Value { return a.memberOf(a.eval(x), name) }
+
+func (a *analysis) memberOf(value Value, name string) Value {
+	value = a.follow(value).Member(name)
+	if known, ok := a.known[value.path()]; ok {
+		return known
+	}
+	if value.isHolder() {
+		return Value{}
+	}
+	return a.follow(value)
+}
+
+// interop are the functions that compilers put around a module.
+var interop = regexp.MustCompile(`(?i)^_*(import(star|default)|interopRequire\w*|interopNamespace\w*|interopDefault\w*|toESM)$`)
+
+// calleeName is the last name of what is called.
+func calleeName(expr js.IExpr) string {
+	switch e := unwrap(expr).(type) {
+	case *js.Var:
+		return string(e.Data)
+	case *js.DotExpr:
+		return string(e.Y.Data)
+	case *js.CommaExpr:
+		return calleeName(e.List[len(e.List)-1])
+	}
+	return ""
+}
+
+// result is what a call returns, as far as it is followed: the database, openapi for an account, and what a compiler's function
+// wraps.
 func (a *analysis) result(call *js.CallExpr) Value {
+	if len(call.Args.List) > 0 && interop.MatchString(calleeName(call.X)) {
+		return a.eval(call.Args.List[0].Value)
+	}
 	value := a.eval(call.X)
 	if value.Root != SDK && value.Root != WX || len(value.Members) == 0 {
 		return Value{}
@@ -113,6 +161,8 @@ func (a *analysis) firstBytes(expr js.IExpr) []byte {
 		return a.firstBytes(e.X)
 	case *js.GroupExpr:
 		return a.firstBytes(e.X)
+	case *js.CommaExpr:
+		return a.firstBytes(e.List[len(e.List)-1])
 	case *js.LiteralExpr:
 		return e.Data
 	case *js.Var:

@@ -25,6 +25,7 @@ type parsed struct {
 // parseFile parses JavaScript as it is. What has types, or is newer than the parser, goes through esbuild first, whose source
 // map leads back to the lines of the file.
 func parseFile(name string, text []byte) (*parsed, error) {
+	name, text = script(name, text)
 	if !IsTypeScript(name) && path.Ext(name) != ".jsx" {
 		if ast, own, err := parseJS(text); err == nil {
 			return &parsed{ast, own, lineCounter(own)}, nil

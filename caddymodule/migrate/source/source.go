@@ -19,7 +19,18 @@ type File struct {
 
 	// What it exports, by name: parts of the SDK that other files get from it. "" is the whole of module.exports.
 	Exports map[string]Value
+
+	// All names that it exports. Where Opaque is set there may be more, which only running the code would tell.
+	Names  map[string]bool
+	Opaque bool
+
+	// The lines on which it hands the SDK to code that is not followed: as an argument, in an object or as a result.
+	HandedOn []int
 }
+
+// Known are the members that files which belong together give to the SDK, to `this` and to the global object, by path, such as
+// "this.cloud".
+type Known map[string]Value
 
 // Use is one use of a part of the cloud.
 type Use struct {
@@ -52,6 +63,9 @@ const (
 	SDK = "sdk" // wx-server-sdk
 	WX  = "wx"  // wx, Taro or uni
 	Own = "own" // a file of the project, see Value.Module
+
+	this   = "this"   // whatever object that is: its members are known by name
+	global = "global" // the global object
 )
 
 // Value is a part of the cloud, or of a module, that a variable holds.
@@ -60,6 +74,16 @@ type Value struct {
 	Module  string // of Own: the module as it was asked for
 	Members []string
 }
+
+// whole reports whether a value is all of the SDK, or its openapi: what is done with one says not yet what is used.
+func (v Value) whole() bool {
+	return v.Root == SDK && (len(v.Members) == 0 || v.Members[0] == "openapi")
+}
+
+// isHolder reports whether a value only holds others.
+func (v Value) isHolder() bool { return v.Root == this || v.Root == global }
+
+func (v Value) path() string { return strings.Join(append([]string{v.Root}, v.Members...), ".") }
 
 // IsZero reports whether a value is nothing that is followed.
 func (v Value) IsZero() bool { return v.Root == "" }

@@ -11,7 +11,7 @@ import (
 // uses writes what a file uses, one a line: the line, the path, () for a call, and the name that it gives.
 func uses(t *testing.T, name, text string, resolve source.Resolver) string {
 	t.Helper()
-	file, err := source.Analyze(name, []byte(text), resolve)
+	file, err := source.Analyze(name, []byte(text), resolve, source.Known{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -108,7 +108,7 @@ func TestExports(t *testing.T) {
 		{"exported again", "export { database as db } from 'wx-server-sdk'", "map[db:sdk.database]"},
 	} {
 		t.Run(c.sentence, func(t *testing.T) {
-			file, err := source.Analyze("a.js", []byte(c.text), nil)
+			file, err := source.Analyze("a.js", []byte(c.text), nil, source.Known{})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -124,7 +124,7 @@ func TestExports(t *testing.T) {
 }
 
 func TestRequires(t *testing.T) {
-	file, err := source.Analyze("a.js", []byte("const a = require('lodash')\nrequire('./b')\nrequire(a)\nimport('c')\nfunction f (require) { require('not') }"), nil)
+	file, err := source.Analyze("a.js", []byte("const a = require('lodash')\nrequire('./b')\nrequire(a)\nimport('c')\nfunction f (require) { require('not') }"), nil, source.Known{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -135,7 +135,7 @@ func TestRequires(t *testing.T) {
 
 func TestSyntaxErrorsHaveWordsAndALine(t *testing.T) {
 	for name, text := range map[string]string{"a.js": "const a = 1\nconst b = = 2", "a.ts": "let a: number =\n\n;;)"} {
-		if _, err := source.Analyze(name, []byte(text), nil); err == nil || !strings.HasPrefix(err.Error(), "line ") {
+		if _, err := source.Analyze(name, []byte(text), nil, source.Known{}); err == nil || !strings.HasPrefix(err.Error(), "line ") {
 			t.Errorf("%s: %v", name, err)
 		}
 	}

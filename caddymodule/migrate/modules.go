@@ -1,0 +1,106 @@
+package migrate
+
+import (
+	"fmt"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/caddy-cloudid/caddy-cloudid/caddymodule/migrate/source"
+)
+
+// require judges a module that a file asks for.
+func (r *functionReader) require(file string, required source.Require) {
+	place := fmt.Sprintf("%s:%d", file, required.Line)
+	switch name := required.Name; {
+	case name == "?":
+		r.unknown("%s: which module is loaded here shows only when it runs", place)
+	case strings.HasPrefix(name, "."):
+		found := r.project.Find(file, name)
+		if found == "" {
+			r.problem("%s: there is no file %s", place, name)
+			return
+		}
+		r.read(found)
+	case isBuiltin(name):
+	case comeWithSDK[packageName(name)] && !r.packages[packageName(name)] && r.packages[source.SDKModule]:
+		r.note("%s: no package.json names %s; it comes with wx-server-sdk", place, packageName(name))
+	case !r.packages[packageName(name)]:
+		r.problem("%s: no package.json names the module %s", place, packageName(name))
+	default:
+		if what := cloudSDKs[packageName(name)]; what != "" {
+			r.need(what, place)
+		}
+	}
+}
+
+// packageName is the package of a module, as in @scope/name of @scope/name/file.
+func packageName(module string) string {
+	parts := strings.SplitN(module, "/", 3)
+	if strings.HasPrefix(module, "@") && len(parts) > 1 {
+		return parts[0] + "/" + parts[1]
+	}
+	return parts[0]
+}
+
+// cloudSDKs are other packages that speak to Tencent's cloud.
+var cloudSDKs = map[string]string{
+	"tcb-admin-node":          "tcb-admin-node, which speaks to Tencent's cloud itself",
+	"@cloudbase/node-sdk":     "@cloudbase/node-sdk, which speaks to Tencent's cloud itself",
+	"@cloudbase/manager-node": "@cloudbase/manager-node, which speaks to Tencent's cloud itself",
+}
+
+// comeWithSDK are the packages that wx-server-sdk 3.0.4 brings along. npm installs them where functions find them, as it did in
+// the cloud.
+var comeWithSDK = map[string]bool{
+	"@cloudbase/database": true, "@cloudbase/node-sdk": true, "agentkeepalive": true, "axios": true, "json-bigint": true,
+	"jsonwebtoken": true, "protobufjs": true, "request": true, "retry": true, "tslib": true, "xml2js": true,
+}
+
+// versions finds the numbers in what package.json asks for, such as ~2.6.3.
+var versions = regexp.MustCompile(`(\d+)(?:\.(\d+|x|\*))?(?:\.(\d+|x|\*))?`)
+
+// tooOld reports whether a range of versions holds none from 2.3.3 on. What has no number, such as latest, does.
+func tooOld(asked string) bool {
+	if asked == "" || strings.ContainsAny(asked, ":/") {
+		return false
+	}
+	newest := false
+	for alternative := range strings.SplitSeq(asked, "||") {
+		newest = newest || reaches(strings.TrimSpace(alternative))
+	}
+	return !newest
+}
+
+// reaches reports whether npm would install 2.3.3 or later for a range.
+func reaches(asked string) bool {
+	found := versions.FindStringSubmatch(asked)
+	if found == nil || strings.HasPrefix(asked, ">") {
+		return true
+	}
+	major, _ := strconv.Atoi(found[1])
+	minor, errMinor := strconv.Atoi(found[2])
+	patch, errPatch := strconv.Atoi(found[3])
+	switch {
+	case major > 2:
+		return true
+	case major < 2:
+		return false
+	case strings.HasPrefix(asked, "^") || errMinor != nil:
+		return true // anything of 2
+	case strings.HasPrefix(asked, "~") || errPatch != nil:
+		return minor >= 3 // anything of 2.3
+	}
+	return minor > 3 || minor == 3 && patch >= 3
+}
+
+// builtins are Node.js's own modules.
+var builtins = strings.Fields(`assert async_hooks buffer child_process cluster console constants crypto dgram diagnostics_channel
+	dns domain events fs http http2 https inspector module net os path perf_hooks process punycode querystring readline repl
+	stream string_decoder sys timers tls trace_events tty url util v8 vm wasi worker_threads zlib`)
+
+func isBuiltin(module string) bool {
+	base, _, _ := strings.Cut(module, "/")
+	return strings.HasPrefix(module, "node:") || slices.Contains(builtins, base)
+}

@@ -1,0 +1,179 @@
+package project_test
+
+import (
+	"errors"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/caddy-cloudid/caddy-cloudid/caddymodule/migrate/project"
+)
+
+// write writes files into a folder of their own. A name that ends with / is a folder.
+func write(t *testing.T, files map[string]string) string {
+	t.Helper()
+	folder := t.TempDir()
+	for name, text := range files {
+		file := filepath.Join(folder, name)
+		if err := os.MkdirAll(filepath.Dir(file), 0o750); err != nil {
+			t.Fatal(err)
+		}
+		if strings.HasSuffix(name, "/") {
+			if err := os.MkdirAll(file, 0o750); err != nil {
+				t.Fatal(err)
+			}
+			continue
+		}
+		if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return folder
+}
+
+func open(t *testing.T, files map[string]string) *project.Project {
+	t.Helper()
+	p, err := project.Open(write(t, files))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { p.Close() })
+	return p
+}
+
+func TestWhereFunctionsAre(t *testing.T) {
+	const function = "exports.main = () => 1"
+	for _, c := range []struct {
+		sentence string
+		files    map[string]string
+		want     string
+	}{
+		{"where project.config.json says", map[string]string{"project.config.json": `{"cloudfunctionRoot":"./a/b/"}`, "a/b/f/index.js": function}, "a/b"},
+		{"the same, written on Windows", map[string]string{"project.config.json": `{"cloudfunctionRoot":"a\\b\\"}`, "a/b/f/index.js": function}, "a/b"},
+		{"with a byte order mark, comments and a last comma", map[string]string{"project.config.json": "\uFEFF{ /* x */ \"cloudfunctionRoot\": \"a//b\", // y\r\n}", "a/b/f/index.js": function}, "a/b"},
+		{"in its folder functions, if none is beside that", map[string]string{"project.config.json": `{"cloudfunctionRoot":"cloud/"}`, "cloud/functions/f/index.js": function}, "cloud/functions"},
+		{"not in functions, if there are others beside that", map[string]string{"project.config.json": `{"cloudfunctionRoot":"cloud/"}`, "cloud/functions/f/index.js": function, "cloud/g/index.js": function}, "cloud"},
+		{"in the usual folder", map[string]string{"cloudfunctions/f/index.js": function}, "cloudfunctions"},
+		{"in functions", map[string]string{"functions/f/index.ts": function}, "functions"},
+		{"in a folder that has none yet", map[string]string{"project.config.json": `{"cloudfunctionRoot":"a/"}`, "a/": ""}, "a"},
+	} {
+		t.Run(c.sentence, func(t *testing.T) {
+			if p := open(t, c.files); p.FunctionsFolder != c.want {
+				t.Errorf("%s", p.FunctionsFolder)
+			}
+		})
+	}
+}
+
+func TestNoProject(t *testing.T) {
+	for _, c := range []struct {
+		sentence string
+		files    map[string]string
+		says     string
+		is       bool
+	}{
+		{"an empty folder", nil, "no mini program", true},
+		{"functions in a folder of that name, which are none", map[string]string{"functions/readme.md": ""}, "no mini program", true},
+		{"the project is in a folder of this one", map[string]string{"docs/a.md": "", "app/demo/project.config.json": "{}"}, "in app/demo", true},
+		{"the functions were not built", map[string]string{"project.config.json": `{"cloudfunctionRoot":"cloud/dist/"}`}, "cloud/dist/, which project.config.json names as the cloudfunctionRoot, is not there", false},
+		{"no JSON", map[string]string{"project.config.json": "{\"appid\":"}, "project.config.json is no JSON", false},
+	} {
+		t.Run(c.sentence, func(t *testing.T) {
+			_, err := project.Open(write(t, c.files))
+			if err == nil || !strings.Contains(err.Error(), c.says) || errors.Is(err, project.ErrNoProject) != c.is {
+				t.Errorf("%v", err)
+			}
+		})
+	}
+}
+
+func TestClient(t *testing.T) {
+	for _, c := range []struct {
+		sentence, config string
+		files            []string
+		want             string
+	}{
+		{"the folder that devtools show", `"miniprogramRoot":"app/"`, []string{"app/app.js", "other/b.js"}, "app/app.js"},
+		{"the whole project, without functions, packages and what is built", ``, []string{"app.js", "cloudfunctions/f/a.js", "node_modules/a/a.js", "miniprogram_npm/a.js", "dist/app.js"}, "app.js"},
+		{"src, where dist is shown", `"miniprogramRoot":"dist/"`, []string{"dist/app.js", "src/app.tsx"}, "src/app.tsx"},
+		{"src beside dist", `"miniprogramRoot":"client/dist/"`, []string{"client/dist/app.js", "client/src/app.tsx", "src/no.js"}, "client/src/app.tsx"},
+		{"src of a project with dist/wx", `"miniprogramRoot":"dist/wx/"`, []string{"dist/wx/app.js", "src/main.js", "src/a.vue"}, "src/a.vue src/main.js"},
+		{"uni-app without src", `"miniprogramRoot":"app/unpackage/dist/dev/mp-weixin"`, []string{"app/main.js", "app/unpackage/dist/dev/mp-weixin/app.js"}, "app/main.js"},
+		{"what is built, where there is nothing else", `"miniprogramRoot":"dist/"`, []string{"dist/app.js"}, "dist/app.js"},
+		{"sources that are named", `"miniprogramRoot":"dist/","srcMiniprogramRoot":"lib/"`, []string{"lib/app.ts", "src/no.js"}, "lib/app.ts"},
+		{"a source counts once, and types and minified files not", `"miniprogramRoot":"app/"`, []string{"app/a.ts", "app/a.js", "app/b.js", "app/b.d.ts", "app/c.min.js"}, "app/a.ts app/b.js"},
+	} {
+		t.Run(c.sentence, func(t *testing.T) {
+			files := map[string]string{"project.config.json": "{" + c.config + "}", "cloudfunctions/f/index.js": ""}
+			for _, name := range c.files {
+				files[name] = ""
+			}
+			var got []string
+			for _, file := range open(t, files).Client {
+				got = append(got, file.Path)
+			}
+			if strings.Join(got, " ") != c.want {
+				t.Errorf("%v", got)
+			}
+		})
+	}
+}
+
+func TestFunctions(t *testing.T) {
+	p := open(t, map[string]string{
+		"cloudfunctions/a/package.json": "\uFEFF{\"main\":\"lib/a\",\"dependencies\":{\"b\":\"1\"}}\r\n",
+		"cloudfunctions/a/lib/a.js":     "",
+		"cloudfunctions/a/config.json":  `{"permissions":{"openapi":["wxacode.get"]},"triggers":[{"name":"t","type":"timer","config":"0 0 2 * * * *"}]}`,
+		"cloudfunctions/b/index.ts":     "",
+		"cloudfunctions/b/config.json":  "",
+		"cloudfunctions/c/index.js":     "",
+		"cloudfunctions/c/config.json":  "{\"permissions\":",
+		"cloudfunctions/d/index.js":     "",
+		"cloudfunctions/d/package.json": "{",
+		"cloudfunctions/shared/util.js": "",
+		"cloudfunctions/.git/index.js":  "",
+	})
+	var got []string
+	for _, f := range p.Functions {
+		got = append(got, strings.Join([]string{f.Name, f.Entry, strings.Join(f.OpenAPI, " "), strings.Join(f.Problems, " "), strings.Join(f.Notes, " ")}, "|"))
+	}
+	want := []string{
+		"a|cloudfunctions/a/lib/a.js|wxacode.get||",
+		"b|cloudfunctions/b/index.ts|||",
+		"c|cloudfunctions/c/index.js|||cloudfunctions/c/config.json is not read, so its permissions and timers are not in this report: unexpected end of JSON input",
+		"d|cloudfunctions/d/index.js||package.json: unexpected end of JSON input|",
+	}
+	if strings.Join(got, "\n") != strings.Join(want, "\n") {
+		t.Errorf("got\n%s", strings.Join(got, "\n"))
+	}
+	if a := p.Functions[0]; len(a.Triggers) != 1 || a.Triggers[0].Config != "0 0 2 * * * *" || a.Dependencies["b"] != "1" {
+		t.Errorf("%+v", a)
+	}
+	if c := p.Functions[2]; c.Dependencies != nil {
+		t.Errorf("%v, without a package.json", c.Dependencies)
+	}
+}
+
+func TestFind(t *testing.T) {
+	p := open(t, map[string]string{"cloudfunctions/f/index.js": "", "cloudfunctions/f/a.ts": "", "cloudfunctions/f/d/index.js": "", "cloudfunctions/f/e.json": "", "cloudfunctions/s.js": ""})
+	for module, want := range map[string]string{
+		"./a": "cloudfunctions/f/a.ts", "./d": "cloudfunctions/f/d/index.js", "./e": "cloudfunctions/f/e.json", "../s.js": "cloudfunctions/s.js",
+		"./no": "", "../../../../etc/passwd": "", "./d/": "cloudfunctions/f/d/index.js",
+	} {
+		if got := p.Find("cloudfunctions/f/index.js", module); got != want {
+			t.Errorf("%s: %q", module, got)
+		}
+	}
+}
+
+func FuzzConfig(f *testing.F) {
+	for _, text := range []string{`{"appid":"a"}`, "{ // x\n}", `{"a":"//",}`, "/*", "\"\\", "{\"cloudfunctionRoot\":\"../..\"}"} {
+		f.Add(text)
+	}
+	f.Fuzz(func(t *testing.T, text string) {
+		if p, err := project.Open(write(t, map[string]string{"project.config.json": text, "cloudfunctions/f/config.json": text})); err == nil {
+			p.Close()
+		}
+	})
+}

@@ -1,0 +1,116 @@
+package source
+
+import (
+	"slices"
+
+	"github.com/tdewolff/parse/v2/js"
+)
+
+// function remembers a function that a variable holds, so that calls of it give its parameters their values.
+func (a *analysis) function(binding js.IBinding, value js.IExpr) {
+	v, ok := binding.(*js.Var)
+	if !ok {
+		return
+	}
+	switch f := unwrap(value).(type) {
+	case *js.ArrowFunc:
+		a.functions[resolveVar(v)] = &f.Params
+	case *js.FuncDecl:
+		a.functions[resolveVar(v)] = &f.Params
+	}
+}
+
+// parameters returns those of a function of this file that is called; nil for others.
+func (a *analysis) parameters(callee js.IExpr) *js.Params {
+	switch f := unwrap(callee).(type) {
+	case *js.Var:
+		return a.functions[resolveVar(f)]
+	case *js.ArrowFunc:
+		return &f.Params
+	case *js.FuncDecl:
+		return &f.Params
+	}
+	return nil
+}
+
+// arguments follows what a call gives to the function.
+func (a *analysis) arguments(call *js.CallExpr) {
+	for _, arg := range call.Args.List {
+		a.exportsTo(arg.Value)
+	}
+	if params := a.parameters(call.X); params != nil {
+		for i, arg := range call.Args.List[:min(len(call.Args.List), len(params.List))] {
+			if params.List[i].Binding != nil {
+				a.bind(params.List[i].Binding, a.eval(arg.Value))
+			}
+		}
+		return
+	}
+	if dot, ok := call.X.(*js.DotExpr); ok {
+		if v, isVar := dot.X.(*js.Var); isVar && string(v.Data) == "console" {
+			return // which shows it, no more
+		}
+	}
+	if interop.MatchString(calleeName(call.X)) {
+		return
+	}
+	a.handOn(call.Args.List, a.lastBytes(call.X))
+}
+
+// handOn notes arguments, and members of objects among them, that are the SDK.
+func (a *analysis) handOn(args []js.Arg, at []byte) {
+	for _, arg := range args {
+		a.handedOn(arg.Value, at)
+	}
+}
+
+// handedOn notes that code which is not followed gets the SDK.
+func (a *analysis) handedOn(expr js.IExpr, at []byte) {
+	if !a.final {
+		return
+	}
+	if object, ok := unwrap(expr).(*js.ObjectExpr); ok {
+		for _, property := range object.List {
+			a.handedOn(property.Value, at)
+		}
+		return
+	}
+	if !a.eval(expr).whole() {
+		return
+	}
+	if line := a.line(at); !slices.Contains(a.file.HandedOn, line) {
+		a.file.HandedOn = append(a.file.HandedOn, line)
+	}
+}
+
+// assignMember follows `cloud.db = value`, `this.cloud = value` and `global.cloud = value`. Other objects are not followed.
+func (a *analysis) assignMember(target *js.DotExpr, expr js.IExpr, value Value) {
+	base := a.eval(target.X)
+	switch {
+	case base.isHolder() && value.IsZero(), base.Root == WX, base.Root == Own:
+		return
+	case base.isHolder() || base.Root == SDK && len(base.Members) == 0:
+		a.learn(base.Member(string(target.Y.Data)), value)
+	default:
+		a.handedOn(expr, target.Y.Data)
+	}
+}
+
+func (a *analysis) learn(path, value Value) {
+	if _, ok := a.known[path.path()]; !ok {
+		a.known[path.path()] = a.follow(value)
+		a.changed = true
+	}
+}
+
+// fields follows the fields of a class, which are members of this.
+func (a *analysis) fields(class *js.ClassDecl) {
+	for _, element := range class.List {
+		if element.Init == nil || element.Name.Computed != nil {
+			continue
+		}
+		if value := a.eval(element.Init); !value.IsZero() {
+			a.learn(Value{Root: this}.Member(literal(element.Name.Literal)), value)
+		}
+	}
+}

@@ -1,0 +1,4 @@
+const cloud = require('wx-server-sdk')
+cloud.init()
+cloud.greeting = 'hello'
+module.exports = cloud

@@ -1,0 +1,7 @@
+const cloud = require('../cloud')
+
+module.exports = class Base {
+  constructor () {
+    this.cloud = cloud
+  }
+}

@@ -1,0 +1,4 @@
+const request = require('request')
+const Users = require('./controllers/users')
+
+exports.main = event => new Users(request).show(event)

@@ -1,0 +1,1 @@
+exports.main = () => wx.cloud.database().collection('a').count()

@@ -1,0 +1,1 @@
+exports.run = (cloud, db) => db.collection("a").get()

@@ -1,0 +1,1 @@
+exports.call = name => wx.cloud.callFunction({ name })
