@@ -3,6 +3,7 @@ package migrate
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 
@@ -29,8 +30,11 @@ type functionReader struct {
 func analyzeFunction(p *project.Project, f *project.Function, packages map[string]bool) *Function {
 	r := &functionReader{
 		project: p, packages: packages, own: f.Dependencies,
-		function: &Function{Name: f.Name, Folder: f.Folder, Triggers: f.Triggers, Problems: f.Problems, Notes: f.Notes, entry: f.Entry, dependencies: f.Dependencies},
+		function: &Function{Name: f.Name, Folder: f.Folder, Triggers: f.Triggers, Problems: f.Problems, Notes: f.Notes, entry: f.Entry, dependencies: maps.Clone(f.Dependencies)},
 		exports:  map[string]map[string]source.Value{}, needs: map[string]bool{}, known: source.Known{},
+	}
+	if r.function.dependencies == nil {
+		r.function.dependencies = map[string]string{}
 	}
 	for _, name := range f.OpenAPI {
 		r.permit(name)

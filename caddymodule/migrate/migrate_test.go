@@ -152,6 +152,20 @@ func TestAFunctionThatDoesNotLoadIsNotStarted(t *testing.T) {
 	}
 }
 
+func TestAModuleThatCameWithTheSDKIsNamed(t *testing.T) {
+	out := t.TempDir()
+	if _, err := run(new(strings.Builder), "testdata/uniapp", out, false); err != nil {
+		t.Fatal(err)
+	}
+	text, err := os.ReadFile(filepath.Join(out, "package.json"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !strings.Contains(string(text), `"request": "^2.88.2"`) {
+		t.Errorf("%s", text)
+	}
+}
+
 func TestStatuses(t *testing.T) {
 	for _, c := range []struct {
 		sentence, folder string

@@ -24,8 +24,7 @@ func (r *functionReader) require(file string, required source.Require) {
 		}
 		r.read(found)
 	case isBuiltin(name):
-	case comeWithSDK[packageName(name)] && !r.packages[packageName(name)] && r.packages[source.SDKModule]:
-		r.note("%s: no package.json names %s; it comes with wx-server-sdk", place, packageName(name))
+	case r.nameModule(packageName(name), place):
 	case !r.packages[packageName(name)]:
 		r.problem("%s: no package.json names the module %s", place, packageName(name))
 	default:
@@ -51,11 +50,22 @@ var cloudSDKs = map[string]string{
 	"@cloudbase/manager-node": "@cloudbase/manager-node, which speaks to Tencent's cloud itself",
 }
 
-// comeWithSDK are the packages that wx-server-sdk 3.0.4 brings along. npm installs them where functions find them, as it did in
-// the cloud.
-var comeWithSDK = map[string]bool{
-	"@cloudbase/database": true, "@cloudbase/node-sdk": true, "agentkeepalive": true, "axios": true, "json-bigint": true,
-	"jsonwebtoken": true, "protobufjs": true, "request": true, "retry": true, "tslib": true, "xml2js": true,
+// cameWithSDK are packages that versions of wx-server-sdk bring along, or brought, so that functions used them without naming
+// them. Which do depends on the version, so what --out writes names them, in versions that went with it.
+var cameWithSDK = map[string]string{
+	"agentkeepalive": "^4.3.0", "axios": "^0.21.1", "json-bigint": "^1.0.0", "jsonwebtoken": "^8.5.1", "lodash.merge": "^4.6.1",
+	"protobufjs": "^7.2.4", "request": "^2.88.2", "request-promise": "^4.2.5", "retry": "^0.13.1", "tslib": "^1.9.3", "xml2js": "^0.5.0",
+}
+
+// nameModule makes a function ask for a package that came with the SDK; false is for other packages.
+func (r *functionReader) nameModule(name, place string) bool {
+	version, came := cameWithSDK[name]
+	if !came || r.packages[name] || !r.packages[source.SDKModule] {
+		return false
+	}
+	r.function.dependencies[name] = version
+	r.note("%s: no package.json names %s, which came with wx-server-sdk; what --out writes names it", place, name)
+	return true
 }
 
 // versions finds the numbers in what package.json asks for, such as ~2.6.3.
