@@ -139,7 +139,7 @@ func (a *Account) appSecret() (string, error) {
 // UserTokens returns what signs and verifies this account's user tokens. The error is for an operator.
 func (a *Account) UserTokens() (*usertoken.Keys, error) {
 	if a.keys == nil {
-		return nil, fmt.Errorf("account %s: it has no secret to derive a key from; add `key <secret>`, to sign invocation and session tokens", a.appid)
+		return nil, fmt.Errorf("account %s has no secret to derive a key from; add `key <secret>`, to sign invocation and session tokens", a.appid)
 	}
 	return a.keys, nil
 }

@@ -65,7 +65,7 @@ func (a *App) resolveAppIDs(logger *zap.Logger) error {
 			return errors.New("an account has no AppID")
 		}
 		if a.Accounts[name] == nil {
-			return fmt.Errorf("account %s: it has no settings; give it a secret", name)
+			return fmt.Errorf("account %s has no settings; give it a secret", name)
 		}
 		appid, err := placeholder.Resolve("account "+name, name)
 		switch {

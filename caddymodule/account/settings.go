@@ -92,14 +92,14 @@ func (a *Account) resolveSecret() (err error) {
 func (a *Account) loadTokens(ctx caddy.Context) error {
 	if a.TokenRaw == nil {
 		if a.Secret == "" {
-			return errors.New("it says nothing of tokens; add `secret <secret>`, or `token stable|static|service|none …`")
+			return errors.New("no source of access tokens is configured; add `secret <secret>`, or `token stable|static|service|none …`")
 		}
 		a.tokens = &StableToken{Secret: a.Secret}
 		return nil
 	}
 	// Caddy's error would show all that is there, the secret too.
 	if source := gjson.GetBytes(a.TokenRaw, "source"); source.Type != gjson.String || source.Str == "" {
-		return errors.New(`token: it names no source; give one, as in "source": "stable"`)
+		return errors.New(`token: no source is named; give one, as in "source": "stable"`)
 	}
 	module, err := ctx.LoadModule(a, "TokenRaw")
 	if err != nil {
@@ -203,7 +203,7 @@ var errSwapped = errors.New("what stands in the place of an AppID looks like a s
 func secretValue(setting, text string) (string, error) {
 	secret, err := placeholder.Secret(setting, text)
 	if err == nil && looksLikeAppID(secret) {
-		err = fmt.Errorf("%s: it is an AppID; write the secret that belongs to it", setting)
+		err = fmt.Errorf("%s: the value is an AppID; write the secret that belongs to it", setting)
 	}
 	return secret, err
 }

@@ -3,7 +3,6 @@ package account
 import (
 	"crypto/sha256"
 	"encoding/json"
-	"fmt"
 	"time"
 
 	"github.com/caddyserver/caddy/v2"
@@ -130,7 +129,7 @@ func (a *Account) loadUpstream() (*upstream, error) {
 	client, err := load(a, "client", []any{a.Endpoint}, func() (*pooled[*wechat.Client], error) {
 		client, err := wechat.New(a.Endpoint, nil)
 		if err != nil {
-			return nil, fmt.Errorf("endpoint: it %w", err)
+			return nil, err
 		}
 		return &pooled[*wechat.Client]{client, client.Close}, nil
 	})

@@ -49,7 +49,7 @@ type TokenStatus struct {
 type Failure struct {
 	Time    time.Time `json:"time"`
 	API     string    `json:"api"`
-	ErrCode string    `json:"errcode"` // WeChat's, or timeout, network, answer (it could not be read), other
+	ErrCode string    `json:"errcode"` // WeChat's, or timeout, network, response (it could not be read), other
 	Error   string    `json:"error"`
 	Advice  string    `json:"advice,omitempty"`
 }

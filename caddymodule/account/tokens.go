@@ -2,7 +2,6 @@ package account
 
 import (
 	"context"
-	"fmt"
 	"sync"
 
 	"github.com/caddyserver/caddy/v2"
@@ -90,10 +89,7 @@ func (s *ServiceToken) Provision(caddy.Context) (err error) {
 	if s.URL, err = placeholder.Secret("token service", s.URL); err != nil {
 		return err
 	}
-	if err := wechat.CheckURL(s.URL); err != nil {
-		return fmt.Errorf("token service: its URL %w", err)
-	}
-	return nil
+	return wechat.CheckURL("token service", s.URL)
 }
 
 // UnmarshalCaddyfile reads `service <url>`.

@@ -18,6 +18,7 @@ import (
 
 	"github.com/tidwall/gjson"
 
+	"github.com/caddy-cloudid/caddy-cloudid/caddymodule/internal/httpbody"
 	"github.com/caddy-cloudid/caddy-cloudid/caddymodule/internal/jsonscan"
 	"github.com/caddy-cloudid/caddy-cloudid/caddymodule/internal/placeholder"
 	"github.com/caddy-cloudid/caddy-cloudid/caddymodule/internal/usertoken"
@@ -210,7 +211,7 @@ func functionResult(response *http.Response, body []byte) ([]byte, error) {
 		return nil, reject(http.StatusBadGateway, codeTooLarge, codeTooLarge, "the function's result is larger than 10 MiB")
 	case len(body) == 0:
 		return []byte("null"), nil
-	case mediaType == "application/json" || mediaType == "text/json" || strings.HasSuffix(mediaType, "+json"):
+	case httpbody.AnyJSON.Match(mediaType):
 		if jsonscan.Check(body) != nil {
 			return nil, functionFailed("the function's result is called JSON and is none")
 		}

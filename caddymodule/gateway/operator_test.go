@@ -121,7 +121,7 @@ func TestMetrics(t *testing.T) {
 			outcome("failed"): 1, ids("-601004"): 1, wechat("getopendata", "48001"): 1, took: 1,
 		}},
 		{"a rejected one", setup{cloudid: "on_error reject"}, sandbox.Fault{API: "getopendata", Kind: "garbage"}, call{body: example}, 1, adds{
-			outcome("upstream_error"): 1, wechat("getopendata", "answer"): 1,
+			outcome("upstream_error"): 1, wechat("getopendata", "response"): 1,
 		}},
 		{"no token", setup{}, sandbox.Fault{API: "stable_token", Kind: "errcode", Code: 40125}, call{body: example}, 1, adds{
 			outcome("failed"): 1, noToken: 1, wechat("stable_token", "40125"): 1, took: 0,

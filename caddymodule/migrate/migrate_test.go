@@ -251,7 +251,7 @@ func TestOddProjects(t *testing.T) {
 			}
 		}
 		got := report(t, folder)
-		if !strings.Contains(got, "link.js: it is a link") || strings.Contains(got, "database") {
+		if !strings.Contains(got, "link.js: links are not followed") || strings.Contains(got, "database") {
 			t.Error(got)
 		}
 	})

@@ -120,7 +120,7 @@ func TestAnUnreadableAnswerCostsItsOwnID(t *testing.T) {
 		t.Error(err, result.Err)
 	}
 	wantAnswers(t, result, goodJSON("27_a"), errorJSON("27_bad", -601001), goodJSON("27_c"))
-	if e := <-report; e.Failed != 1 || wechat.MetricLabel(e.Err) != "answer" {
+	if e := <-report; e.Failed != 1 || wechat.MetricLabel(e.Err) != "response" {
 		t.Errorf("reported %+v", e)
 	}
 	page := newRig(t, &fakeWeChat{answer: func(context.Context, call) string { return "<html>" }})

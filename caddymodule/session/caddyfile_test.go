@@ -79,7 +79,7 @@ func TestCaddyfileErrors(t *testing.T) {
 		"wechat_login { account }":                       `account: wrong number of arguments; the syntax is: account <appid>`,
 		"wechat_session { account wx1 wx2 }":             `account: wrong number of arguments; the syntax is: account <appid>`,
 		`wechat_session { account "" }`:                  `account: an argument is empty; the syntax is: account <appid>`,
-		"wechat_login { session_key on }":                `session_key: it takes no arguments`,
+		"wechat_login { session_key on }":                `session_key: no arguments are allowed`,
 		"wechat_login { ttl }":                           `ttl: wrong number of arguments; the syntax is: ttl <duration>`,
 		"wechat_login { ttl 1h 2h }":                     `ttl: wrong number of arguments; the syntax is: ttl <duration>`,
 		"wechat_login { ttl 7200 }":                      `ttl: "7200" is no duration of at least 1s`,

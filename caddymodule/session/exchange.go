@@ -51,7 +51,7 @@ func newExchanger() *exchanger {
 }
 
 // errCodeMayBeUsed is for a code that was sent before, and got no answer.
-var errCodeMayBeUsed = errors.New("the code got no answer before, and may be used up")
+var errCodeMayBeUsed = errors.New("the code got no response before, and may be used up")
 
 // codeHash stands for a code of an account.
 type codeHash [sha256.Size]byte

@@ -166,12 +166,12 @@ var answers = []struct {
 	{it: "quota", fault: errcode(45009), status: 502, says: "its operator", logs: "raise the quota"},
 	{it: "unheard of", fault: errcode(12345), status: 502, says: "its operator", logs: "errcode 12345"},
 
-	{it: "time-out", fault: sandbox.Fault{Kind: "latency", Latency: 10 * timeout}, status: 504, says: "wechat did not answer in time; call wx.login again", logs: "raise the account's timeout", lost: true},
-	{it: "connection lost", fault: sandbox.Fault{Kind: "drop"}, status: 502, says: "no usable answer; call wx.login again", logs: `"errcode":"network"`, lost: true},
-	{it: "half an answer", fault: sandbox.Fault{Kind: "half"}, status: 502, says: "no usable answer", logs: `"errcode":"network"`, lost: true},
-	{it: "proxy's answer", fault: sandbox.Fault{Kind: "status", Code: 502}, status: 502, says: "no usable answer", logs: "HTTP status 502", lost: true},
-	{it: "garbage", fault: sandbox.Fault{Kind: "garbage", Body: "<html>"}, status: 502, says: "no usable answer", logs: "no valid JSON", lost: true},
-	{it: "no openid", fault: sandbox.Fault{Kind: "null"}, status: 502, says: "no usable answer", logs: "it has no openid", lost: true},
+	{it: "time-out", fault: sandbox.Fault{Kind: "latency", Latency: 10 * timeout}, status: 504, says: "wechat did not respond in time; call wx.login again", logs: "raise the account's timeout", lost: true},
+	{it: "connection lost", fault: sandbox.Fault{Kind: "drop"}, status: 502, says: "no usable response; call wx.login again", logs: `"errcode":"network"`, lost: true},
+	{it: "half an answer", fault: sandbox.Fault{Kind: "half"}, status: 502, says: "no usable response", logs: `"errcode":"network"`, lost: true},
+	{it: "proxy's answer", fault: sandbox.Fault{Kind: "status", Code: 502}, status: 502, says: "no usable response", logs: "HTTP status 502", lost: true},
+	{it: "garbage", fault: sandbox.Fault{Kind: "garbage", Body: "<html>"}, status: 502, says: "no usable response", logs: "no valid JSON", lost: true},
+	{it: "no openid", fault: sandbox.Fault{Kind: "null"}, status: 502, says: "no usable response", logs: "no openid", lost: true},
 }
 
 func errcode(code int) sandbox.Fault { return sandbox.Fault{Kind: "errcode", Code: code} }
@@ -190,7 +190,7 @@ func TestAnswersToFailedLogins(t *testing.T) {
 			// A code that WeChat spoke of can be sent again: WeChat knows best. One that got no answer is not.
 			r = g.login("/", code)
 			if c.lost {
-				r.want(http.StatusBadRequest, "the code got no answer before and may be used up; call wx.login again")
+				r.want(http.StatusBadRequest, "the code got no response before and may be used up; call wx.login again")
 				g.wantCalls(1)
 			} else {
 				r.want(http.StatusOK, "token")

@@ -45,13 +45,13 @@ func rejectionFor(err error) rejection {
 	}
 	switch {
 	case errors.Is(err, errCodeMayBeUsed):
-		return rejection{status: http.StatusBadRequest, message: "the code got no answer before and may be used up; call wx.login again and send the fresh one", client: true}
+		return rejection{status: http.StatusBadRequest, message: "the code got no response before and may be used up; call wx.login again and send the fresh one", client: true}
 	case isWeChatError(err):
 		return rejection{status: http.StatusBadGateway, message: "wechat refuses this service; its operator can tell from its log"}
 	case wechat.IsTimeout(err):
-		return rejection{status: http.StatusGatewayTimeout, message: "wechat did not answer in time; call wx.login again and send the fresh code"}
+		return rejection{status: http.StatusGatewayTimeout, message: "wechat did not respond in time; call wx.login again and send the fresh code"}
 	}
-	return rejection{status: http.StatusBadGateway, message: "wechat gave no usable answer; call wx.login again and send the fresh code"}
+	return rejection{status: http.StatusBadGateway, message: "wechat gave no usable response; call wx.login again and send the fresh code"}
 }
 
 func isClientError(err error) bool { return rejectionFor(err).client }

@@ -177,7 +177,7 @@ func TestTokensThatCannotBeUsedAreRefused(t *testing.T) {
 	} {
 		client := answering(t, test.answer)
 		got, err := client.StableToken(within(t), "wx1", "secret")
-		if test.want == 0 && kind(err) != "answer" || test.want != 0 && (err != nil || got.Expires != test.want || got.Value != "T") {
+		if test.want == 0 && kind(err) != "response" || test.want != 0 && (err != nil || got.Expires != test.want || got.Value != "T") {
 			t.Errorf("%s: got %v, %v", test.sentence, got, err)
 		}
 	}
@@ -189,7 +189,7 @@ func TestAnswersWithoutWhatWasAskedForAreNotWeChats(t *testing.T) {
 	_, signErr := client.GetVoIPSign(ctx, "t", "o", wechat.VoIPSignRequest{})
 	_, loginErr := client.JSCode2Session(ctx, "a", "s", "c")
 	for api, err := range map[string]error{wechat.APIGetVoIPSign: signErr, wechat.APIJSCode2Session: loginErr} {
-		if kind(err) != "answer" || !strings.Contains(err.Error(), api) {
+		if kind(err) != "response" || !strings.Contains(err.Error(), api) {
 			t.Errorf("%s: got %v", api, err)
 		}
 	}
@@ -264,7 +264,7 @@ func TestEndpoints(t *testing.T) {
 		if (err == nil) != usable {
 			t.Errorf("%q: %v", endpoint, err)
 		}
-		if err != nil && (!strings.HasPrefix(err.Error(), "must ") || strings.Contains(err.Error(), "secret")) {
+		if err != nil && (!strings.HasPrefix(err.Error(), "endpoint: the value must ") || strings.Contains(err.Error(), "secret")) {
 			t.Errorf("%q: the error is %q", endpoint, err)
 		}
 	}

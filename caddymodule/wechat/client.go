@@ -67,11 +67,11 @@ type Client struct {
 // New returns a client of the API at endpoint, an http or https URL without a query. After each call, observe is told of
 // it; it must not block.
 func New(endpoint string, observe func(Call)) (*Client, error) {
-	if err := CheckURL(endpoint); err != nil {
+	if err := CheckURL("endpoint", endpoint); err != nil {
 		return nil, err
 	}
 	if strings.ContainsAny(endpoint, "?#") {
-		return nil, errors.New("must have no query and no fragment")
+		return nil, errors.New("endpoint: the value must have no query and no fragment")
 	}
 	c := &Client{
 		endpoint: strings.TrimSuffix(endpoint, "/"),
@@ -117,12 +117,12 @@ func canUseDirectTransport(u *url.URL) bool {
 	return http1.Supported && proxy == nil && err == nil && u.User == nil && !strings.ContainsFunc(u.Host, unusual)
 }
 
-// CheckURL returns an error, in words for a configuration, unless text is an absolute http or https URL. The error does
-// not repeat the text: a token service's URL may hold a secret.
-func CheckURL(text string) error {
+// CheckURL returns an error that names the setting of a configuration unless its text is an absolute http or https URL. The
+// error does not repeat the text: a token service's URL may hold a secret.
+func CheckURL(setting, text string) error {
 	u, err := url.Parse(text)
 	if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" {
-		return errors.New("must be a URL such as https://api.weixin.qq.com")
+		return errors.New(setting + ": the value must be a URL such as https://api.weixin.qq.com")
 	}
 	return nil
 }

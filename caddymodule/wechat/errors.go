@@ -137,7 +137,7 @@ func ConcernsEverybody(err error) bool {
 	return true
 }
 
-// MetricLabel names the result of a call, for metrics and logs: "0", an errcode of WeChat's documents, "timeout", "network", "answer",
+// MetricLabel names the result of a call, for metrics and logs: "0", an errcode of WeChat's documents, "timeout", "network", "response",
 // "other", or what an error that has a method MetricLabel says.
 func MetricLabel(err error) string {
 	if labeled, ok := errors.AsType[interface {
@@ -160,7 +160,7 @@ func MetricLabel(err error) string {
 		}
 		return "other"
 	}
-	return "answer"
+	return "response"
 }
 
 // maxRID is the length of the longest word that is taken for a request id. WeChat's have 26 characters; the secret of an

@@ -106,8 +106,8 @@ func TestLabelsAreABoundedSet(t *testing.T) {
 		{"no answer in time", &wechat.NetworkError{Timeout: true}, "timeout"},
 		{"a deadline that was met before any call", context.DeadlineExceeded, "timeout"},
 		{"a network fault", &wechat.NetworkError{}, "network"},
-		{"an answer that is not WeChat's", &wechat.ResponseError{}, "answer"},
-		{"anything else", errors.New("27_Ih-9vx"), "answer"},
+		{"an answer that is not WeChat's", &wechat.ResponseError{}, "response"},
+		{"anything else", errors.New("27_Ih-9vx"), "response"},
 	} {
 		if got := wechat.MetricLabel(test.err); got != test.want {
 			t.Errorf("%s: %q, want %q", test.sentence, got, test.want)
@@ -198,7 +198,7 @@ func TestWhatIsNotWeChatsAnswer(t *testing.T) {
 		{"a valid answer that is too long", status(200, `{"padding":"`+strings.Repeat("x", 5<<20)+`",`+good[1:]), []string{"more than 2097152 bytes"}},
 	} {
 		err := ask(within(t), serve(t, test.handler))
-		if kind(err) != "answer" || wechat.MetricLabel(err) != "answer" || wechat.Code(err) != 0 || wechat.IsNetwork(err) || wechat.IsTimeout(err) {
+		if kind(err) != "response" || wechat.MetricLabel(err) != "response" || wechat.Code(err) != 0 || wechat.IsNetwork(err) || wechat.IsTimeout(err) {
 			t.Errorf("%s: got %v", test.sentence, err)
 			continue
 		}

@@ -44,7 +44,7 @@ func TestFaultsOfTheNetwork(t *testing.T) {
 		{"half of the answer comes", withFault("half"), "network", "ended before"},
 		{"a body without its length ends with the connection, which is no end that can be told from a fault", func(t *testing.T) *wechat.Client {
 			return withRaw(t, "HTTP/1.1 200 OK\r\n\r\n"+emptyList[:10])
-		}, "answer", "no valid JSON"},
+		}, "response", "no valid JSON"},
 		{"a chunk is cut", func(t *testing.T) *wechat.Client {
 			return withRaw(t, "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n1c\r\n{\"errcode\"")
 		}, "network", "ended before"},
@@ -166,7 +166,7 @@ func TestRedirectsAreNeverFollowed(t *testing.T) {
 			_, tokenErr := client.ServiceToken(ctx, endpoint+"/token")
 			_, stableErr := client.StableToken(ctx, "a", "s")
 			for _, err := range []error{ask(ctx, client), loginErr, tokenErr, stableErr} {
-				if kind(err) != "answer" || !strings.Contains(err.Error(), "HTTP status 30") {
+				if kind(err) != "response" || !strings.Contains(err.Error(), "HTTP status 30") {
 					t.Errorf("%d to %q: got %v", code, location, err)
 				}
 			}
@@ -195,7 +195,7 @@ func TestAnswersWithoutEnd(t *testing.T) {
 		}
 	})
 	err := ask(within(t), client)
-	if kind(err) != "answer" {
+	if kind(err) != "response" {
 		t.Fatalf("got %v", err)
 	}
 	contains(t, "the error", err.Error(), "more than 2097152 bytes")

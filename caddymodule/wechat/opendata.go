@@ -83,7 +83,7 @@ func (c *Client) GetOpenData(ctx context.Context, token, openid string, ids []st
 	}
 	list := response.Get("data_list")
 	if !list.IsArray() {
-		return nil, &ResponseError{API: APIGetOpenData, reason: "it has no data_list"}
+		return nil, &ResponseError{API: APIGetOpenData, reason: "no data_list"}
 	}
 	return matchItems(list, ids), nil
 }

@@ -40,7 +40,7 @@ type RelayResponse struct {
 	Body        []byte
 }
 
-const reasonTooLarge = "it is larger than 10 MiB"
+const reasonTooLarge = "more than 10 MiB"
 
 // IsTooLarge reports whether a call failed because the response was larger than what is relayed.
 func IsTooLarge(err error) bool {
@@ -98,7 +98,7 @@ func (c *Client) relay(ctx context.Context, token string, r RelayRequest) (Relay
 	case len(body) > maxRelayed:
 		return RelayResponse{}, &ResponseError{API: APIRelay, reason: reasonTooLarge}
 	case res.Header.Get("Content-Encoding") != "":
-		return RelayResponse{}, &ResponseError{API: APIRelay, reason: "it is compressed, although that was not asked for"}
+		return RelayResponse{}, &ResponseError{API: APIRelay, reason: "a compression that was not asked for"}
 	}
 	return RelayResponse{
 		Status:      res.StatusCode,

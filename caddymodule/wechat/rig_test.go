@@ -156,7 +156,7 @@ func kind(err error) string {
 	case errors.As(err, &network):
 		return "network"
 	case errors.As(err, &answer):
-		return "answer"
+		return "response"
 	default:
 		return "unknown"
 	}

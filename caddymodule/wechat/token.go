@@ -46,7 +46,7 @@ func readToken(api string, response gjson.Result) (Token, error) {
 		Expires: time.Duration(max(0, min(response.Get("expires_in").Int(), 1<<31))) * time.Second,
 	}
 	if token.Value == "" || token.Expires <= 0 {
-		return Token{}, &ResponseError{API: api, reason: "it has no access_token or no expires_in"}
+		return Token{}, &ResponseError{API: api, reason: "no access_token or expires_in"}
 	}
 	return token, nil
 }
@@ -71,7 +71,7 @@ func (c *Client) GetVoIPSign(ctx context.Context, token, openid string, sign VoI
 	}
 	signature := response.Get("signature").String()
 	if signature == "" {
-		return "", &ResponseError{API: APIGetVoIPSign, reason: "it has no signature"}
+		return "", &ResponseError{API: APIGetVoIPSign, reason: "no signature"}
 	}
 	return signature, nil
 }
@@ -100,7 +100,7 @@ func (c *Client) JSCode2Session(ctx context.Context, appid, secret, code string)
 		SessionKey: response.Get("session_key").String(),
 	}
 	if session.OpenID == "" {
-		return Session{}, &ResponseError{API: APIJSCode2Session, reason: "it has no openid"}
+		return Session{}, &ResponseError{API: APIJSCode2Session, reason: "no openid"}
 	}
 	return session, nil
 }

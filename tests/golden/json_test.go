@@ -27,7 +27,7 @@ func TestLoadJSON(t *testing.T) {
 		{"fields with __proto__", `"fields":["__proto__"]`, account, "fields: an event with a member __proto__ is always rejected"},
 		{"an unknown member", `"field":["a"]`, account, `unknown field "field"`},
 		{"an account of another type", `"account":1`, account, "cannot unmarshal"},
-		{"no account's settings", ``, `null`, "it has no settings"},
+		{"no account's settings", ``, `null`, "has no settings"},
 		{"timeout", ``, `{"secret":"s","timeout":-1}`, "timeout: -1ns is shorter than 1ms"},
 		{"a timeout that counts nanoseconds", ``, `{"secret":"s","timeout":3}`, `timeout: 3ns is shorter than 1ms; in JSON write it with a unit, as in "3s"`},
 		{"retries", ``, `{"secret":"s","retries":-1}`, "retries: -1 is no number from 0 to 10"},

@@ -1,4 +1,4 @@
-// Package directive reads the blocks of Caddyfile directives and options: it refuses what is unknown, given twice, or has the
+// Package directive reads the blocks of Caddyfile directives and options: it rejects what is unknown, given twice, or has the
 // wrong number of arguments, in the same words everywhere.
 package directive
 
@@ -127,7 +127,7 @@ func Strings(to *[]string, syntax string, check func(string) error) Option {
 func Flag(to *bool) Option {
 	return Args(func(args []string) error {
 		if len(args) != 0 {
-			return errors.New("it takes no arguments")
+			return errors.New("no arguments are allowed")
 		}
 		*to = true
 		return nil

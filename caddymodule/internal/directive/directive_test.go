@@ -100,7 +100,7 @@ func TestWhatIsRefused(t *testing.T) {
 		{"words", `words: wrong number of arguments; the syntax is: words <w>..., at Testfile:2`},
 		{`words a ""`, `words: an argument is empty; the syntax is: words <w>..., at Testfile:2`},
 		{"words a x", `words: an x is not allowed, at Testfile:2`},
-		{"flag on", `flag: it takes no arguments, at Testfile:2`},
+		{"flag on", `flag: no arguments are allowed, at Testfile:2`},
 		{"n -1", `n: "-1" is no number from 0 to 10, at Testfile:2`},
 		{"n 11", `n: "11" is no number from 0 to 10, at Testfile:2`},
 		{"n 1.5", `n: "1.5" is no number from 0 to 10, at Testfile:2`},

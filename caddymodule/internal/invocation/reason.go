@@ -60,13 +60,13 @@ const (
 
 var skippedTexts = map[Skipped]string{
 	NoBody:        "there is no body",
-	OtherType:     "its Content-Type is not JSON's",
+	OtherType:     "the Content-Type is not JSON",
 	Passed:        "`pass` names its media type",
-	NoType:        "it has no Content-Type, and does not begin like a JSON object",
+	NoType:        "there is no Content-Type, and the body does not begin like a JSON object",
 	Method:        "bodies of GET and HEAD are not read without `fields` or `user_info`",
 	Upgrade:       "the request asks for another protocol (Upgrade or CONNECT)",
 	NoEvent:       "the body is JSON, but there is no object where the event should be",
-	NotCloudEvent: "it is no CloudEvent, as which `event cloudevents` expects it",
+	NotCloudEvent: "the request is not the CloudEvent that `event cloudevents` expects",
 }
 
 // Text is the reason as a clause for people.

@@ -17,7 +17,7 @@ const (
 var (
 	Invocations         = newCounterVec("invocations_total", "Requests through the cloudid directive, by account and by what became of their event: untouched, resolved, partial, failed, rejected (4xx), upstream_error (5xx), canceled (the client went away).", "appid", "outcome")
 	IDs                 = newCounterVec("ids_total", "CloudIDs resolved, for events and for functions, by account and result: ok, a -6010xx code, or other.", "appid", "code")
-	WeChatCalls         = newCounterVec("wechat_calls_total", "Calls of WeChat's API, by account, API and errcode (0: success; timeout, network, answer: none came or it could not be read).", "appid", "api", "errcode")
+	WeChatCalls         = newCounterVec("wechat_calls_total", "Calls of WeChat's API, by account, API and errcode (0: success; timeout, network, response: none came or it could not be read).", "appid", "api", "errcode")
 	CallDuration        = newHistogramVec("wechat_call_duration_seconds", "How long WeChat took to respond, by account and API.", prometheus.ExponentialBuckets(0.005, 2, 11), "appid", "api")
 	IDsPerCall          = newHistogramVec("ids_per_call", "CloudIDs asked for in one call of getopendata, by account.", []float64{1, 2, 3, 4, 5, 10, 20}, "appid")
 	CacheHits           = newCounterVec("cache_hits_total", "CloudIDs whose open data was in the cache, by account.", "appid")
@@ -25,7 +25,7 @@ var (
 	WatermarkMismatches = newCounterVec("watermark_mismatches_total", "Open data rejected because its watermark names another AppID, by account.", "appid")
 	TokenFetches        = newCounterVec("token_fetches_total", "Access tokens fetched, by account and result: ok or failed.", "appid", "result")
 	Breaker             = newGaugeVec("breaker_state", "Whether WeChat is called: 0 yes, 1 on trial, 2 no, after a run of failures; by API, for each account that runs.", "appid", "api")
-	Logins              = newCounterVec("logins_total", "Requests through wechat_login, by account and result: ok, an errcode of WeChat, timeout, network, answer (it could not be read), not_called (the breaker is open, or max_calls are in flight), code_may_be_used, rejected (it was no login), canceled (the client went away), other.", "appid", "result")
+	Logins              = newCounterVec("logins_total", "Requests through wechat_login, by account and result: ok, an errcode of WeChat, timeout, network, response (it could not be read), not_called (the breaker is open, or max_calls are in flight), code_may_be_used, rejected (it was no login), canceled (the client went away), other.", "appid", "result")
 	LimitHits           = newCounterVec("limit_hits_total", "How often a limit of the account was reached: limit (CloudIDs of one user; explicit ones were rejected, guesses left as they were) or max_calls (a call did not get its turn in time).", "appid", "limit")
 	SessionsRejected    = newCounterVec("sessions_rejected_total", "Requests that wechat_session answered 401, by account and reason: missing, several, malformed, account, purpose, signature, expired, unknown_account.", "appid", "reason")
 	AddedBytes          = newCounterVec("added_bytes_total", "Bytes that rewritten bodies are longer than those received, by account.", "appid")

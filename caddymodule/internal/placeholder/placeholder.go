@@ -35,7 +35,7 @@ func ResolveAll(setting string, texts []string) error {
 // Secret is Resolve for a value that no error may show, not even a part of it that stands in braces.
 func Secret(setting, text string) (string, error) {
 	return resolve(setting, text, func(string) (string, error) {
-		return "", errors.New("a placeholder in it is unknown; use {env.*} or {file.*}, and write \\{ for a brace")
+		return "", errors.New("a placeholder in the value is unknown; use {env.*} or {file.*}, and write \\{ for a brace")
 	})
 }
 

@@ -22,7 +22,7 @@ func TestValues(t *testing.T) {
 	t.Setenv("PLACEHOLDER_EMPTY", "")
 	t.Setenv("PLACEHOLDER_SPACE", " \t\n")
 	const notSet = "{env.PLACEHOLDER_NOT_SET} is empty; set this environment variable"
-	const unknownSecret = "a placeholder in it is unknown"
+	const unknownSecret = "a placeholder in the value is unknown"
 	for _, test := range []struct{ sentence, text, want, err string }{
 		{"text without placeholders", "plain", "plain", ""},
 		{"a variable", "{env.PLACEHOLDER_TEST}", "value", ""},

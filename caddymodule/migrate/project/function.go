@@ -17,7 +17,7 @@ func (p *Project) readFunctions(folder string) error {
 	for _, entry := range entries {
 		name := path.Join(folder, entry.Name())
 		if entry.Type()&fs.ModeSymlink != 0 {
-			p.Skipped = append(p.Skipped, name+": it is a link, which is not followed")
+			p.Skipped = append(p.Skipped, name+": links are not followed")
 			continue
 		}
 		if entry.IsDir() && entry.Name()[0] != '.' && entry.Name() != "node_modules" && p.looksLikeFunction(name) {

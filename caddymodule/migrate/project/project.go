@@ -126,9 +126,9 @@ func (p *Project) read(name string, limit int64) ([]byte, error) {
 	case err != nil:
 		return nil, err
 	case !info.Mode().IsRegular():
-		return nil, errors.New("it is no file")
+		return nil, errors.New("this is not a regular file")
 	case info.Size() > limit:
-		return nil, fmt.Errorf("it is larger than %d bytes", limit)
+		return nil, fmt.Errorf("the file is larger than %d bytes", limit)
 	}
 	return io.ReadAll(io.LimitReader(file, limit))
 }
@@ -154,17 +154,17 @@ func (p *Project) Files(folder string) []string {
 	_ = fs.WalkDir(p.root.FS(), folder, func(name string, entry fs.DirEntry, err error) error {
 		switch {
 		case err != nil:
-			p.Skipped = append(p.Skipped, name+": it cannot be read")
+			p.Skipped = append(p.Skipped, name+": the file cannot be read")
 			if entry != nil && entry.IsDir() {
 				return fs.SkipDir
 			}
 		case entry.IsDir() && slices.Contains(notSource, entry.Name()):
 			return fs.SkipDir
 		case len(files) >= maxFiles:
-			p.Skipped = append(p.Skipped, fmt.Sprintf("%s: it has more than %d files; the rest was not looked at", folder, maxFiles))
+			p.Skipped = append(p.Skipped, fmt.Sprintf("%s: more than %d files; the rest was not looked at", folder, maxFiles))
 			return fs.SkipAll
 		case entry.Type()&fs.ModeSymlink != 0:
-			p.Skipped = append(p.Skipped, name+": it is a link, which is not followed")
+			p.Skipped = append(p.Skipped, name+": links are not followed")
 		case entry.Type().IsRegular():
 			files = append(files, name)
 		}

@@ -57,7 +57,7 @@ func parseByESBuild(name string, text []byte) (*parsed, error) {
 	}
 	ast, own, err := parseJS(result.Code)
 	if err != nil {
-		return nil, fmt.Errorf("it cannot be parsed: %w", firstLine(err))
+		return nil, fmt.Errorf("the file cannot be parsed: %w", firstLine(err))
 	}
 	lines, err := mappedLines(own, result.Map)
 	if err != nil {
