@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/caddy-cloudid/caddy-cloudid/caddymodule/sandbox"
+	"github.com/caddy-cloudid/caddy-cloudid/tests/probe"
 )
 
 // Two of them in a row, as when a site and a route in it each have one: the second has the last word on what it looks at, and
@@ -96,7 +97,7 @@ func TestWhyARequestEndsBeforeWeChatResponds(t *testing.T) {
 		if _, err := g.client.Do(call{body: example}.request(ctx, g.url)); err == nil {
 			t.Fatal("a response came")
 		}
-		soon(t, "it is counted as canceled", func() bool { return g.metric(canceled) == before+1 })
+		probe.Eventually(t, "it is counted as canceled", func() bool { return g.metric(canceled) == before+1 })
 	})
 }
 

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/caddy-cloudid/caddy-cloudid/caddymodule/sandbox"
+	"github.com/caddy-cloudid/caddy-cloudid/tests/probe"
 )
 
 // want fails unless WeChat was called so often.
@@ -95,7 +96,7 @@ func TestHowOftenWeChatIsCalled(t *testing.T) {
 	t.Run("after the cache's time: again", func(t *testing.T) {
 		g := start(t, setup{account: "cache 50ms"})
 		g.post(example).forwarded(resolved)
-		soon(t, "it is asked for again", func() bool {
+		probe.Eventually(t, "it is asked for again", func() bool {
 			g.post(example).forwarded(resolved)
 			return g.wechat.Calls().GetOpenData == 2
 		})
@@ -186,7 +187,7 @@ func TestTheBreaker(t *testing.T) {
 			if lines := g.logLines(failedExchange); len(lines) != 5 {
 				t.Errorf("%d lines in the log", len(lines))
 			}
-			soon(t, "WeChat is asked again", func() bool { return post().got != nil && g.metric(state) == 0 })
+			probe.Eventually(t, "WeChat is asked again", func() bool { return post().got != nil && g.metric(state) == 0 })
 			post().forwarded(resolved)
 		})
 	}
@@ -214,7 +215,7 @@ func TestAnAbandonedClientDoesNotWasteTheResponse(t *testing.T) {
 			t.Error("the abandoned call got a response")
 		}
 	})
-	soon(t, "WeChat is asked", func() bool { return g.wechat.Calls().GetOpenData == 1 })
+	probe.Eventually(t, "WeChat is asked", func() bool { return g.wechat.Calls().GetOpenData == 1 })
 	for range 5 {
 		others.Go(func() {
 			if status := g.status(call{body: example}); status != http.StatusOK {
@@ -222,7 +223,7 @@ func TestAnAbandonedClientDoesNotWasteTheResponse(t *testing.T) {
 			}
 		})
 	}
-	soon(t, "the others wait", func() bool { return g.metric(`caddy_cloudid_coalesced_ids_total{appid="`+appid+`"}`) == coalesced+5 })
+	probe.Eventually(t, "the others wait", func() bool { return g.metric(`caddy_cloudid_coalesced_ids_total{appid="`+appid+`"}`) == coalesced+5 })
 	leave()
 	others.Wait()
 	g.want(1, 1, 1)

@@ -19,6 +19,7 @@ import (
 	"github.com/caddy-cloudid/caddy-cloudid/caddymodule/internal/sessionkey"
 	"github.com/caddy-cloudid/caddy-cloudid/caddymodule/sandbox"
 	_ "github.com/caddy-cloudid/caddy-cloudid/caddymodule/session"
+	"github.com/caddy-cloudid/caddy-cloudid/tests/probe"
 )
 
 const (
@@ -143,7 +144,7 @@ func TestEncryptedData(t *testing.T) {
 	t.Run("it shows nowhere", func(t *testing.T) {
 		g := start(t, setup{cloudid: "encrypted_data", site: withKey, level: "DEBUG"})
 		got := g.post(`{"a":` + encryptedObject(valid) + `}`).got
-		soon(t, "the line is there", func() bool { return len(g.logLines(`"msg":"invocation"`)) == 1 })
+		probe.Eventually(t, "the line is there", func() bool { return len(g.logLines(`"msg":"invocation"`)) == 1 })
 		for _, header := range got.header {
 			if strings.Contains(strings.Join(header, ""), sessionKey) {
 				t.Error("the function is told the key")

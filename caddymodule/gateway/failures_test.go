@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/caddy-cloudid/caddy-cloudid/caddymodule/sandbox"
+	"github.com/caddy-cloudid/caddy-cloudid/tests/probe"
 )
 
 // failedExchange is the message of the one log line that a failed exchange has.
@@ -100,7 +101,7 @@ func errcode(code, times int) sandbox.Fault {
 func (g *testGateway) wantOneLine(errcode, advice string) {
 	g.t.Helper()
 	// The line is written when the exchange ends, which those who wait for it may notice first.
-	soon(g.t, "a line is in the log", func() bool { return len(g.logLines(failedExchange)) > 0 })
+	probe.Eventually(g.t, "a line is in the log", func() bool { return len(g.logLines(failedExchange)) > 0 })
 	lines := g.logLines(failedExchange)
 	if len(lines) != 1 {
 		g.t.Fatalf("the log has %d lines on it:\n%s", len(lines), strings.Join(lines, ""))
@@ -131,7 +132,7 @@ func (g *testGateway) wantNoSecrets() {
 	if err := json.NewDecoder(res.Body).Decode(&token); err != nil {
 		g.t.Fatal(err)
 	}
-	log := g.log()
+	log := g.log.Text(g.t)
 	for what, text := range map[string]string{
 		"the secret": secret, "the openid": user, "a CloudID": steps, "part of a CloudID": steps[3:20],
 		"an access token": token.AccessToken, "open data": "13580006666", "an invocation token": "eyJ",
@@ -229,7 +230,7 @@ func TestAResponseThatIsNoHTTP(t *testing.T) {
 			if got == nil || !strings.Contains(got.body, `"errCode":-60100`) {
 				t.Fatalf("the function received %+v", got)
 			}
-			soon(t, "a line is in the log", func() bool { return len(g.logLines(failedExchange)) > 0 })
+			probe.Eventually(t, "a line is in the log", func() bool { return len(g.logLines(failedExchange)) > 0 })
 			g.wantNoSecrets()
 		})
 	}

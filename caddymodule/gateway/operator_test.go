@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"github.com/caddy-cloudid/caddy-cloudid/caddymodule/sandbox"
+	"github.com/caddy-cloudid/caddy-cloudid/tests/probe"
 )
 
 // Placeholders say the same whether or not somebody watches, for whom members that declare nothing are noted too.
@@ -67,7 +68,7 @@ func placeholders(t *testing.T, level string) {
 		}
 	})
 	t.Run("in an access log", func(t *testing.T) {
-		soon(t, "the calls are in the log", func() bool { return len(g.logLines(`"handled request"`)) == 13 })
+		probe.Eventually(t, "the calls are in the log", func() bool { return len(g.logLines(`"handled request"`)) == 13 })
 		if lines := g.logLines(`"cloudids":4`); len(lines) != 1 {
 			t.Errorf("in the log: %v", lines)
 		}

@@ -21,6 +21,7 @@ import (
 	"time"
 
 	"github.com/caddy-cloudid/caddy-cloudid/tests/freeport"
+	"github.com/caddy-cloudid/caddy-cloudid/tests/probe"
 )
 
 // secure is the address of a gateway that speaks TLS, whose site has the lines of certificate.
@@ -197,7 +198,7 @@ func TestAClientThatGoesAwayDuringAnUploadOverHTTP2(t *testing.T) {
 	if _, err := g.client.Do(req); err == nil {
 		t.Fatal("a response came")
 	}
-	soon(t, "it is counted as abandoned", func() bool { return g.metric(abandoned) == before+1 })
+	probe.Eventually(t, "it is counted as abandoned", func() bool { return g.metric(abandoned) == before+1 })
 	if g.upstream.take() != nil {
 		t.Error("the function was called")
 	}

@@ -16,6 +16,7 @@ import (
 	"github.com/caddy-cloudid/caddy-cloudid/caddymodule/account"
 	"github.com/caddy-cloudid/caddy-cloudid/caddymodule/internal/invocation"
 	"github.com/caddy-cloudid/caddy-cloudid/caddymodule/sandbox"
+	"github.com/caddy-cloudid/caddy-cloudid/tests/probe"
 )
 
 // observer keeps the records of a gateway's calls.
@@ -35,7 +36,7 @@ func (o *observer) Observe(r *invocation.Record) {
 // take waits until n records are there, and returns and forgets them.
 func (o *observer) take(t *testing.T, n int) []*invocation.Record {
 	t.Helper()
-	soon(t, "the records are there", func() bool {
+	probe.Eventually(t, "the records are there", func() bool {
 		o.mu.Lock()
 		defer o.mu.Unlock()
 		return len(o.seen) >= n
@@ -108,7 +109,7 @@ func TestARecordSaysWhatBecameOfEachMember(t *testing.T) {
 				t.Errorf("members are\n\t%s\nwant\n\t%s", strings.Join(got, "\n\t"), strings.Join(c.want, "\n\t"))
 			}
 			t.Run("and so does the log", func(t *testing.T) {
-				soon(t, "the line is there", func() bool { return len(g.logLines(`"msg":"invocation"`)) == 1 })
+				probe.Eventually(t, "the line is there", func() bool { return len(g.logLines(`"msg":"invocation"`)) == 1 })
 				line := g.logLines(`"msg":"invocation"`)[0]
 				var entry struct {
 					Members            []string
@@ -137,7 +138,7 @@ func TestARecordSaysWhatBecameOfEachMember(t *testing.T) {
 func (o *observer) all(t testing.TB) []*invocation.Record {
 	t.Helper()
 	var seen []*invocation.Record
-	soon(t, "a call has ended", func() bool {
+	probe.Eventually(t, "a call has ended", func() bool {
 		o.mu.Lock()
 		defer o.mu.Unlock()
 		seen = slices.Clone(o.seen)
@@ -396,7 +397,7 @@ func TestTheLogLineSaysWhyABodyWasNotReadAndWhyACallWasRejected(t *testing.T) {
 	} {
 		before := len(g.logLines(`"msg":"invocation"`))
 		g.do(c.call)
-		soon(t, "the line is there", func() bool { return len(g.logLines(`"msg":"invocation"`)) == before+1 })
+		probe.Eventually(t, "the line is there", func() bool { return len(g.logLines(`"msg":"invocation"`)) == before+1 })
 		line := g.logLines(`"msg":"invocation"`)[before]
 		for _, text := range c.says {
 			if !strings.Contains(line, text) {

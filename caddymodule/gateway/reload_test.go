@@ -10,7 +10,9 @@ import (
 	"sync/atomic"
 	"testing"
 
+	"github.com/caddy-cloudid/caddy-cloudid/tests/caddyrig"
 	"github.com/caddy-cloudid/caddy-cloudid/tests/freeport"
+	"github.com/caddy-cloudid/caddy-cloudid/tests/probe"
 )
 
 // another returns the running Caddyfile with a change that has nothing to do with WeChat.
@@ -59,11 +61,11 @@ func TestReloadsUnderLoad(t *testing.T) {
 					}
 				})
 			}
-			soon(t, "calls arrive", func() bool { return g.wechat.Calls().GetOpenData > 10 })
+			probe.Eventually(t, "calls arrive", func() bool { return g.wechat.Calls().GetOpenData > 10 })
 			for i := range 20 {
 				before := g.wechat.Calls().GetOpenData
-				load(t, next(g, i))
-				soon(t, "calls go on", func() bool { return g.wechat.Calls().GetOpenData > before+10 })
+				caddyrig.Reload(t, next(g, i))
+				probe.Eventually(t, "calls go on", func() bool { return g.wechat.Calls().GetOpenData > before+10 })
 			}
 			close(stop)
 			clients.Wait()
@@ -88,7 +90,7 @@ func (g *testGateway) reload(config string) {
 		*address = strings.Replace(*address, ":"+port, ":"+fresh, 1)
 	}
 	g.config = config
-	load(g.t, config)
+	caddyrig.Reload(g.t, config)
 }
 
 func TestCacheAndMetricsSurviveAReload(t *testing.T) {

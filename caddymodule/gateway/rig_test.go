@@ -7,20 +7,15 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
-	"os"
 	"path/filepath"
 	"strconv"
 	"strings"
 	"sync"
 	"testing"
-	"time"
-
-	"github.com/caddyserver/caddy/v2"
-	"github.com/caddyserver/caddy/v2/caddyconfig"
-	_ "github.com/caddyserver/caddy/v2/modules/standard"
 
 	_ "github.com/caddy-cloudid/caddy-cloudid/caddymodule/gateway"
 	"github.com/caddy-cloudid/caddy-cloudid/caddymodule/sandbox"
+	"github.com/caddy-cloudid/caddy-cloudid/tests/caddyrig"
 	"github.com/caddy-cloudid/caddy-cloudid/tests/freeport"
 )
 
@@ -71,6 +66,7 @@ type testGateway struct {
 	addr     string
 	url      string
 	dir      string
+	log      caddyrig.Log
 	config   string // the Caddyfile
 	metrics  string // the URL of Caddy's metrics
 	sandbox  string // the URL of the stand-in for WeChat
@@ -83,6 +79,7 @@ type testGateway struct {
 func start(t testing.TB, s setup) *testGateway {
 	t.Helper()
 	g := &testGateway{t: t, dir: t.TempDir(), wechat: sandbox.New(), addr: freeport.Addr(t)}
+	g.log = caddyrig.Log(filepath.Join(g.dir, "log.json"))
 	wechat := httptest.NewServer(g.wechat)
 	t.Cleanup(wechat.Close)
 	g.sandbox = wechat.URL
@@ -148,31 +145,13 @@ func start(t testing.TB, s setup) *testGateway {
 	if s.address == secure {
 		writeCertificate(t, g.dir)
 	}
-	load(t, g.config)
-	t.Cleanup(func() { _ = caddy.Stop() })
+	caddyrig.Load(t, g.config)
 	g.client = &http.Client{Transport: &http.Transport{
 		DisableCompression: true, MaxIdleConnsPerHost: 100, ForceAttemptHTTP2: true,
 		TLSClientConfig: &tls.Config{InsecureSkipVerify: true}, //nolint:gosec // made for this test
 	}}
 	t.Cleanup(g.client.CloseIdleConnections)
 	return g
-}
-
-// load makes a Caddyfile the running configuration.
-func load(t testing.TB, config string) {
-	t.Helper()
-	if err := caddy.Load(adapt(t, config), true); err != nil {
-		t.Fatalf("load: %v\n%s", err, config)
-	}
-}
-
-func adapt(t testing.TB, config string) []byte {
-	t.Helper()
-	adapted, _, err := caddyconfig.GetAdapter("caddyfile").Adapt([]byte(config), map[string]any{"filename": "Caddyfile"})
-	if err != nil {
-		t.Fatalf("adapt: %v\n%s", err, config)
-	}
-	return adapted
 }
 
 // in is the same gateway for a subtest.
@@ -182,25 +161,10 @@ func (g *testGateway) in(t testing.TB) *testGateway {
 	return &other
 }
 
-// log returns all that Caddy has logged so far.
-func (g *testGateway) log() string {
-	g.t.Helper()
-	text, err := os.ReadFile(filepath.Join(g.dir, "log.json"))
-	if err != nil {
-		g.t.Fatal(err)
-	}
-	return string(text)
-}
-
 // logLines returns the log's lines that contain a text.
 func (g *testGateway) logLines(containing string) []string {
-	var found []string
-	for line := range strings.Lines(g.log()) {
-		if strings.Contains(line, containing) {
-			found = append(found, line)
-		}
-	}
-	return found
+	g.t.Helper()
+	return g.log.Lines(g.t, containing)
 }
 
 // metric returns the value of one of the metrics, as text/plain shows it: name{label="value"}. One not shown yet is 0.
@@ -289,17 +253,6 @@ func (u *upstream) take() *received {
 	last := u.seen[len(u.seen)-1]
 	u.seen = nil
 	return last
-}
-
-// soon fails unless a condition comes true before long.
-func soon(t testing.TB, what string, condition func() bool) {
-	t.Helper()
-	for end := time.Now().Add(10 * time.Second); !condition(); {
-		if time.Now().After(end) {
-			t.Fatalf("still not: %s", what)
-		}
-		time.Sleep(5 * time.Millisecond)
-	}
 }
 
 // fault makes the next calls of WeChat fail.

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/caddy-cloudid/caddy-cloudid/caddymodule/sandbox"
+	"github.com/caddy-cloudid/caddy-cloudid/tests/probe"
 )
 
 func length(body string) string { return strconv.Itoa(len(body)) }
@@ -144,7 +145,7 @@ func TestAClientThatWentAwayCostsNoCallOfTheFunction(t *testing.T) {
 	g.fault(sandbox.Fault{API: "getopendata", Kind: "latency", Latency: 300 * time.Millisecond})
 	ctx, leave := context.WithCancel(t.Context())
 	go func() {
-		soon(t, "WeChat is asked", func() bool { return g.wechat.Calls().GetOpenData == 1 })
+		probe.Eventually(t, "WeChat is asked", func() bool { return g.wechat.Calls().GetOpenData == 1 })
 		leave()
 	}()
 	const abandoned = `caddy_cloudid_invocations_total{appid="` + appid + `",outcome="canceled"}`
@@ -153,10 +154,10 @@ func TestAClientThatWentAwayCostsNoCallOfTheFunction(t *testing.T) {
 	if !errors.Is(err, context.Canceled) {
 		t.Fatalf("call: %v", err)
 	}
-	soon(t, "the request is counted as abandoned", func() bool {
+	probe.Eventually(t, "the request is counted as abandoned", func() bool {
 		return g.metric(abandoned) == before+1
 	})
-	soon(t, "the access log has it as 499", func() bool { return len(g.logLines(`"status":499`)) == 1 })
+	probe.Eventually(t, "the access log has it as 499", func() bool { return len(g.logLines(`"status":499`)) == 1 })
 	if g.upstream.take() != nil {
 		t.Error("the function was called")
 	}
