@@ -100,6 +100,9 @@ func (o *out) copyFunctions(p *project.Project) error {
 				o.report.Skipped = append(o.report.Skipped, fmt.Sprintf("%s: %v", name, err))
 				continue
 			}
+			if path.Base(name) == "package.json" {
+				text = project.Strict(text) // one that tcb-ff cannot read would end the process for all
+			}
 			if err := o.write(path.Join("project", name), text); err != nil {
 				return err
 			}

@@ -49,6 +49,7 @@ const calls = {
     }, result => assert.match(result, /^\+?\d+$/)],
     byCode: [{ code: 'made-up' }, result => assert.match(result, /^\+?\d+$/)]
   },
+  uniapp: { api: [{ a: 1 }, result => assert.deepEqual([result.greeting, result.openid, result.event.a], ['hello', 'openid-of-alice', 1])] },
   database: { hello: [{}, result => assert.equal(result, 'hello')] }
 }
 

@@ -16,6 +16,20 @@ func unmarshal(text []byte, into any) error {
 	return err
 }
 
+// Strict returns the JSON that other programs read of what unmarshal reads. Text that is no JSON stays as it is.
+func Strict(text []byte) []byte {
+	without := bytes.TrimPrefix(text, []byte("\uFEFF"))
+	switch {
+	case len(bytes.TrimSpace(without)) == 0:
+		return []byte("{}\n")
+	case json.Valid(without):
+		return without
+	case json.Valid(plain(without)):
+		return plain(without)
+	}
+	return text
+}
+
 // plain replaces comments, and commas before a closing bracket, by spaces.
 func plain(text []byte) []byte {
 	out := bytes.Clone(text)

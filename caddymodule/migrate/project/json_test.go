@@ -1,0 +1,22 @@
+package project_test
+
+import (
+	"testing"
+
+	"github.com/caddy-cloudid/caddy-cloudid/caddymodule/migrate/project"
+)
+
+func TestStrict(t *testing.T) {
+	for text, want := range map[string]string{
+		"{\"a\": 1}\r\n":   "{\"a\": 1}\r\n",
+		"\uFEFF{\"a\": 1}": "{\"a\": 1}",
+		"{\"a\": \"//,}\\\"\", /* b */ \"c\": [1,],}": "{\"a\": \"//,}\\\"\",         \"c\": [1 ] }",
+		"{ // a\n}": "{     \n}",
+		"\uFEFF \n": "{}\n",
+		"{":         "{",
+	} {
+		if got := string(project.Strict([]byte(text))); got != want {
+			t.Errorf("%q: %q, want %q", text, got, want)
+		}
+	}
+}
