@@ -8,8 +8,8 @@ import (
 )
 
 const (
-	// InvocationTTL is how long a function may act for the user who called it.
-	InvocationTTL = 15 * time.Minute
+	// invocationTTL is how long a function may act for the user who called it.
+	invocationTTL = 15 * time.Minute
 
 	// invocationReuse is for how long a user's invocation token is given out again. Signing one takes longer than everything
 	// else that the gateway does for a call without CloudIDs.
@@ -33,14 +33,14 @@ func (t *invocationTokens) For(user usertoken.User) (string, error) {
 	if token, ok := t.cached.Get(user); ok {
 		return token, nil
 	}
-	token, err := t.keys.Sign(usertoken.Invocation, user, InvocationTTL)
+	token, err := t.keys.Sign(usertoken.Invocation, user, invocationTTL)
 	if err == nil {
 		t.cached.Add(user, token)
 	}
 	return token, err
 }
 
-// InvocationToken returns a token with which a function may ask the gateway in a user's name, for InvocationTTL or a little
+// InvocationToken returns a token with which a function may ask the gateway in a user's name, for a quarter of an hour or a little
 // less; "" where the account has no key to sign with.
 func (a *Account) InvocationToken(user usertoken.User) (string, error) {
 	if a.invocations == nil {
@@ -56,5 +56,5 @@ func (a *Account) UnattendedToken(depth int) (string, error) {
 	if a.keys == nil {
 		return "", nil
 	}
-	return a.keys.Sign(usertoken.Unattended, usertoken.User{OpenID: "nobody", Depth: depth}, InvocationTTL)
+	return a.keys.Sign(usertoken.Unattended, usertoken.User{OpenID: "nobody", Depth: depth}, invocationTTL)
 }

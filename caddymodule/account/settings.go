@@ -13,17 +13,17 @@ import (
 	"github.com/caddy-cloudid/caddy-cloudid/caddymodule/internal/placeholder"
 	"github.com/caddy-cloudid/caddy-cloudid/caddymodule/internal/usertoken"
 	"github.com/caddy-cloudid/caddy-cloudid/caddymodule/wechat"
+	"github.com/caddy-cloudid/caddy-cloudid/caddymodule/wechat/apicall"
 )
 
 // Defaults of an account.
 const (
-	DefaultTimeout      = 3 * time.Second
-	DefaultRetries      = 2
-	DefaultCacheTTL     = time.Minute
-	DefaultCacheEntries = 10000
-	DefaultLimit        = 60
-	DefaultLimitWindow  = time.Minute
-	DefaultMaxCalls     = 128
+	defaultTimeout      = 3 * time.Second
+	defaultRetries      = 2
+	defaultCacheTTL     = time.Minute
+	defaultCacheEntries = 10000
+	defaultLimit        = 60
+	defaultLimitWindow  = time.Minute
 )
 
 const (
@@ -126,7 +126,7 @@ func (a *Account) setEndpoint() (err error) {
 func (a *Account) setTunables() error {
 	if a.Retries == nil {
 		a.Retries = new(int)
-		*a.Retries = DefaultRetries
+		*a.Retries = defaultRetries
 	}
 	if a.Cache == nil {
 		a.Cache = new(Cache)
@@ -135,13 +135,13 @@ func (a *Account) setTunables() error {
 		a.Limit = new(Limit)
 	}
 	return cmp.Or(
-		duration("timeout", &a.Timeout, DefaultTimeout, minDuration),
+		duration("timeout", &a.Timeout, defaultTimeout, minDuration),
 		number("retries", *a.Retries, 0, maxRetries),
-		duration("cache: ttl", &a.Cache.TTL, DefaultCacheTTL, minDuration),
-		numberOr("cache: entries", &a.Cache.Entries, DefaultCacheEntries, maxCacheEntries),
-		numberOr("limit: cloudids", &a.Limit.CloudIDs, DefaultLimit, maxLimit),
-		duration("limit: window", &a.Limit.Window, DefaultLimitWindow, time.Second),
-		numberOr("max_calls", &a.MaxCalls, DefaultMaxCalls, maxMaxCalls))
+		duration("cache: ttl", &a.Cache.TTL, defaultCacheTTL, minDuration),
+		numberOr("cache: entries", &a.Cache.Entries, defaultCacheEntries, maxCacheEntries),
+		numberOr("limit: cloudids", &a.Limit.CloudIDs, defaultLimit, maxLimit),
+		duration("limit: window", &a.Limit.Window, defaultLimitWindow, time.Second),
+		numberOr("max_calls", &a.MaxCalls, apicall.DefaultMaxCalls, maxMaxCalls))
 }
 
 // duration sets the default of a duration, and checks one that is given.

@@ -57,7 +57,7 @@ func runExplain(cmd *cobra.Command, args []string) error {
 		}
 		code, _ := wechat.Explain(number)
 		text := say(code)
-		if _, err := fmt.Fprintf(out, "%d  %s\n  %s%s\n  %s%s\n", number, text.meaning, text.whoLabel, text.who, text.adviceLabel, text.advice); err != nil {
+		if _, err := fmt.Fprintf(out, "%d  %s\n  %s%s\n  %s%s\n", number, text.meaning, text.partyLabel, text.party, text.adviceLabel, text.advice); err != nil {
 			return err
 		}
 	}
@@ -74,7 +74,7 @@ func list(out io.Writer, say func(wechat.ErrorCode) words) error {
 }
 
 // words are what is said of a code, in one language.
-type words struct{ meaning, whoLabel, who, adviceLabel, advice string }
+type words struct{ meaning, partyLabel, party, adviceLabel, advice string }
 
 func sayEnglish(code wechat.ErrorCode) words {
 	return words{code.English.Meaning, "who acts:   ", code.Party.String(), "what to do: ", code.English.Advice}

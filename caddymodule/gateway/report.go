@@ -65,7 +65,7 @@ func (c *call) describeCaller() {
 	}
 }
 
-// describeHeaders does the same for what the function is told. Values that are somebody's are masked.
+// describeHeaders does the same for what the function is shown. Values that are somebody's are masked.
 func (c *call) describeHeaders(header http.Header) {
 	if !c.listening {
 		return
@@ -75,16 +75,16 @@ func (c *call) describeHeaders(header http.Header) {
 		if len(values) == 0 {
 			continue
 		}
-		told := invocation.Header{Name: displayName(name), Value: values[0]}
+		shown := invocation.Header{Name: displayName(name), Value: values[0]}
 		switch name {
 		case headerOpenID:
-			told.Value, told.Masked = c.record.Caller, true
+			shown.Value, shown.Masked = c.record.Caller, true
 		case headerUnionID:
-			told.Value, told.Masked = invocation.Caller(values[0]), true
+			shown.Value, shown.Masked = invocation.Caller(values[0]), true
 		case headerToken, headerExtendedContext:
-			told.Value, told.Masked = strconv.Itoa(len(values[0]))+" bytes", true
+			shown.Value, shown.Masked = strconv.Itoa(len(values[0]))+" bytes", true
 		}
-		c.record.Forwarded = append(c.record.Forwarded, told)
+		c.record.Forwarded = append(c.record.Forwarded, shown)
 	}
 }
 

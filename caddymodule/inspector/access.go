@@ -12,7 +12,7 @@ import (
 
 // admit rejects everybody but those who may see the calls: other addresses, other web pages that a browser of an allowed
 // machine has open, and names that an attacker's DNS points at this machine.
-func (h *Handler) admit(r *http.Request) error {
+func (h *Handler) checkAccess(r *http.Request) error {
 	if !h.allowed.Contain(r.RemoteAddr) {
 		return forbidden("the inspector answers connections from this machine only; its line allow names others")
 	}

@@ -23,8 +23,8 @@ func init() {
 }
 
 const (
-	// DefaultCalls is how many calls are shown.
-	DefaultCalls = 200
+	// defaultCalls is how many calls are shown.
+	defaultCalls = 200
 
 	// maxCalls bounds `calls`: a page with more is of no use to people.
 	maxCalls = 10_000
@@ -66,7 +66,7 @@ var stores = caddy.NewUsagePool()
 // Provision subscribes to the calls of the config.
 func (h *Handler) Provision(ctx caddy.Context) error {
 	if h.Calls == 0 {
-		h.Calls = DefaultCalls
+		h.Calls = defaultCalls
 	}
 	if h.Calls < 1 || h.Calls > maxCalls {
 		return fmt.Errorf("calls must be a number from 1 to %d, not %d", maxCalls, h.Calls)
@@ -113,7 +113,7 @@ func (h *Handler) Cleanup() error {
 }
 
 func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, _ caddyhttp.Handler) error {
-	if err := h.admit(r); err != nil {
+	if err := h.checkAccess(r); err != nil {
 		return err
 	}
 	header := w.Header()

@@ -24,7 +24,7 @@ const (
 	errMediaMissing     = 41005
 	errMediaIDMissing   = 41006
 	errMissingCode      = 41008
-	errTokenEnded       = 42001
+	errTokenExpired     = 42001
 	errRequireGET       = 43001
 	errRequirePOST      = 43002
 	errQuota            = 45009
@@ -61,7 +61,7 @@ var messages = map[int]string{
 	errMediaMissing:     "media data missing",
 	errMediaIDMissing:   "missing media_id",
 	errMissingCode:      "missing code",
-	errTokenEnded:       "access_token expired",
+	errTokenExpired:     "access_token expired",
 	errRequireGET:       "require GET method",
 	errRequirePOST:      "require POST method",
 	44002:               "empty post data",

@@ -119,7 +119,7 @@ func (s *Server) tokenApp(name string) (string, int) {
 		return "", errInvalidToken
 	}
 	if !s.Now().Before(t.expires) {
-		return "", errTokenEnded
+		return "", errTokenExpired
 	}
 	return t.appid, 0
 }
@@ -153,7 +153,7 @@ func (s *Server) stableToken(c call) []byte {
 		a.previous = append(a.previous, a.stable)
 		a.stable = s.newToken(appid)
 	}
-	return s.tokenAnswer(a.stable)
+	return s.tokenResponse(a.stable)
 }
 
 // forceRefresh kills all stable tokens of an app, or returns the errcode for doing so too often.
@@ -186,10 +186,10 @@ func (s *Server) token(c call) []byte {
 	a := s.app(appid)
 	delete(s.tokens, a.legacyToken)
 	a.legacyToken = s.newToken(appid)
-	return s.tokenAnswer(a.legacyToken)
+	return s.tokenResponse(a.legacyToken)
 }
 
-func (s *Server) tokenAnswer(name string) []byte {
+func (s *Server) tokenResponse(name string) []byte {
 	return mustJSON(struct {
 		AccessToken string `json:"access_token"`
 		ExpiresIn   int    `json:"expires_in"`

@@ -26,8 +26,8 @@ func init() {
 	caddy.RegisterModule(new(Login))
 }
 
-// DefaultTTL is how long a session lasts.
-const DefaultTTL = 2 * time.Hour
+// defaultTTL is how long a session lasts.
+const defaultTTL = 2 * time.Hour
 
 // minTTL is the shortest session: tokens count in whole seconds.
 const minTTL = time.Second
@@ -75,7 +75,7 @@ func (*Login) CaddyModule() caddy.ModuleInfo {
 func (l *Login) Provision(ctx caddy.Context) (err error) {
 	l.logger = ctx.Logger()
 	if l.TTL == 0 {
-		l.TTL = caddy.Duration(DefaultTTL)
+		l.TTL = caddy.Duration(defaultTTL)
 	}
 	if time.Duration(l.TTL) < minTTL {
 		return fmt.Errorf(`ttl: a session lasts at least %s; in JSON write it with a unit, as in "2h", since a number counts nanoseconds`, minTTL)

@@ -46,8 +46,8 @@ func (r *Rules) compileFields() (*nameSet, error) {
 
 func (r *Rules) checkField(field string) error {
 	switch {
-	case len(field) > MaxName:
-		return fmt.Errorf("a name is longer than %d bytes", MaxName)
+	case len(field) > maxName:
+		return fmt.Errorf("a name is longer than %d bytes", maxName)
 	case field == protoName, isRewritten(`"` + escapeName(field) + `"`):
 		return fmt.Errorf("an event with a member %s is always rejected", field)
 	case r.ReplaceUserInfo && userInfoNames.find(escapeName(field)).index != noName:

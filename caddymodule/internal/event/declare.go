@@ -8,8 +8,8 @@ import (
 
 // The lengths in bytes of what can be a CloudID at all. Those of WeChat's documentation have 62.
 const (
-	MinID = 16
-	MaxID = 256
+	minID = 16
+	maxID = 256
 )
 
 // The lengths in bytes of the longest encryptedData and iv that are decrypted. A month of steps has 2 KiB, an iv 24 bytes.
@@ -42,7 +42,7 @@ type Declaration struct {
 	// How the member declares open data.
 	Kind Kind
 
-	// The CloudID. It has only characters that a CloudID may have, and MinID to MaxID of them.
+	// The CloudID. It has only characters that a CloudID may have, and 16 to 256 of them.
 	ID string
 
 	// The encrypted data and the initial vector that the client sent in the place of a CloudID, in base64 if the client is
@@ -79,8 +79,8 @@ func inAlphabet(s string) bool {
 // possibleID returns the text of a string in quotes if it can be a CloudID, else "". The result does not share the
 // memory of raw.
 func possibleID(raw string) string {
-	s := shortText(raw, MaxID)
-	if len(s) < MinID || !inAlphabet(s) {
+	s := shortText(raw, maxID)
+	if len(s) < minID || !inAlphabet(s) {
 		return ""
 	}
 	return strings.Clone(s)
@@ -154,7 +154,7 @@ func (r *Rules) declaredByObject(value string) (d Declaration, ok bool) {
 			if member.Type != gjson.String {
 				break
 			}
-			if s := shortText(member.Raw, MaxID); LooksLikeCloudID(s) {
+			if s := shortText(member.Raw, maxID); LooksLikeCloudID(s) {
 				id = s
 			}
 		case isText(key.Raw, "encryptedData"):

@@ -14,8 +14,8 @@
 // wherever the difference could let a client pass off something of its own as open data.
 package event
 
-// MaxName is the length in bytes of the longest name whose value is replaced: these names travel in a header.
-const MaxName = 256
+// maxName is the length in bytes of the longest name whose value is replaced: these names travel in a header.
+const maxName = 256
 
 // Rules say where the event is and what counts as a declaration in it. Compiled rules may be copied, and used by many
 // goroutines at once.

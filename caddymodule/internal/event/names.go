@@ -22,7 +22,7 @@ type nameSet struct {
 	classes [utf8.RuneSelf]charClass // of the ASCII characters
 	initial [utf8.RuneSelf]bool      // the ASCII characters with which a name may begin that is found
 	index   map[string]int           // from a key to the name's place in the order of add
-	lengths [MaxName/64 + 1]uint64   // bit n is set when some key has n bytes
+	lengths [maxName/64 + 1]uint64   // bit n is set when some key has n bytes
 	longest int                      // how many bytes the longest key has
 }
 
@@ -99,10 +99,10 @@ func (s *nameSet) empty(capacity int) *nameSet {
 	return &nameSet{classes: s.classes, initial: s.initial, index: make(map[string]int, capacity)}
 }
 
-// add adds a name of at most MaxName bytes, which holds no escapes. If some parser takes it for a name that is in the
+// add adds a name of at most maxName bytes, which holds no escapes. If some parser takes it for a name that is in the
 // set, add changes nothing and returns that name's place, else noName.
 func (s *nameSet) add(name string) (other int) {
-	var buffer [MaxName]byte
+	var buffer [maxName]byte
 	key := buffer[:0]
 	for _, r := range name {
 		class := charPlain
@@ -134,7 +134,7 @@ func (s *nameSet) find(text string) match {
 	if text != "" && text[0] < utf8.RuneSelf && !s.initial[text[0]] {
 		return match{index: noName}
 	}
-	var key [MaxName]byte
+	var key [maxName]byte
 	length := 0
 	for text != "" {
 		r, class, size := s.next(text)

@@ -250,8 +250,8 @@ func (p *parser) validate() error {
 // checkName applies the rules for the name of a member that is replaced.
 func (p *parser) checkName(raw, name string) error {
 	switch {
-	case len(name) > MaxName:
-		return reject("the name of a member with a CloudID is %d bytes long; at most %d are allowed", len(name), MaxName)
+	case len(name) > maxName:
+		return reject("the name of a member with a CloudID is %d bytes long; at most %d are allowed", len(name), maxName)
 	case hasLoneSurrogate(raw):
 		return reject("the name of a member with a CloudID holds half a surrogate pair, which parsers read differently")
 	case name == protoName:

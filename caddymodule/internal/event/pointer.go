@@ -30,8 +30,8 @@ func ParsePointer(text string) (Pointer, error) {
 		if err != nil {
 			return Pointer{}, fmt.Errorf("%q is no JSON pointer: %w", text, err)
 		}
-		if len(name) > MaxName {
-			return Pointer{}, fmt.Errorf("a step of the JSON pointer is longer than %d bytes", MaxName)
+		if len(name) > maxName {
+			return Pointer{}, fmt.Errorf("a step of the JSON pointer is longer than %d bytes", maxName)
 		}
 		p.steps = append(p.steps, name)
 		p.names = append(p.names, eventNames.with(name))

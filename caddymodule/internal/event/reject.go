@@ -39,8 +39,8 @@ func duplicate(name string) error {
 // QuoteName shows a client's own name in a message for that client. Whatever could mean something to the JSON or HTML
 // into which an error page puts the message becomes a question mark.
 func QuoteName(name string) string {
-	if len(name) > MaxName {
-		name = strings.ToValidUTF8(name[:MaxName], "") + "…"
+	if len(name) > maxName {
+		name = strings.ToValidUTF8(name[:maxName], "") + "…"
 	}
 	return "'" + strings.Map(func(c rune) rune {
 		if c == utf8.RuneError || !unicode.IsPrint(c) || strings.ContainsRune("\"'\\<>&", c) {

@@ -42,8 +42,8 @@ import (
 	"time"
 )
 
-// DefaultMaxResponseHeader is how large the head of a response may be where Options do not say, in bytes.
-const DefaultMaxResponseHeader = 10 << 20
+// defaultMaxResponseHeader is how large the head of a response may be where Options do not say, in bytes.
+const defaultMaxResponseHeader = 10 << 20
 
 // Options of a Client. They mean what the fields of http.Transport with similar names mean.
 type Options struct {
@@ -61,7 +61,7 @@ type Options struct {
 	ResponseHeaderTimeout time.Duration
 
 	// MaxResponseHeader is how large a response's head may be, in bytes; 1xx responses that nobody looks at count.
-	// Default: DefaultMaxResponseHeader.
+	// Default: 10 MiB.
 	MaxResponseHeader int64
 
 	// ReadBufferSize is the size of each connection's read buffer, in bytes. Default: 4096.
@@ -83,7 +83,7 @@ type Client struct {
 // New returns a client. It opens no connection before one is needed.
 func New(options Options) *Client {
 	if options.MaxResponseHeader <= 0 {
-		options.MaxResponseHeader = DefaultMaxResponseHeader
+		options.MaxResponseHeader = defaultMaxResponseHeader
 	}
 	if options.ReadBufferSize <= 0 {
 		options.ReadBufferSize = 4 << 10

@@ -196,7 +196,7 @@ func (p *pool) expire() {
 	p.mu.Lock()
 	p.expiry = nil
 	now := time.Now()
-	var ended []*conn
+	var expired []*conn
 	for {
 		c := p.oldest()
 		if c == nil {
@@ -207,10 +207,10 @@ func (p *pool) expire() {
 			break
 		}
 		p.remove(c)
-		ended = append(ended, c)
+		expired = append(expired, c)
 	}
 	p.mu.Unlock()
-	for _, c := range ended {
+	for _, c := range expired {
 		p.discard(c)
 	}
 }
@@ -223,14 +223,14 @@ func (p *pool) close() {
 		p.expiry.Stop()
 		p.expiry = nil
 	}
-	var ended []*conn
+	var idle []*conn
 	for _, h := range p.hosts {
-		ended = append(ended, h.idle...)
+		idle = append(idle, h.idle...)
 		h.idle = nil
 	}
 	p.idle = 0
 	p.mu.Unlock()
-	for _, c := range ended {
+	for _, c := range idle {
 		p.discard(c)
 	}
 }

@@ -11,18 +11,17 @@ import (
 	"fmt"
 	"math/bits"
 	"unicode/utf8"
-	"unsafe"
 )
 
-// MaxDepth is how deeply arrays and objects may be nested. The parsers behind the gateway differ in their limits; this
+// maxDepth is how deeply arrays and objects may be nested. The parsers behind the gateway differ in their limits; this
 // one is below all that are known.
-const MaxDepth = 512
+const maxDepth = 512
 
 // The reasons, other than its grammar, for which a text is rejected.
 var (
 	ErrByteOrderMark = errors.New("the JSON text begins with a byte order mark; send it without one")
 	ErrNotUTF8       = errors.New("the JSON text is not valid UTF-8")
-	ErrTooDeep       = fmt.Errorf("the JSON text is nested more than %d levels deep", MaxDepth)
+	ErrTooDeep       = fmt.Errorf("the JSON text is nested more than %d levels deep", maxDepth)
 )
 
 // SyntaxError says where a text stops being JSON.
@@ -43,11 +42,6 @@ func Check(text []byte) error {
 	return Walk(text, func(Member) {})
 }
 
-// CheckString checks like Check.
-func CheckString(text string) error {
-	return Check(unsafe.Slice(unsafe.StringData(text), len(text))) // which only reads
-}
-
 // Walk checks like Check and calls visit for each member of the outermost object, in order and with duplicates. The
 // text behind a visited member is not checked yet: what visit learns counts only once Walk has returned nil.
 func Walk(text []byte, visit func(Member)) error {
@@ -58,7 +52,7 @@ func Walk(text []byte, visit func(Member)) error {
 		pos     int
 		depth   int
 		object  bool // what is open at this depth is an object, not an array
-		objects [MaxDepth + 1]bool
+		objects [maxDepth + 1]bool
 		member  Member
 	)
 	for {
@@ -72,7 +66,7 @@ func Walk(text []byte, visit func(Member)) error {
 		case '"':
 			pos = scanString(text, start)
 		case '{', '[':
-			if depth == MaxDepth {
+			if depth == maxDepth {
 				return ErrTooDeep
 			}
 			inside, at := skipSpace(text, start+1)

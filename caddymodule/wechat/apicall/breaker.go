@@ -83,7 +83,7 @@ func (e *BreakerOpenError) Error() string {
 	return fmt.Sprintf("not asked: WeChat is left alone for %s after %d failures in a row, the last: %v", breakerCooldown, breakerFailures, e.Last)
 }
 
-// Unwrap makes the error answer for the failure that it repeats.
+// Unwrap returns the failure after which the breaker opened, so that errors.As finds its code and advice.
 func (e *BreakerOpenError) Unwrap() error { return e.Last }
 
 // RetryAfter is how long a client should wait before it tries again.
@@ -93,10 +93,11 @@ func (e *BreakerOpenError) RetryAfter() time.Duration { return e.After }
 func (b *Breaker) Ready() error {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	return b.refusal(time.Now())
+	return b.openError(time.Now())
 }
 
-func (b *Breaker) refusal(now time.Time) error {
+// openError returns a *BreakerOpenError while no call may be made. b.mu is held.
+func (b *Breaker) openError(now time.Time) error {
 	switch {
 	case b.state == HalfOpen:
 		return &BreakerOpenError{b.last, trialPause}
@@ -112,7 +113,7 @@ func (b *Breaker) allow(user string) (generation int, err error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	now := time.Now()
-	if err := b.refusal(now); err != nil {
+	if err := b.openError(now); err != nil {
 		return 0, err
 	}
 	if b.state == Open {

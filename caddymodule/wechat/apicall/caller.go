@@ -114,14 +114,14 @@ func queueEnd(ctx context.Context) time.Time {
 // NotCalled reports whether err says that WeChat was not called, and if so, when to try again: a login code, say, is still
 // good then.
 func NotCalled(err error) (retryAfter time.Duration, notCalled bool) {
-	refusal, ok := errors.AsType[interface {
+	waiting, ok := errors.AsType[interface {
 		error
 		RetryAfter() time.Duration
 	}](err)
 	if !ok {
 		return 0, false
 	}
-	return refusal.RetryAfter(), true
+	return waiting.RetryAfter(), true
 }
 
 func attempt[T any](ctx context.Context, c *Caller, call *Call, fn func(ctx context.Context, token string) (T, error)) (result T, err error) {
