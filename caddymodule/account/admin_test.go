@@ -14,10 +14,10 @@ import (
 	"time"
 
 	"github.com/caddyserver/caddy/v2"
-	_ "github.com/caddyserver/caddy/v2/modules/standard"
 
 	"github.com/caddy-cloudid/caddy-cloudid/caddymodule/account"
 	"github.com/caddy-cloudid/caddy-cloudid/caddymodule/sandbox"
+	"github.com/caddy-cloudid/caddy-cloudid/tests/caddyrig"
 	"github.com/caddy-cloudid/caddy-cloudid/tests/freeport"
 )
 
@@ -40,7 +40,6 @@ func startAdmin(t *testing.T) *admin {
 	wechat := sandbox.New()
 	api := httptest.NewServer(wechat)
 	t.Cleanup(api.Close)
-	t.Cleanup(func() { _ = caddy.Stop() })
 	return &admin{t, wechat, api, "http://" + freeport.Addr(t)}
 }
 
@@ -49,9 +48,7 @@ func (a *admin) load(accounts string) {
 	a.t.Helper()
 	config := fmt.Sprintf(`{"admin":{"listen":%q,"config":{"persist":false}},"logging":{"logs":{"default":{"level":"PANIC"}}},"apps":{"cloudid":{"accounts":{%s}}}}`,
 		strings.TrimPrefix(a.url, "http://"), accounts)
-	if err := caddy.Load([]byte(config), true); err != nil {
-		a.t.Fatal(err)
-	}
+	caddyrig.LoadJSON(a.t, []byte(config))
 }
 
 func (a *admin) account(appid, settings string) string {
@@ -188,9 +185,7 @@ func TestHealth(t *testing.T) {
 
 	a.load("")
 	want("without an account", 200, `"healthy":true`)
-	if err := caddy.Load(fmt.Appendf(nil, `{"admin":{"listen":%q,"config":{"persist":false}}}`, strings.TrimPrefix(a.url, "http://")), true); err != nil {
-		t.Fatal(err)
-	}
+	caddyrig.LoadJSON(t, fmt.Appendf(nil, `{"admin":{"listen":%q,"config":{"persist":false}}}`, strings.TrimPrefix(a.url, "http://")))
 	want("without the app", 200, `"healthy":true`)
 	if status := a.status(); len(status.Accounts) != 0 {
 		t.Errorf("without the app there are %v", status)

@@ -5,13 +5,13 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/caddyserver/caddy/v2/caddyconfig"
+	"github.com/caddy-cloudid/caddy-cloudid/tests/caddyrig"
 )
 
 // adapt returns the app's JSON as Caddy's adapter makes it of a Caddyfile's global options.
 func adapt(t *testing.T, options string) (string, error) {
 	t.Helper()
-	adapted, _, err := caddyconfig.GetAdapter("caddyfile").Adapt([]byte("{\n"+options+"\n}\n"), map[string]any{"filename": "Caddyfile"})
+	adapted, err := caddyrig.Adapt("{\n" + options + "\n}\n")
 	if err != nil {
 		return "", err
 	}

@@ -6,11 +6,9 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/caddyserver/caddy/v2/caddyconfig"
-	_ "github.com/caddyserver/caddy/v2/modules/standard"
-
 	_ "github.com/caddy-cloudid/caddy-cloudid/caddymodule"
 	"github.com/caddy-cloudid/caddy-cloudid/caddymodule/check"
+	"github.com/caddy-cloudid/caddy-cloudid/tests/caddyrig"
 )
 
 // accounts stands in front of each vector that has no global options of its own.
@@ -52,11 +50,7 @@ func vectors(t *testing.T, file string) []vector {
 
 func findings(t *testing.T, caddyfile string) []check.Finding {
 	t.Helper()
-	adapted, _, err := caddyconfig.GetAdapter("caddyfile").Adapt([]byte(caddyfile), nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	found, err := check.Config(adapted)
+	found, err := check.Config(caddyrig.MustAdapt(t, caddyfile))
 	if err != nil {
 		t.Fatal(err)
 	}

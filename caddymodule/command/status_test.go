@@ -12,10 +12,10 @@ import (
 	"time"
 
 	"github.com/caddyserver/caddy/v2"
-	_ "github.com/caddyserver/caddy/v2/modules/standard"
 
 	"github.com/caddy-cloudid/caddy-cloudid/caddymodule/account"
 	"github.com/caddy-cloudid/caddy-cloudid/caddymodule/sandbox"
+	"github.com/caddy-cloudid/caddy-cloudid/tests/caddyrig"
 	"github.com/caddy-cloudid/caddy-cloudid/tests/freeport"
 	"github.com/caddy-cloudid/caddy-cloudid/tests/probe"
 )
@@ -37,13 +37,10 @@ func TestStatusCommand(t *testing.T) {
 	wechat := sandbox.New()
 	wechat.SetSecret("wx00000000000000aa", "right")
 	api := httptest.NewServer(wechat)
-	defer api.Close()
+	t.Cleanup(api.Close)
 	address := freeport.Addr(t)
 	config := fmt.Sprintf(`{"admin":{"listen":%q,"config":{"persist":false}},"apps":{"cloudid":{"accounts":{"wx00000000000000aa":{"secret":"WRONG","endpoint":%q}}}}}`, address, api.URL)
-	if err := caddy.Load([]byte(config), true); err != nil {
-		t.Fatal(err)
-	}
-	defer func() { _ = caddy.Stop() }()
+	caddyrig.LoadJSON(t, []byte(config))
 	probe.Eventually(t, "the admin API is there", func() bool {
 		_, err := statusOf(t, "--address", address)
 		return err == nil

@@ -5,13 +5,15 @@ import (
 	"testing"
 
 	"github.com/caddyserver/caddy/v2"
+
+	"github.com/caddy-cloudid/caddy-cloudid/tests/caddyrig"
 )
 
 func TestCaddyfile(t *testing.T) {
 	config := func(options string) string {
 		return "{\nadmin off\ncloudid {\naccount wx1 {\nsecret s\n}\n}\n}\nhttp://127.0.0.1:1 {\nrespond hello\ncloudid_api {\n" + options + "\n}\n}\n"
 	}
-	adapted, err := adapt(config("account wx1\nallow 0.0.0.0/0\ntrust 10.0.0.0/8 ::1\nopenapi wxacode.get templateMessage.send\nrelay /wxa/some_new_api\nfunctions http://127.0.0.1:3000/{name}"))
+	adapted, err := caddyrig.Adapt(config("account wx1\nallow 0.0.0.0/0\ntrust 10.0.0.0/8 ::1\nopenapi wxacode.get templateMessage.send\nrelay /wxa/some_new_api\nfunctions http://127.0.0.1:3000/{name}"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -52,12 +54,12 @@ func TestCaddyfile(t *testing.T) {
 		{"relay of the login, in capitals", "relay /SNS/jscode2session", "would give out tokens or secrets"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			if _, err := adapt(config(c.options)); err == nil || !strings.Contains(err.Error(), c.says) {
+			if _, err := caddyrig.Adapt(config(c.options)); err == nil || !strings.Contains(err.Error(), c.says) {
 				t.Errorf("the error is %v, want one that says %q", err, c.says)
 			}
 		})
 	}
-	if _, err := adapt("{\nadmin off\n}\nhttp://127.0.0.1:1 {\ncloudid_api x\n}\n"); err == nil || !strings.Contains(err.Error(), "cloudid_api takes no arguments behind the matcher") {
+	if _, err := caddyrig.Adapt("{\nadmin off\n}\nhttp://127.0.0.1:1 {\ncloudid_api x\n}\n"); err == nil || !strings.Contains(err.Error(), "cloudid_api takes no arguments behind the matcher") {
 		t.Errorf("an argument: the error is %v", err)
 	}
 }

@@ -134,7 +134,7 @@ func TestLogHasNoSecrets(t *testing.T) {
 		g.do(call{path: "/wxa/no_such_api" + query, body: `{}`})
 		g.do(call{path: "/getOpenData?cloudbase_access_token=x" + token(t, user), body: `{"list":["` + steps + `"]}`})
 	}
-	log := g.log()
+	log := g.log.Text(t)
 	for _, text := range []string{"open data exchange failed", "voice signature failed"} {
 		if !strings.Contains(log, text) {
 			t.Errorf("the log does not say %q", text)

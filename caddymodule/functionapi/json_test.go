@@ -232,7 +232,7 @@ func TestFunctionHangsUp(t *testing.T) {
 		res.Body.Close()
 		t.Fatal("there was an answer")
 	}
-	for end := time.Now().Add(10 * time.Second); !strings.Contains(g.log(), `"status":499`); time.Sleep(10 * time.Millisecond) {
+	for end := time.Now().Add(10 * time.Second); !strings.Contains(g.log.Text(t), `"status":499`); time.Sleep(10 * time.Millisecond) {
 		if time.Now().After(end) {
 			t.Fatal("no 499 was logged")
 		}

@@ -298,7 +298,7 @@ func TestOpenAPIOpensPaths(t *testing.T) {
 	g.sdk("officialAccount.media.upload", openAPIOf("", file("media", "a.png", "x")), good).answered("application/json")
 	g.sdk("wxacode.get", openAPI(), good).refused(-604101, "add the line `openapi wxacode.get` to cloudid_api")
 	g.sdk("templateMessage.send", openAPI(), good).refused(-604100, "WeChat has retired templateMessage.send")
-	if !strings.Contains(g.log(), "a name in openapi cannot be called") {
+	if !strings.Contains(g.log.Text(t), "a name in openapi cannot be called") {
 		t.Error("the log does not say that a name is of no use")
 	}
 }

@@ -133,7 +133,7 @@ func TestRelayRenewsToken(t *testing.T) {
 	// A second refusal is WeChat's answer like any other.
 	refuse.Store(2)
 	g.do(call{path: "/x", token: good, body: "hello"}).is(200, `{"errcode":42001,"errmsg":"access_token expired rid: 5f"}`)
-	if !strings.Contains(g.log(), "relayed call failed") {
+	if !strings.Contains(g.log.Text(t), "relayed call failed") {
 		t.Error("the log does not say so")
 	}
 }

@@ -6,20 +6,15 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
-	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 	"time"
-
-	"github.com/caddyserver/caddy/v2"
-	"github.com/caddyserver/caddy/v2/caddyconfig"
-	_ "github.com/caddyserver/caddy/v2/modules/standard"
 
 	_ "github.com/caddy-cloudid/caddy-cloudid/caddymodule/functionapi"
 	_ "github.com/caddy-cloudid/caddy-cloudid/caddymodule/gateway"
 	"github.com/caddy-cloudid/caddy-cloudid/caddymodule/internal/usertoken"
 	"github.com/caddy-cloudid/caddy-cloudid/caddymodule/sandbox"
+	"github.com/caddy-cloudid/caddy-cloudid/tests/caddyrig"
 	"github.com/caddy-cloudid/caddy-cloudid/tests/freeport"
 )
 
@@ -65,7 +60,7 @@ type setup struct {
 type rig struct {
 	t      *testing.T
 	url    string
-	dir    string
+	log    caddyrig.Log
 	wechat *sandbox.Server
 	host   string // of the sandbox
 }
@@ -73,7 +68,7 @@ type rig struct {
 // start runs Caddy until the test ends. There is one Caddy in a process, so no two tests run at once.
 func start(t *testing.T, s setup) *rig {
 	t.Helper()
-	g := &rig{t: t, dir: t.TempDir(), wechat: sandbox.New(), url: "http://" + freeport.Addr(t)}
+	g := &rig{t: t, log: caddyrig.NewLog(t), wechat: sandbox.New(), url: "http://" + freeport.Addr(t)}
 	handler := http.Handler(g.wechat)
 	if s.wechat != nil {
 		handler = s.wechat(handler)
@@ -84,13 +79,13 @@ func start(t *testing.T, s setup) *rig {
 	if s.keys == "" {
 		s.keys = "key " + key
 	}
-	g.load(strings.NewReplacer("$API", g.url, "$WECHAT", wechat.URL).Replace(fmt.Sprintf(`{
+	caddyrig.Load(t, strings.NewReplacer("$API", g.url, "$WECHAT", wechat.URL).Replace(fmt.Sprintf(`{
 	admin off
 	persist_config off
 	auto_https off
 	grace_period 1s
 	log default {
-		output file %s/log.json
+		output file %s
 		format json
 	}
 	%s
@@ -110,8 +105,7 @@ func start(t *testing.T, s setup) *rig {
 	respond "next handler"
 }
 %s
-`, g.dir, s.global, appid, withSecret(s.account, s.keys), wechat.URL, s.account, g.url, s.site, s.api, s.sites)))
-	t.Cleanup(func() { _ = caddy.Stop() })
+`, g.log, s.global, appid, withSecret(s.account, s.keys), wechat.URL, s.account, g.url, s.site, s.api, s.sites)))
 	return g
 }
 
@@ -123,37 +117,11 @@ func withSecret(options, keys string) string {
 	return "secret " + appSecret + "\n" + keys
 }
 
-func (g *rig) load(config string) {
-	g.t.Helper()
-	adapted, err := adapt(config)
-	if err == nil {
-		err = caddy.Load(adapted, true)
-	}
-	if err != nil {
-		g.t.Fatalf("load: %v\n%s", err, config)
-	}
-}
-
-func adapt(config string) ([]byte, error) {
-	adapted, _, err := caddyconfig.GetAdapter("caddyfile").Adapt([]byte(config), map[string]any{"filename": "Caddyfile"})
-	return adapted, err
-}
-
 // in is the same rig for a subtest.
 func (g *rig) in(t *testing.T) *rig {
 	same := *g
 	same.t = t
 	return &same
-}
-
-// log returns all that Caddy has logged so far.
-func (g *rig) log() string {
-	g.t.Helper()
-	text, err := os.ReadFile(filepath.Join(g.dir, "log.json"))
-	if err != nil {
-		g.t.Fatal(err)
-	}
-	return string(text)
 }
 
 // token returns an invocation token as the gateway gives them.

@@ -12,6 +12,7 @@ import (
 	"github.com/caddyserver/caddy/v2"
 
 	"github.com/caddy-cloudid/caddy-cloudid/caddymodule/internal/invocation"
+	"github.com/caddy-cloudid/caddy-cloudid/tests/caddyrig"
 )
 
 func TestThePageBringsAllItNeeds(t *testing.T) {
@@ -77,9 +78,7 @@ func TestNamesOfTheSite(t *testing.T) {
 	config := `{"admin":{"disabled":true},"apps":{"cloudid":{"accounts":{"wx3d289323f5900f8e":{"secret":"made-up-but-long-enough"}}},"http":{"servers":{"s":{"listen":["127.0.0.1` + port + `"],"automatic_https":{"disable":true},"routes":[
 		{"match":[{"host":["inspector.example"]}],"handle":[{"handler":"cloudid_inspector"}]},
 		{"handle":[{"handler":"cloudid_inspector"}]}]}}}}}`
-	if err := caddy.Load([]byte(config), true); err != nil {
-		t.Fatal(err)
-	}
+	caddyrig.LoadJSON(t, []byte(config))
 	for host, want := range map[string]int{
 		"127.0.0.1" + port:             200,
 		"[::1]" + port:                 200,
@@ -190,7 +189,7 @@ func TestAReloadKeepsTheCallsAndEndsTheStreams(t *testing.T) {
 	r.publish(invocation.Record{Path: "/before", Done: true})
 	_, closed := r.stream()
 	done := make(chan struct{})
-	go func() { r.load("calls 200"); close(done) }() // the same by other words
+	go func() { caddyrig.Reload(t, r.caddyfile("calls 200")); close(done) }() // the same by other words
 	select {
 	case <-done:
 	case <-time.After(10 * time.Second):

@@ -11,12 +11,11 @@ import (
 	"time"
 
 	"github.com/caddyserver/caddy/v2"
-	"github.com/caddyserver/caddy/v2/caddyconfig"
-	_ "github.com/caddyserver/caddy/v2/modules/standard"
 
 	"github.com/caddy-cloudid/caddy-cloudid/caddymodule/account"
 	_ "github.com/caddy-cloudid/caddy-cloudid/caddymodule/inspector"
 	"github.com/caddy-cloudid/caddy-cloudid/caddymodule/internal/invocation"
+	"github.com/caddy-cloudid/caddy-cloudid/tests/caddyrig"
 	"github.com/caddy-cloudid/caddy-cloudid/tests/freeport"
 )
 
@@ -30,14 +29,13 @@ type rig struct {
 func start(t *testing.T, options string) *rig {
 	t.Helper()
 	r := &rig{t, freeport.Addr(t)}
-	r.load(options)
-	t.Cleanup(func() { _ = caddy.Stop() })
+	caddyrig.Load(t, r.caddyfile(options))
 	return r
 }
 
-func (r *rig) load(options string) {
-	r.Helper()
-	config := `{
+// caddyfile is a site of an inspector with these options.
+func (r *rig) caddyfile(options string) string {
+	return `{
 	admin off
 	cloudid {
 		account wx3d289323f5900f8e {
@@ -52,13 +50,6 @@ http://` + r.address + `, http://inspector.example:` + r.address[strings.LastInd
 	}
 }
 `
-	adapted, _, err := caddyconfig.GetAdapter("caddyfile").Adapt([]byte(config), nil)
-	if err != nil {
-		r.Fatal(err)
-	}
-	if err := caddy.Load(adapted, true); err != nil {
-		r.Fatal(err)
-	}
 }
 
 // publish shows a call to the inspector, as a cloudid handler of the running config does.

@@ -6,25 +6,15 @@ import (
 	"fmt"
 	"io"
 	"net/http"
-	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 
 	"github.com/caddyserver/caddy/v2"
-	"github.com/caddyserver/caddy/v2/caddyconfig"
-	_ "github.com/caddyserver/caddy/v2/caddyconfig/httpcaddyfile"
-	_ "github.com/caddyserver/caddy/v2/modules/standard"
 
 	"github.com/caddy-cloudid/caddy-cloudid/caddymodule/sandbox"
+	"github.com/caddy-cloudid/caddy-cloudid/tests/caddyrig"
 	"github.com/caddy-cloudid/caddy-cloudid/tests/freeport"
 )
-
-func adapt(t *testing.T, caddyfile string) ([]byte, error) {
-	t.Helper()
-	config, _, err := caddyconfig.GetAdapter("caddyfile").Adapt([]byte(caddyfile), map[string]any{"filename": "Caddyfile"})
-	return config, err
-}
 
 func TestCaddyfile(t *testing.T) {
 	const (
@@ -61,7 +51,7 @@ func TestCaddyfile(t *testing.T) {
 		{it: "but no names", caddyfile: ":80\ncloudid_sandbox {\n\tallow example.com\n}", says: `allow: "example.com" is no address`},
 	} {
 		t.Run(c.it, func(t *testing.T) {
-			config, err := adapt(t, c.caddyfile)
+			config, err := caddyrig.Adapt(c.caddyfile)
 			if c.says != "" {
 				if err == nil || !strings.Contains(err.Error(), c.says) {
 					t.Errorf("error is %v, which should say %s", err, c.says)
@@ -88,10 +78,10 @@ func TestCaddyfile(t *testing.T) {
 
 // load runs a Caddyfile with one site in this process and returns its URL. Each has an address of its own: Caddy closes
 // the old config's listener in the background, and what that one accepts meanwhile gets no answer.
-func load(t *testing.T, log, site string) (string, error) {
+func load(t *testing.T, log caddyrig.Log, site string) (string, error) {
 	t.Helper()
 	addr := freeport.Addr(t)
-	config, err := adapt(t, fmt.Sprintf(`{
+	config, err := caddyrig.Adapt(fmt.Sprintf(`{
 	admin off
 	persist_config off
 	auto_https off
@@ -109,7 +99,7 @@ http://%s {
 }
 
 func TestInCaddy(t *testing.T) {
-	log := filepath.Join(t.TempDir(), "caddy.log")
+	log := caddyrig.NewLog(t)
 	url, err := load(t, log, "cloudid_sandbox")
 	if err != nil {
 		t.Fatal(err)
@@ -166,26 +156,16 @@ func TestInCaddy(t *testing.T) {
 	})
 
 	t.Run("the log warns once a handler, and holds nothing that was handed out", func(t *testing.T) {
-		if err := caddy.Stop(); err != nil {
-			t.Fatal(err)
-		}
-		b, err := os.ReadFile(log)
-		if err != nil {
-			t.Fatal(err)
-		}
+		caddyrig.Stop(t)
+		text := log.Text(t)
 		const warning = `"msg":"this is the sandbox, not WeChat: it hands out made-up open data to anybody; never run it in production"`
-		warnings := 0
-		for line := range strings.Lines(string(b)) {
-			if strings.Contains(line, warning) && strings.Contains(line, `"level":"warn"`) {
-				warnings++
-			}
-		}
+		warnings := len(log.Lines(t, warning, `"level":"warn"`))
 		if warnings != 6 {
-			t.Errorf("%d warnings, want 6:\n%s", warnings, b)
+			t.Errorf("%d warnings, want 6:\n%s", warnings, text)
 		}
 		for _, secret := range []string{token, id, "stepInfoList", `"o1"`, "panic"} {
-			if strings.Contains(string(b), secret) {
-				t.Errorf("the log holds %q:\n%s", secret, b)
+			if strings.Contains(text, secret) {
+				t.Errorf("the log holds %q:\n%s", secret, text)
 			}
 		}
 	})

@@ -24,6 +24,7 @@ import (
 
 	"github.com/caddy-cloudid/caddy-cloudid/caddymodule/sandbox"
 	"github.com/caddy-cloudid/caddy-cloudid/caddymodule/wechat"
+	"github.com/caddy-cloudid/caddy-cloudid/tests/caddyrig"
 )
 
 // send makes a call as a function's API would be called.
@@ -299,7 +300,7 @@ func TestAllow(t *testing.T) {
 		{"what is listed, and nobody else", "{\nallow 10.0.0.0/8\n}", 403},
 		{"loopback, when it is listed", "{\nallow 10.0.0.0/8 127.0.0.1\n}", 200},
 	} {
-		url, err := load(t, t.TempDir()+"/log", "cloudid_sandbox "+c.options)
+		url, err := load(t, caddyrig.NewLog(t), "cloudid_sandbox "+c.options)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -310,7 +311,7 @@ func TestAllow(t *testing.T) {
 		}
 	}
 	_ = caddy.Stop()
-	if _, err := load(t, t.TempDir()+"/log", "cloudid_sandbox {\nallow {env.CLOUDID_NOT_SET}\n}"); err == nil {
+	if _, err := load(t, caddyrig.NewLog(t), "cloudid_sandbox {\nallow {env.CLOUDID_NOT_SET}\n}"); err == nil {
 		t.Error("a variable that is not set is taken for a range")
 	}
 }

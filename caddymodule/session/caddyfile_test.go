@@ -9,6 +9,7 @@ import (
 	"github.com/caddyserver/caddy/v2"
 
 	"github.com/caddy-cloudid/caddy-cloudid/caddymodule/session"
+	"github.com/caddy-cloudid/caddy-cloudid/tests/caddyrig"
 )
 
 func TestCaddyfile(t *testing.T) {
@@ -52,7 +53,7 @@ func TestCaddyfile(t *testing.T) {
 		},
 	} {
 		t.Run(c.it, func(t *testing.T) {
-			config, err := adapt(":80\n" + spread(c.site))
+			config, err := caddyrig.Adapt(":80\n" + spread(c.site))
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -88,7 +89,7 @@ func TestCaddyfileErrors(t *testing.T) {
 		"wechat_login {\n account wx1 {\n ttl 1h\n }\n}": `account takes no block`,
 	} {
 		t.Run(site, func(t *testing.T) {
-			config, err := adapt(":80\n" + spread(site))
+			config, err := caddyrig.Adapt(":80\n" + spread(site))
 			if err == nil || !strings.Contains(err.Error(), says) {
 				t.Errorf("the error is\n\t%v\nwhich should say\n\t%s\nconfig: %s", err, says, config)
 			}

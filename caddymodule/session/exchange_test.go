@@ -8,9 +8,8 @@ import (
 	"testing"
 	"time"
 
-	"github.com/caddyserver/caddy/v2"
-
 	"github.com/caddy-cloudid/caddy-cloudid/caddymodule/sandbox"
+	"github.com/caddy-cloudid/caddy-cloudid/tests/caddyrig"
 	"github.com/caddy-cloudid/caddy-cloudid/tests/probe"
 )
 
@@ -125,9 +124,7 @@ func TestNothingIsLeftRunning(t *testing.T) {
 			_ = answer.Body.Close()
 			t.Error("the login was not slow")
 		}
-		if err := caddy.Stop(); err != nil {
-			t.Fatal(err)
-		}
+		caddyrig.Stop(t)
 		http.DefaultClient.CloseIdleConnections()
 	}
 	for range 2 { // what Caddy starts once and keeps

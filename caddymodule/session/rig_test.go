@@ -6,17 +6,13 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
-	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 
 	"github.com/caddyserver/caddy/v2"
-	"github.com/caddyserver/caddy/v2/caddyconfig"
-	_ "github.com/caddyserver/caddy/v2/caddyconfig/httpcaddyfile"
-	_ "github.com/caddyserver/caddy/v2/modules/standard"
 
 	"github.com/caddy-cloudid/caddy-cloudid/caddymodule/sandbox"
+	"github.com/caddy-cloudid/caddy-cloudid/tests/caddyrig"
 	"github.com/caddy-cloudid/caddy-cloudid/tests/freeport"
 )
 
@@ -34,9 +30,9 @@ const (
 type rig struct {
 	t      *testing.T
 	wechat *sandbox.Server
-	api    string // the sandbox's URL
-	log    string // the file that holds all of Caddy's logs, access logs included
-	url    string // of the site
+	api    string       // the sandbox's URL
+	log    caddyrig.Log // the file that holds all of Caddy's logs, access logs included
+	url    string       // of the site
 }
 
 // newRig makes a rig that runs no config yet.
@@ -46,7 +42,7 @@ func newRig(t *testing.T) *rig {
 	api := httptest.NewServer(wechat)
 	t.Cleanup(api.Close)
 	t.Cleanup(func() { _ = caddy.Stop() })
-	return &rig{t: t, wechat: wechat, api: api.URL, log: filepath.Join(t.TempDir(), "caddy.log")}
+	return &rig{t: t, wechat: wechat, api: api.URL, log: caddyrig.NewLog(t)}
 }
 
 // site is one that has all a mini program needs: a login and a page for those who have a session, for either account.
@@ -84,7 +80,7 @@ func (g *rig) mustLoad(accounts, routes string) {
 func (g *rig) load(accounts, routes string) error {
 	g.t.Helper()
 	address := freeport.Addr(g.t)
-	config, err := adapt(fmt.Sprintf(`{
+	config, err := caddyrig.Adapt(fmt.Sprintf(`{
 	admin off
 	persist_config off
 	auto_https off
@@ -123,11 +119,6 @@ func spread(routes string) string {
 	return strings.NewReplacer(" { ", " {\n", "; ", "\n", " }\n", "\n}\n").Replace(routes + "\n")
 }
 
-func adapt(caddyfile string) ([]byte, error) {
-	config, _, err := caddyconfig.GetAdapter("caddyfile").Adapt([]byte(caddyfile), map[string]any{"filename": "Caddyfile"})
-	return config, err
-}
-
 // code is a fresh login code of the user.
 func (g *rig) code() string {
 	g.t.Helper()
@@ -160,14 +151,8 @@ func (g *rig) wantCalls(want int) {
 // logged stops Caddy, and returns all that it logged.
 func (g *rig) logged() string {
 	g.t.Helper()
-	if err := caddy.Stop(); err != nil {
-		g.t.Fatal(err)
-	}
-	text, err := os.ReadFile(g.log)
-	if err != nil {
-		g.t.Fatal(err)
-	}
-	return string(text)
+	caddyrig.Stop(g.t)
+	return g.log.Text(g.t)
 }
 
 // reply is an answer that was read to its end.

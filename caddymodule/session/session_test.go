@@ -8,9 +8,8 @@ import (
 	"testing"
 	"time"
 
-	"github.com/caddyserver/caddy/v2"
-
 	"github.com/caddy-cloudid/caddy-cloudid/caddymodule/internal/usertoken"
+	"github.com/caddy-cloudid/caddy-cloudid/tests/caddyrig"
 )
 
 const page = "id=" + openid + " appid=" + appA + " unionid=" + union + " authorization="
@@ -114,9 +113,7 @@ func TestTokensOutliveWhatSignedThem(t *testing.T) {
 	g.mustLoad(g.accounts("key "+key+"\n timeout 1s"), site)
 	t.Run("a reload", stillIn)
 
-	if err := caddy.Stop(); err != nil {
-		t.Fatal(err)
-	}
+	caddyrig.Stop(t)
 	g.run()
 	t.Run("a restart, and so a move to another node", stillIn)
 

@@ -11,6 +11,8 @@ import (
 	"sync/atomic"
 	"testing"
 	"time"
+
+	"github.com/caddy-cloudid/caddy-cloudid/tests/caddyrig"
 )
 
 // hangUp serves one request on each connection, and hangs up in the middle of the second.
@@ -328,7 +330,7 @@ func TestReload(t *testing.T) {
 		c := s.dial().say(post("body"))
 		time.Sleep(50 * time.Millisecond)
 		s.caddyfile += "\n# another configuration\n"
-		s.load()
+		caddyrig.Reload(s.t, s.caddyfile)
 		c.wantResponse(http.StatusOK, "ok")
 		s.upstream.wantOpen(s.t, 0)
 		s.dial().say(get("/")).wantResponse(http.StatusOK, "ok")
@@ -357,7 +359,7 @@ func TestConfiguration(t *testing.T) {
 		{"h2c://127.0.0.1:3000", "", "not h2c: use transport http for upstreams h2c://"},
 		{"127.0.0.1:3000", "nonsense", "unrecognized subdirective nonsense"},
 	} {
-		config, err := adapt(fmt.Sprintf(site, 9999, test.to, test.options))
+		config, err := caddyrig.Adapt(fmt.Sprintf(site, 9999, test.to, test.options))
 		if test.wrong == "" && (err != nil || !strings.Contains(string(config), `"protocol":"http1"`)) {
 			t.Errorf("%q to %s: %v in %s", test.options, test.to, err, config)
 		}

@@ -12,11 +12,8 @@ import (
 	"testing"
 	"time"
 
-	"github.com/caddyserver/caddy/v2"
-	"github.com/caddyserver/caddy/v2/caddyconfig"
-	_ "github.com/caddyserver/caddy/v2/modules/standard"
-
 	_ "github.com/caddy-cloudid/caddy-cloudid/caddymodule/transport"
+	"github.com/caddy-cloudid/caddy-cloudid/tests/caddyrig"
 	"github.com/caddy-cloudid/caddy-cloudid/tests/freeport"
 )
 
@@ -77,26 +74,8 @@ http://:%s {
 	}
 }
 `, s.global, port, s.site, s.to, s.proxy, s.transport))
-	out.load()
-	t.Cleanup(func() { _ = caddy.Stop() })
+	caddyrig.Load(t, out.caddyfile)
 	return out
-}
-
-// load loads the configuration, again if it is the second time.
-func (s *side) load() {
-	s.t.Helper()
-	config, err := adapt(s.caddyfile)
-	if err == nil {
-		err = caddy.Load(config, true)
-	}
-	if err != nil {
-		s.t.Fatalf("%v in\n%s", err, s.caddyfile)
-	}
-}
-
-func adapt(caddyfile string) ([]byte, error) {
-	config, _, err := caddyconfig.GetAdapter("caddyfile").Adapt([]byte(caddyfile), map[string]any{"filename": "Caddyfile"})
-	return config, err
 }
 
 // client is a connection to Caddy on which a test speaks HTTP/1.1 by hand.
