@@ -15,10 +15,9 @@ import (
 	"testing"
 
 	"github.com/caddyserver/caddy/v2"
-	"github.com/caddyserver/caddy/v2/caddyconfig"
-	_ "github.com/caddyserver/caddy/v2/modules/standard"
 
 	_ "github.com/caddy-cloudid/caddy-cloudid/caddymodule"
+	"github.com/caddy-cloudid/caddy-cloudid/tests/caddyrig"
 )
 
 const separator = "----------\n"
@@ -27,7 +26,7 @@ var update = flag.Bool("update", false, "write what comes out now into the files
 
 func TestAdapt(t *testing.T) {
 	each(t, "adapt", func(t *testing.T, caddyfile string) string {
-		adapted, err := adapt(caddyfile)
+		adapted, err := caddyrig.Adapt(caddyfile)
 		if err != nil {
 			return err.Error() + "\n"
 		}
@@ -41,7 +40,7 @@ func TestAdapt(t *testing.T) {
 
 func TestLoad(t *testing.T) {
 	each(t, "load", func(t *testing.T, caddyfile string) string {
-		adapted, err := adapt(caddyfile)
+		adapted, err := caddyrig.Adapt(caddyfile)
 		if err != nil {
 			t.Fatalf("adapting failed already: %v", err)
 		}
@@ -66,11 +65,6 @@ func ours(err error) string {
 		}
 	}
 	return text
-}
-
-func adapt(caddyfile string) ([]byte, error) {
-	adapted, _, err := caddyconfig.GetAdapter("caddyfile").Adapt([]byte(caddyfile), map[string]any{"filename": "Caddyfile"})
-	return adapted, err
 }
 
 // each runs a subtest for every file of a directory.

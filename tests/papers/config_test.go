@@ -7,12 +7,11 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/caddyserver/caddy/v2/caddyconfig"
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
-	_ "github.com/caddyserver/caddy/v2/modules/standard"
 
 	_ "github.com/caddy-cloudid/caddy-cloudid/caddymodule"
 	"github.com/caddy-cloudid/caddy-cloudid/caddymodule/check"
+	"github.com/caddy-cloudid/caddy-cloudid/tests/caddyrig"
 )
 
 // Every Caddyfile of a page is one, formatted as `caddy fmt` would. What directives alone stand for is a site.
@@ -46,7 +45,7 @@ func TestCheckFindsNothing(t *testing.T) {
 			if b.language != "caddyfile" {
 				continue
 			}
-			config, err := adaptWhole(b.text)
+			config, err := caddyrig.Adapt(b.text)
 			if err != nil {
 				continue // directives without their site
 			}
@@ -125,18 +124,13 @@ func holds(value, part any) bool {
 
 // adapt reads a Caddyfile, or directives as they stand in a site.
 func adapt(text string) ([]byte, error) {
-	adapted, err := adaptWhole(text)
+	adapted, err := caddyrig.Adapt(text)
 	if err == nil {
 		return adapted, nil
 	}
-	adapted, inSite := adaptWhole("http://example.com {\n" + text + "\n}")
+	adapted, inSite := caddyrig.Adapt("http://example.com {\n" + text + "\n}")
 	if inSite != nil {
 		return nil, fmt.Errorf("%w; and within a site: %w", err, inSite)
 	}
 	return adapted, nil
-}
-
-func adaptWhole(text string) ([]byte, error) {
-	adapted, _, err := caddyconfig.GetAdapter("caddyfile").Adapt([]byte(text), map[string]any{"filename": "Caddyfile"})
-	return adapted, err
 }

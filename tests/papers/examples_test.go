@@ -7,8 +7,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/caddyserver/caddy/v2"
-
+	"github.com/caddy-cloudid/caddy-cloudid/tests/caddyrig"
 	"github.com/caddy-cloudid/caddy-cloudid/tests/freeport"
 )
 
@@ -102,28 +101,21 @@ func serve(t *testing.T, caddyfile string, upstreams map[string]string) (url, sa
 	for from, to := range upstreams {
 		caddyfile = strings.ReplaceAll(caddyfile, from, to)
 	}
-	config, err := adapt(`{
+	caddyrig.Load(t, `{
 	admin off
 	persist_config off
 	cloudid {
 		account wx0123456789abcdef {
 			secret made-up-for-this-test
-			endpoint ` + sandbox + `
+			endpoint `+sandbox+`
 		}
 	}
 }
-` + sandbox + ` {
+`+sandbox+` {
 	bind 127.0.0.1
 	cloudid_sandbox
 }
-` + caddyfile)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := caddy.Load(config, true); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = caddy.Stop() })
+`+caddyfile)
 	return url, sandbox
 }
 

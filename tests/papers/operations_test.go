@@ -12,6 +12,8 @@ import (
 
 	"github.com/caddyserver/caddy/v2"
 	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/caddy-cloudid/caddy-cloudid/tests/caddyrig"
 )
 
 // Prometheus takes the alert rules.
@@ -114,14 +116,7 @@ var (
 // metricsOfGateway returns the metrics that a running gateway registers, with their labels.
 func metricsOfGateway(t *testing.T) map[string][]string {
 	t.Helper()
-	config, err := adapt("{\n\tadmin off\n\tpersist_config off\n\tmetrics\n\tcloudid {\n\t\taccount wx0123456789abcdef {\n\t\t\ttoken static made-up\n\t\t}\n\t}\n}\n")
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := caddy.Load(config, true); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = caddy.Stop() })
+	caddyrig.Load(t, "{\n\tadmin off\n\tpersist_config off\n\tmetrics\n\tcloudid {\n\t\taccount wx0123456789abcdef {\n\t\t\ttoken static made-up\n\t\t}\n\t}\n}\n")
 	ctx := caddy.ActiveContext()
 	descriptions := make(chan *prometheus.Desc)
 	go func() {
