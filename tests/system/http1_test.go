@@ -19,9 +19,9 @@ import (
 	"time"
 
 	"github.com/caddyserver/caddy/v2"
-	"github.com/caddyserver/caddy/v2/caddyconfig"
 	"go.uber.org/goleak"
 
+	"github.com/caddy-cloudid/caddy-cloudid/tests/caddyrig"
 	"github.com/caddy-cloudid/caddy-cloudid/tests/freeport"
 )
 
@@ -161,7 +161,7 @@ func TestTransportHTTP1UnderFaults(t *testing.T) {
 	address := freeport.Addr(t)
 	loadConfig := func(version int) {
 		_, port, _ := net.SplitHostPort(address)
-		config, _, err := caddyconfig.GetAdapter("caddyfile").Adapt(fmt.Appendf(nil, `{
+		caddyrig.Reload(t, fmt.Sprintf(`{
 	admin off
 	persist_config off
 	auto_https off
@@ -186,13 +186,7 @@ http://:%s {
 		}
 	}
 }
-`, port, version, version, function.address), map[string]any{"filename": "Caddyfile"})
-		if err == nil {
-			err = caddy.Load(config, true)
-		}
-		if err != nil {
-			t.Fatal(err)
-		}
+`, port, version, version, function.address))
 	}
 	loadConfig(0)
 

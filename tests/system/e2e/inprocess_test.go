@@ -9,26 +9,11 @@ import (
 	"testing"
 	"time"
 
-	"github.com/caddyserver/caddy/v2"
-	"github.com/caddyserver/caddy/v2/caddyconfig"
 	_ "github.com/caddyserver/caddy/v2/modules/standard"
 
 	_ "github.com/caddy-cloudid/caddy-cloudid/caddymodule"
 	"github.com/caddy-cloudid/caddy-cloudid/caddymodule/sandbox"
 )
-
-// load runs a Caddyfile in this process until the test ends. There is one Caddy in a process, so no two tests do at once.
-func load(t *testing.T, caddyfile string) {
-	t.Helper()
-	config, _, err := caddyconfig.GetAdapter("caddyfile").Adapt([]byte(caddyfile), map[string]any{"filename": "Caddyfile"})
-	if err == nil {
-		err = caddy.Load(config, true)
-	}
-	if err != nil {
-		t.Fatalf("%v\n%s", err, caddyfile)
-	}
-	t.Cleanup(func() { _ = caddy.Stop() })
-}
 
 // witness is the sandbox, and what it was heard to say: for each openid and CloudID its answer, which never changes since
 // time stands still.

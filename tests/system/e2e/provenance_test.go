@@ -19,6 +19,7 @@ import (
 	"github.com/tidwall/sjson"
 
 	"github.com/caddy-cloudid/caddy-cloudid/caddymodule/sandbox"
+	"github.com/caddy-cloudid/caddy-cloudid/tests/caddyrig"
 	"github.com/caddy-cloudid/caddy-cloudid/tests/freeport"
 )
 
@@ -303,7 +304,7 @@ func startStrictAndOther(t *testing.T, wechat string) *postOffice {
 				pathOf(place, strict), option, fields, upstream.Listener.Addr())
 		}
 	}
-	load(t, fmt.Sprintf(`{
+	caddyrig.Load(t, fmt.Sprintf(`{
 	admin off
 	persist_config off
 	log {

@@ -17,6 +17,7 @@ import (
 	"testing"
 
 	"github.com/caddy-cloudid/caddy-cloudid/caddymodule/sandbox"
+	"github.com/caddy-cloudid/caddy-cloudid/tests/caddyrig"
 	"github.com/caddy-cloudid/caddy-cloudid/tests/freeport"
 )
 
@@ -158,7 +159,7 @@ func newCampaign(t *testing.T) *campaign {
 	c.write("key", c.secret("key"))
 	c.write("token", c.secret("static token"))
 	admin, site1, site2, api := freeport.Addr(t), freeport.Addr(t), freeport.Addr(t), freeport.Addr(t)
-	load(t, strings.NewReplacer(
+	caddyrig.Load(t, strings.NewReplacer(
 		"$ADMIN", admin, "$SITE1", site1, "$SITE2", site2, "$API", api, "$DIR", c.dir, "$WECHAT", c.wechat.url,
 		"$FUNCTION", function.Listener.Addr().String(), "$NOBODY", freeport.Addr(t),
 	).Replace(campaignCaddyfile))

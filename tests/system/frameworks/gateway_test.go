@@ -16,12 +16,9 @@ import (
 	"testing"
 	"time"
 
-	"github.com/caddyserver/caddy/v2"
-	"github.com/caddyserver/caddy/v2/caddyconfig"
-	_ "github.com/caddyserver/caddy/v2/modules/standard"
-
 	_ "github.com/caddy-cloudid/caddy-cloudid/caddymodule"
 	"github.com/caddy-cloudid/caddy-cloudid/caddymodule/sandbox"
+	"github.com/caddy-cloudid/caddy-cloudid/tests/caddyrig"
 	"github.com/caddy-cloudid/caddy-cloudid/tests/freeport"
 )
 
@@ -77,18 +74,9 @@ https://%s {
 	import all
 }
 `, wechat.URL, routes.String(), plain, secure, certificate, key)
-	adapted, _, err := caddyconfig.GetAdapter("caddyfile").Adapt([]byte(config), map[string]any{"filename": "Caddyfile"})
-	if err == nil {
-		err = caddy.Load(adapted, true)
-	}
-	if err != nil {
-		t.Fatalf("%v\n%s", err, config)
-	}
+	caddyrig.Load(t, config)
 	c := newClient(plain, secure)
-	t.Cleanup(func() {
-		c.close()
-		_ = caddy.Stop()
-	})
+	t.Cleanup(c.close)
 	return c
 }
 
