@@ -1,4 +1,4 @@
-// Package account is the Caddy app `cloudid`: the mini programs that this gateway serves, what they need to speak to
+// Package account is the Caddy app `cloudid`: the mini programs that this gateway serves, what they need to call
 // WeChat, and what of it lives on when a config is reloaded. Handlers ask it; it knows no HTTP request.
 package account
 
@@ -54,7 +54,7 @@ func (a *App) Provision(ctx caddy.Context) error {
 	return nil
 }
 
-// resolveAppIDs replaces the placeholders of AppIDs, and refuses what no account may be called.
+// resolveAppIDs replaces the placeholders of AppIDs, and rejects what no account may be called.
 func (a *App) resolveAppIDs(logger *zap.Logger) error {
 	resolved := make(map[string]*Account, len(a.Accounts))
 	for _, name := range a.appids() {

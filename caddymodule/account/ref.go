@@ -84,7 +84,7 @@ func (r Ref) ResolveForUser(replacer *caddy.Replacer) (*Account, bool) {
 }
 
 // CheckNamed returns an error, which says the place in the Caddyfile, for a directive that names no account although the
-// global option has several. Provisioning would refuse it too, but no longer knows the place.
+// global option has several. Provisioning would reject it too, but no longer knows the line.
 func CheckNamed(h httpcaddyfile.Helper, name string) error {
 	option, ok := h.Option("cloudid").(httpcaddyfile.App)
 	if !ok || name != "" {

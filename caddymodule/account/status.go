@@ -31,12 +31,12 @@ type AccountStatus struct {
 	Cache CacheStatus `json:"cache"`
 }
 
-// TokenStatus says of the access token that the account has how old it is and when it ends. The token is not in it.
+// TokenStatus says of the access token that the account has how old it is and when it expires. The token is not in it.
 type TokenStatus struct {
 	// Where tokens come from, as the config names it: stable, static, service, none, or another module.
 	Source string `json:"source"`
 
-	// When the present token was fetched, and when it ends. nil: there is none, or the source does not tell.
+	// When the present token was fetched, and when it expires. nil: there is none, or the source does not tell.
 	Fetched *time.Time `json:"fetched,omitempty"`
 	Expires *time.Time `json:"expires,omitempty"`
 

@@ -150,7 +150,7 @@ func (c *tokenCache) startFetch() *tokenFetch {
 func (c *tokenCache) run(fetch *tokenFetch) {
 	ctx, cancel := context.WithTimeout(c.ctx, fetchTimeout)
 	defer cancel()
-	start := time.Now() // the token's life is counted from before it was given, so that it never ends earlier than we think
+	start := time.Now() // the token's life is counted from before it was given, so that it never expires earlier than we think
 	token, err := c.fetch(ctx)
 	fetch.token, fetch.err = token.Value, err
 	result := "ok"

@@ -109,7 +109,7 @@ func (s *ServiceToken) Open(appid string, client *wechat.Client) apicall.TokenSo
 }
 
 // StaticToken is a fixed access token. One that comes from a file, as in {file./run/secrets/token}, is read again when
-// WeChat refuses it.
+// WeChat rejects it.
 type StaticToken struct {
 	// The access token, usually a placeholder.
 	Token string `json:"token,omitempty"`
@@ -217,7 +217,7 @@ func oneArgument(d *caddyfile.Dispenser, to *string) error {
 	return noBlock(d, name)
 }
 
-// noBlock refuses a block that would else be passed over.
+// noBlock rejects a block, which would otherwise be ignored.
 func noBlock(d *caddyfile.Dispenser, name string) error {
 	if d.NextBlock(0) {
 		return d.Errf("token %s takes no block", name)

@@ -189,7 +189,7 @@ func (r *report) gateway(g *handler, use *gatewayUse) {
 	if !g.reached {
 		r.add(Finding{
 			Kind: "unreachable", Place: use.place,
-			Problem:   "no request reaches this cloudid: a handler in front of it, such as the proxy, has answered by then",
+			Problem:   "no request reaches this cloudid: a handler in front of it, such as the proxy, has responded by then",
 			Fix:       "let Caddy order the directives (outside of route), or move cloudid in front of reverse_proxy",
 			directive: "cloudid",
 		})

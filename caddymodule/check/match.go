@@ -52,7 +52,7 @@ func (set matcherSet) matches(st state) (v verdict, undecided []string) {
 	return v, slices.Compact(undecided)
 }
 
-// clientChoice are matchers of what a client chooses or is: both answers occur, so they are no reason to doubt a finding.
+// clientChoice are matchers of what a client chooses or is: both results occur, so they are no reason to doubt a finding.
 var clientChoice = []string{"header", "header_regexp", "query", "protocol", "remote_ip", "client_ip"}
 
 // matchOne decides one matcher.

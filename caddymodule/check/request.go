@@ -24,7 +24,7 @@ const (
 	otherPath = "/anything-else"       // nor a path matcher
 )
 
-// requestsFor makes up requests for a server: for each host, path and method that its matchers speak of, and for others.
+// requestsFor makes up requests for a server: for each host, path and method that its matchers name, and for others.
 func requestsFor(s *server) []request {
 	words := map[string][]string{}
 	collect(s.Routes, words)

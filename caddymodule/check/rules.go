@@ -138,9 +138,9 @@ func (w *walker) endpoint(h *handler, st state) {
 		return
 	}
 	what := map[string]string{
-		"cloudid_api":       "whoever reaches it may ask WeChat in the name of this account",
-		"cloudid_sandbox":   "whoever reaches it mints open data and login codes",
-		"cloudid_inspector": "whoever reaches it sees the calls of all users",
+		"cloudid_api":       "anybody who reaches it may ask WeChat in the name of this account",
+		"cloudid_sandbox":   "anybody who reaches it mints open data and login codes",
+		"cloudid_inspector": "anybody who reaches it sees the calls of all users",
 	}[h.Handler]
 	w.report.add(Finding{
 		Kind: "public", Place: place, directive: h.Handler,

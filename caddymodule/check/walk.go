@@ -211,7 +211,7 @@ func (w *walker) handler(h *handler, st state, next, fail func(state)) {
 			w.routes(response.Routes, st, func(state) {}, fail)
 		}
 		next(st)
-	default: // of another plugin: it may let through, refuse, or be an authenticator
+	default: // of another plugin: it may let through, reject, or be an authenticator
 		fail(st)
 		st.unknown, st.authenticated = true, true
 		next(st)

@@ -37,12 +37,12 @@ func checkCommand() *cobra.Command {
 		Long: `
 Reads a config as Caddy would, with all that it imports, and says what in it is
 wrong or dangerous for functions behind this server: a proxy that can be reached
-around the directive cloudid, a caller whom nobody proved, cloudid_api or the
+around the directive cloudid, a caller without proof, cloudid_api or the
 sandbox on a public address, and so on. Each finding has its place and the line
 to write.
 
 Unless --offline is given, it also asks WeChat for an access token of each
-account and says what WeChat answered: a wrong secret (40125), an IP address
+account and says how WeChat responded: a wrong secret (40125), an IP address
 that is not on the whitelist (40164, with the address), and so on. Nothing is
 started or changed.
 

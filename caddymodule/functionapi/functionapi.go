@@ -30,7 +30,7 @@ func init() {
 	caddy.RegisterModule(new(Handler))
 }
 
-// Handler answers functions that ask for open data, for voice signatures, for other APIs of WeChat's, and for each other:
+// Handler serves functions that ask for open data, for voice signatures, for other APIs of WeChat's, and for each other:
 //
 //   - `POST /getOpenData` with `{"list":["<CloudID>",...]}`, `POST /getVoIPSign` with `{"groupId","nonce","timestamp"}` and
 //     `POST /callFunction` with `{"name","data"}`, in JSON, for any language;
@@ -38,10 +38,10 @@ func init() {
 //     WeChat's server API, for code written for WeChat Cloud Run;
 //   - `POST /admin`, for the unmodified wx-server-sdk from 2.3.3: getOpenData, getVoIPSign, openapi and callFunction.
 //
-// A request for any other path is answered 404, with what is served. Every request must say for which user it is made: with the
+// A request for any other path gets 404, with what is served. Every request must say for which user it is made: with the
 // invocation token that the cloudid handler gave the function in the header X-WX-CLOUDBASE-ACCESS-TOKEN, sent as
 // `Authorization: Bearer <token>`, as `cloudbase_access_token=<token>` in the query or, by the SDK, as wxCloudApiToken.
-// Without one it is answered 401.
+// Without one it gets 401.
 type Handler struct {
 	// The AppID of the account that functions act for. Default: the only account there is. Placeholders are replaced when the
 	// config is loaded.
@@ -154,7 +154,7 @@ func (h *Handler) Cleanup() error {
 	return nil
 }
 
-// ServeHTTP answers what functions ask. No request goes on to the next handler: an empty 200 would read as success.
+// ServeHTTP serves the calls of functions. No request goes on to the next handler: an empty 200 would read as success.
 func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, _ caddyhttp.Handler) error {
 	if !h.allow.Contain(r.RemoteAddr) {
 		return rejectWeChat(w, http.StatusForbidden, notAllowed())

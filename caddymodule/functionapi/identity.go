@@ -74,7 +74,7 @@ func (h *Handler) caller(r *http.Request, c claims) (usertoken.User, error) {
 const sendToken = "send the invocation token that came with the call in the header X-WX-CLOUDBASE-ACCESS-TOKEN, " +
 	"as Authorization: Bearer <token> or as cloudbase_access_token=<token>"
 
-// verify returns whom a token speaks of; nobody, of an unattended one.
+// verify returns the user whom a token names; an unattended token names none.
 func (h *Handler) verify(token string) (usertoken.User, error) {
 	if h.keys == nil {
 		return usertoken.User{}, unauthorized("this gateway's account has no key to verify invocation tokens with")

@@ -14,7 +14,7 @@ import (
 	"github.com/caddy-cloudid/caddy-cloudid/caddymodule/wechat"
 )
 
-// rejection says why a request is not served: in words for who wrote the function, and by the number that each dialect has
+// rejection says why a request is not served: in words for the author of the function, and by the number that each dialect has
 // for it. Its words never hold what only the gateway may know.
 type rejection struct {
 	status  int // HTTP's
@@ -98,7 +98,7 @@ func unsupported(reason string) error {
 	return reject(http.StatusNotImplemented, wechat.CodeDenied, codeUnknownAPI, reason)
 }
 
-// exchangeFailed rejects what WeChat did not answer. The account has logged why.
+// exchangeFailed is for a call to which WeChat gave no usable response. The account has logged why.
 func exchangeFailed(err error) error {
 	r := reject(http.StatusBadGateway, wechat.ErrCode(err), -1, "WeChat could not be reached, or its response could not be read")
 	if wechat.IsTimeout(err) {

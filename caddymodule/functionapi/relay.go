@@ -92,7 +92,7 @@ func withoutTokens(query string) string {
 var (
 	exactPath = regexp.MustCompile(`^(/[A-Za-z0-9_-][A-Za-z0-9_.-]*)+$`)
 
-	// builtinPaths are answered here: relayed, they would bypass the checks.
+	// builtinPaths are served here: relayed, they would bypass the checks.
 	builtinPaths = []string{"/getopendata", "/getvoipsign", "/callfunction", "/wxa/getopendata", "/wxa/getvoipsign", "/admin", uploadPath}
 
 	// forbiddenPaths are the APIs that take or give an app's secrets, tokens and session keys.
@@ -106,7 +106,7 @@ func checkRelay(path string) error {
 	}
 	lower := strings.ToLower(path)
 	if slices.Contains(builtinPaths, lower) {
-		return fmt.Errorf("%s is answered by the gateway itself; leave it out", path)
+		return fmt.Errorf("%s is served by the gateway itself; leave it out", path)
 	}
 	for _, one := range forbiddenPaths {
 		if lower == one || strings.HasSuffix(one, "/") && strings.HasPrefix(lower, one) {

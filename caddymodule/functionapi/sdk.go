@@ -222,7 +222,7 @@ func (h *Handler) readSvrkitCall(r *http.Request, call sdkCall) (user usertoken.
 	return user, data.svrkit.reqData, h.checkAppID(data.appid)
 }
 
-// checkAppID refuses to act for another app than the account's: the response would be this app's.
+// checkAppID rejects calls for another app than the account's: the response would be this app's.
 func (h *Handler) checkAppID(appid string) error {
 	if appid != "" && appid != h.account.AppID() {
 		return badRequest("the resources of another app are not served by this gateway; leave out its AppID")

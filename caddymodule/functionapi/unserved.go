@@ -36,7 +36,7 @@ func unservedReason(name string) string {
 	}
 }
 
-// serveNothing answers at a path where nothing is: with the line that opens it, or with what there is.
+// serveNothing rejects a request for a path where nothing is: with the line that opens it, or with what there is.
 func (h *Handler) serveNothing(w http.ResponseWriter, path string) error {
 	code, reason := codeUnknownAPI, "nothing is served at this path; served are POST /getOpenData, /getVoIPSign, /callFunction, "+
 		"/wxa/getopendata, /wxa/getvoipsign and /admin, and the paths that `openapi <name>...` and `relay <path>...` in cloudid_api open"
@@ -51,7 +51,7 @@ func (h *Handler) serveNothing(w http.ResponseWriter, path string) error {
 // not served: it takes any other rejection for the place to send the file to.
 const uploadPath = "/admin/upload"
 
-// serveUpload answers an upload as Tencent's object store does, with an error that the SDK shows.
+// serveUpload responds to an upload as Tencent's object store does, with an error that the SDK shows.
 func serveUpload(w http.ResponseWriter, r *http.Request) error {
 	_, _ = io.Copy(io.Discard, io.LimitReader(r.Body, maxRelayedBody)) // else the SDK would see a broken connection
 	body, err := xml.Marshal(struct {

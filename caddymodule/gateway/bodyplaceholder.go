@@ -9,7 +9,7 @@ import (
 	"github.com/caddyserver/caddy/v2"
 )
 
-// setBodyPlaceholders makes {http.request.body} show the body that r has. Caddy's own placeholder speaks of the request that
+// setBodyPlaceholders makes {http.request.body} show the body that r has. Caddy's own placeholder shows the request that
 // came in, of which r is a copy where tracing is on: it would find that body read to its end.
 func setBodyPlaceholders(r *http.Request) {
 	repl := r.Context().Value(caddy.ReplacerCtxKey).(*caddy.Replacer)

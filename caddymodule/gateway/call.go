@@ -16,7 +16,7 @@ import (
 	"github.com/caddy-cloudid/caddy-cloudid/caddymodule/internal/metrics"
 )
 
-// call is one request on its way through the handler, and what becomes of it.
+// call is one request on its way through the handler, and its outcome.
 type call struct {
 	handler *Handler
 	next    caddyhttp.Handler
@@ -37,7 +37,7 @@ type call struct {
 	capture   int  // up to how many bytes of each body they want to see
 }
 
-// caller is who calls, and in which account.
+// caller is the user who calls, and the account that they belong to.
 type caller struct {
 	account *account.Account
 	openid  string // "": unknown, and so is the rest
@@ -47,7 +47,7 @@ type caller struct {
 // variable is the request's variable that holds its latest call.
 const variable = "cloudid.call"
 
-// String is for whoever shows all variables of a request.
+// String is shown where all variables of a request are printed.
 func (c *call) String() string { return "cloudid " + c.record.RequestID }
 
 func (h *Handler) newCall(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler) *call {

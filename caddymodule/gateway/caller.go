@@ -9,7 +9,7 @@ import (
 	"github.com/caddy-cloudid/caddy-cloudid/caddymodule/internal/invocation"
 )
 
-// identify finds out who calls. It is called before the headers that might tell it are removed.
+// identify finds the caller. It is called before the headers that might tell it are removed.
 func (h *Handler) identify(r *http.Request, c *call) error {
 	defer c.describeCaller()
 	if again, ok := invocation.CallerOf(r.Context()); ok {

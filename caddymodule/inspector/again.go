@@ -141,7 +141,7 @@ func isLoopback(endpoint string) bool {
 	return err == nil && ip.IsLoopback()
 }
 
-// sandboxClient speaks to the sandbox: directly, whatever proxy the environment names.
+// sandboxClient calls the sandbox: directly, whatever proxy the environment names.
 var sandboxClient = &http.Client{Transport: &http.Transport{DialContext: (&net.Dialer{Timeout: time.Second}).DialContext, DisableKeepAlives: true}}
 
 // mintLike asks the sandbox for a CloudID like another; "" if there is none to be had.

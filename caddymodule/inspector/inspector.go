@@ -37,7 +37,7 @@ const (
 // an event became what, and why not; how long each part took; what was rejected or not read. It keeps names, sizes, codes
 // and times only, unless `capture` is set.
 //
-// Whoever can open it sees the calls of all users. So only this machine is let in, unless `allow` names others.
+// Anybody who can open it sees the calls of all users. So only this machine is let in, unless `allow` names others.
 type Handler struct {
 	// How many calls are kept. Default: 200. At most 10000.
 	Calls int `json:"calls,omitempty"`

@@ -85,7 +85,7 @@ type reasons struct {
 	Skipped map[string]string   `json:"skipped"`
 }
 
-// serveCodes answers with the meaning of every code and reason.
+// serveCodes responds with the meaning of every code and reason.
 func (h *Handler) serveCodes(w http.ResponseWriter, _ *http.Request) error {
 	all := reasons{Codes: codeTexts(), Reasons: map[string]string{}, Skipped: map[string]string{}}
 	for _, reason := range invocation.Reasons() {

@@ -22,7 +22,7 @@ type Report struct {
 	folder string // of the functions
 }
 
-// Verdict is what becomes of a function.
+// Verdict says whether a function runs.
 type Verdict string
 
 // The verdicts.

@@ -28,7 +28,7 @@ type exchange struct {
 	ids     []string
 	done    chan struct{}
 	results []result      // one for one with ids
-	failure error         // why all calls failed; nil if WeChat answered any
+	failure error         // why all calls failed; nil if WeChat responded to any
 	waited  time.Duration // until the first call
 
 	started time.Time
@@ -48,7 +48,7 @@ type exchange struct {
 type result struct {
 	data    wechat.OpenData
 	settled bool
-	err     error // why not; nil where WeChat answered something that cannot be used
+	err     error // why not; nil where WeChat's response cannot be used
 }
 
 // fill fills in what is known of ids.
@@ -91,7 +91,7 @@ func failed(id string, err error) result {
 	return result{data: wechat.OpenDataError(id, wechat.ErrCode(err)), err: err}
 }
 
-// run makes an exchange. It belongs to nobody's request: whoever gives up, others may wait.
+// run makes an exchange. It belongs to no single request: if one caller gives up, others may still wait.
 func (r *Resolver) run(e *exchange, report func(Exchange)) {
 	r.ask(e)
 	for i, id := range e.ids {

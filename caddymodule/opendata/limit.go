@@ -20,7 +20,7 @@ type Limiter struct {
 
 	mu     sync.Mutex
 	users  map[uint64]*list.Element // of *spending
-	recent list.List                // of *spending, whoever spent last at the end
+	recent list.List                // of *spending, the latest to spend at the end
 }
 
 // spending is what a user spent within the latest stretch, the oldest first.

@@ -114,7 +114,7 @@ type Result struct {
 
 	Lookup
 
-	// Why a call failed that was to answer some of the CloudIDs; nil if WeChat answered.
+	// Why a call for some of the CloudIDs failed; nil if WeChat responded to all of them.
 	Err error
 }
 

@@ -251,7 +251,7 @@ func (f *Fault) setLatency(raw json.RawMessage) error {
 	return nil
 }
 
-// value reads one member. Null, which encoding/json takes for anything, is refused.
+// value reads one member. Null, which encoding/json takes for anything, is rejected.
 func value(name string, raw json.RawMessage, pointer any) error {
 	if string(raw) == "null" || json.Unmarshal(raw, pointer) != nil {
 		return fmt.Errorf("%s is %s, which is of the wrong type", name, raw)
@@ -259,7 +259,7 @@ func value(name string, raw json.RawMessage, pointer any) error {
 	return nil
 }
 
-// decode reads a body that is one JSON value and, for structs, refuses members that they do not have, so that typos show.
+// decode reads a body that is one JSON value and, for structs, rejects members that they do not have, so that typos show.
 func decode(body []byte, pointer any) error {
 	d := json.NewDecoder(bytes.NewReader(body))
 	d.DisallowUnknownFields()
@@ -275,7 +275,7 @@ func decode(body []byte, pointer any) error {
 	return nil
 }
 
-// seconds turns a number of seconds into a duration, and refuses what would overflow one.
+// seconds turns a number of seconds into a duration, and rejects what would overflow one.
 func seconds(name string, n float64) (time.Duration, error) {
 	const most = 1e9 // some 31 years
 	if math.Abs(n) > most {

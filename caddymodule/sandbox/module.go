@@ -28,8 +28,8 @@ var pool = caddy.NewUsagePool()
 // /sandbox/token and /sandbox/reset and at GET /sandbox/calls it takes orders from tests. GET /sandbox is a page that lists all of
 // it, with a command for each.
 //
-// It answers every request that reaches it. All handlers in one process share their state, which survives config reloads. It hands
-// out made-up open data to anybody who may connect: never run it in production.
+// It answers every request that reaches it. All handlers in one process share their state, which survives config reloads. It gives
+// made-up open data to anybody who may connect: never run it in production.
 type Handler struct {
 	// The addresses whose connections are answered: IP addresses, ranges such as 10.1.0.0/16, or private_ranges. Others get 403.
 	// The connection counts, not what a proxy's header says. Default: loopback only.
@@ -64,7 +64,7 @@ func (h *Handler) Provision(ctx caddy.Context) error {
 	server, _ := pool.LoadOrStore(poolKey, New())
 	h.server = server.(*Server)
 	h.pooled = true
-	ctx.Logger().Warn("this is the sandbox, not WeChat: it hands out made-up open data to anybody; never run it in production")
+	ctx.Logger().Warn("this is the sandbox, not WeChat: it gives made-up open data to anybody; never run it in production")
 	return nil
 }
 
@@ -78,7 +78,7 @@ func (h *Handler) Cleanup() error {
 	return err
 }
 
-// ServeHTTP answers as WeChat would; no request goes on to the next handler.
+// ServeHTTP responds as WeChat would; no request goes on to the next handler.
 func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, _ caddyhttp.Handler) error {
 	if !h.allow.Contain(r.RemoteAddr) {
 		w.Header().Set("Content-Type", "application/json")

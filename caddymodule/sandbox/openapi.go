@@ -51,7 +51,7 @@ type reply struct {
 
 func failedReply(errcode int) reply { return reply{contentTypeJSON, fail(errcode)} }
 
-// playOpenAPI answers a call of one of the APIs of cloud.openapi: with its errors for a token, a verb or arguments that are wrong, else
+// playOpenAPI responds to a call of one of the APIs of cloud.openapi: with its errors for a token, a verb or arguments that are wrong, else
 // with something plausible. It sends nothing to anybody.
 func (s *Server) playOpenAPI(api wechat.OpenAPI, r *http.Request, body []byte) reply {
 	s.mu.Lock()

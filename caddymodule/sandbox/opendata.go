@@ -35,11 +35,11 @@ type OpenData struct {
 	// the time of asking.
 	Data []byte
 
-	// TTL is how long the CloudID is valid: five minutes if zero; if negative, it has ended already.
+	// TTL is how long the CloudID is valid: five minutes if zero; if negative, it has expired already.
 	TTL time.Duration
 }
 
-// minted is a CloudID that was handed out. It is kept after its end, so that it is known to have ended.
+// minted is a CloudID that was issued. It is kept after it expired, so that it is known as expired.
 type minted struct {
 	openid  string
 	kind    string

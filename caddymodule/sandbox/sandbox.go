@@ -147,7 +147,7 @@ var apis = map[string]api{
 	"/sns/jscode2session":   {"jscode2session", http.MethodGet, contentTypeText, (*Server).jsCode2Session},
 }
 
-// ServeHTTP answers as api.weixin.qq.com would, and at /sandbox/... as this package's control surface.
+// ServeHTTP responds as api.weixin.qq.com would, and at /sandbox/... as this package's control surface.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	// Everything is read first: only then does net/http notice that a client went away.
 	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxBody))
@@ -222,7 +222,7 @@ func (s *Server) dispatch(a api, method string, c call) []byte {
 
 // members reads the named members of a JSON object into the pointers given with them; a member that is missing or null
 // leaves its pointer alone. Names must match exactly, which encoding/json would not insist on, so that a client's
-// slip shows here and not first at WeChat. It returns 0 or the errcode to answer.
+// slip shows here and not first at WeChat. It returns 0 or the errcode to respond with.
 func members(body []byte, into map[string]any) int {
 	if !json.Valid(body) {
 		return errDataFormat

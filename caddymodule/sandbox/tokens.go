@@ -29,7 +29,7 @@ type app struct {
 	forced      []time.Time // the forced refreshes of the last day
 }
 
-// token is an access token that was not killed. It works until ends.
+// token is an access token that was not killed. It works until it expires.
 type token struct {
 	appid   string
 	expires time.Time
@@ -109,7 +109,7 @@ func (s *Server) checkApp(appid, secret string) int {
 }
 
 // tokenApp returns the AppID that an access token stands for, or the errcode for one that is missing, unknown, killed
-// or ended.
+// or expired.
 func (s *Server) tokenApp(name string) (string, int) {
 	if name == "" {
 		return "", errMissingToken

@@ -30,7 +30,7 @@ const (
 // exchanger exchanges login codes for users.
 type exchanger struct {
 	calls      singleflight.Group
-	unanswered *ttlcache.Cache[codeHash, struct{}] // codes that were sent and got no answer
+	unanswered *ttlcache.Cache[codeHash, struct{}] // codes that were sent and got no response
 
 	mu      sync.Mutex
 	waiting map[codeHash]*waiters // for the login with a code
@@ -50,7 +50,7 @@ func newExchanger() *exchanger {
 	}
 }
 
-// errCodeMayBeUsed is for a code that was sent before, and got no answer.
+// errCodeMayBeUsed is for a code that was sent before, and got no response.
 var errCodeMayBeUsed = errors.New("the code got no response before, and may be used up")
 
 // codeHash stands for a code of an account.

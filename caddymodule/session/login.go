@@ -36,7 +36,7 @@ const minTTL = time.Second
 // says who the user is, and the client gets a session token for `wechat_session`: {"token":"…","expires_in":7200}, in
 // seconds.
 //
-// Equal codes that arrive at once share one call to WeChat, and a code that got no answer is never sent again, since it
+// Equal codes that arrive at once share one call to WeChat, and a code that got no response is never sent again, since it
 // may be used up; the client is told to call wx.login again. What went wrong is an HTTP status and a message that
 // `handle_errors` can show as {err.message}: 400 for a code that WeChat does not accept, 403 for a user whom WeChat blocks
 // and for an unknown account, 429 for too many logins of a user, 503 with Retry-After when WeChat is busy, or was not asked since
@@ -49,7 +49,7 @@ const minTTL = time.Second
 // WeChat's session_key is dropped at once, unless the option session_key is set. No client, function or log ever sees it.
 type Login struct {
 	// The AppID of the account to log in to. It may hold placeholders, such as {http.request.host.labels.2}, which are
-	// replaced for each request; a request whose account is unknown is refused with 403. Default: the only account there
+	// replaced for each request; a request whose account is unknown is rejected with 403. Default: the only account there
 	// is.
 	Account string `json:"account,omitempty"`
 

@@ -157,7 +157,7 @@ var answers = []struct {
 	{it: "blocked user", fault: errcode(40226), status: 403, says: "wechat blocks this user"},
 	{it: "too often", fault: errcode(45011), status: 429, says: "this user logs in too often", retry: "60"},
 
-	{it: "AppID invalid", fault: errcode(40013), status: 502, says: "wechat refuses this service; its operator", logs: "correct the AppID or the secret"},
+	{it: "AppID invalid", fault: errcode(40013), status: 502, says: "wechat rejects this service; its operator", logs: "correct the AppID or the secret"},
 	{it: "secret invalid", fault: errcode(40125), status: 502, says: "its operator", logs: "correct the AppID or the secret"},
 	{it: "AppID missing", fault: errcode(41002), status: 502, says: "its operator", logs: "correct the AppID or the secret"},
 	{it: "secret missing", fault: errcode(41004), status: 502, says: "its operator", logs: "correct the AppID or the secret"},

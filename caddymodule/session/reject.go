@@ -47,7 +47,7 @@ func rejectionFor(err error) rejection {
 	case errors.Is(err, errCodeMayBeUsed):
 		return rejection{status: http.StatusBadRequest, message: "the code got no response before and may be used up; call wx.login again and send the fresh one", client: true}
 	case isWeChatError(err):
-		return rejection{status: http.StatusBadGateway, message: "wechat refuses this service; its operator can tell from its log"}
+		return rejection{status: http.StatusBadGateway, message: "wechat rejects this service; its operator can tell from its log"}
 	case wechat.IsTimeout(err):
 		return rejection{status: http.StatusGatewayTimeout, message: "wechat did not respond in time; call wx.login again and send the fresh code"}
 	}

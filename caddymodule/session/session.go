@@ -72,7 +72,7 @@ const (
 	reasonUnknownAccount = "unknown_account" // the request names no account that is configured
 )
 
-// Authenticate returns whom the request's session token speaks of. The error is not the client's, but the config's.
+// Authenticate returns the user whom the request's session token names. The error is not the client's, but the config's.
 func (s *Session) Authenticate(w http.ResponseWriter, r *http.Request) (caddyauth.User, bool, error) {
 	callerheaders.Strip(r)
 	callerheaders.StripTrailers(r)

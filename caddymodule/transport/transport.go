@@ -69,7 +69,7 @@ func (t *Transport) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 	return nil
 }
 
-// EnableH2C refuses upstreams of the form h2c://….
+// EnableH2C rejects upstreams of the form h2c://….
 func (*Transport) EnableH2C() error {
 	return errors.New("transport http1 speaks HTTP/1.1, not h2c: use transport http for upstreams h2c://…")
 }

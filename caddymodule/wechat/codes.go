@@ -38,7 +38,7 @@ type ErrorCode struct {
 	English Text
 	Chinese Text
 
-	everybody bool // every call of the account fails so, whoever it is for
+	everybody bool // every call of the account fails so, for any user
 }
 
 // CodesPage is WeChat's list of error codes. Those of the cloud's SDK are not in it.
@@ -86,7 +86,7 @@ func meaningOf(number int) string {
 	return code.English.Meaning
 }
 
-// adviceFor says what the operator should do about an error. Where the secret is wrong, WeChat's answer depends on the API.
+// adviceFor says what the operator should do about an error. Where the secret is wrong, WeChat's error code depends on the API.
 func adviceFor(e *Error) string {
 	switch {
 	case e.Code == 40164 && e.IP.IsValid():

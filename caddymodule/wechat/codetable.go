@@ -274,7 +274,7 @@ var codes = map[int]ErrorCode{
 	},
 	CodeTimeout: {
 		Party:   PartyOperator,
-		English: Text{openDataMessages[CodeTimeout], "WeChat did not answer within the account's timeout, or too many calls were in flight; the gateway's log says which"},
+		English: Text{openDataMessages[CodeTimeout], "WeChat did not respond within the account's timeout, or too many calls were in flight; the gateway's log says which"},
 		Chinese: Text{"服务端请求超时", "微信未在 timeout 内应答，或同时进行的调用过多；见网关日志"},
 	},
 	CodeNoPhoneOfMember: {
@@ -346,7 +346,7 @@ var codes = map[int]ErrorCode{
 	},
 	-504002: {
 		Party:   PartyFunction,
-		English: Text{"functions execute fail", "the function threw an error or answered 500: see its own log"},
+		English: Text{"functions execute fail", "the function threw an error or responded with 500: see its own log"},
 		Chinese: Text{"云函数执行失败", "函数抛出异常或返回 500：请查看函数自己的日志"},
 	},
 	-504003: {

@@ -164,7 +164,7 @@ func MetricLabel(err error) string {
 }
 
 // maxRID is the length of the longest word that is taken for a request id. WeChat's have 26 characters; the secret of an
-// AppID, 32 hexadecimal digits, is none, whoever writes it behind "rid:".
+// AppID, 32 hexadecimal digits, is none, even behind "rid:".
 const maxRID = 31
 
 // ridIn finds WeChat's request id: a word of hexadecimal digits and dashes behind "rid:".

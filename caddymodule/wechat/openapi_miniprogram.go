@@ -28,10 +28,10 @@ var miniProgramAPIs = []OpenAPI{
 	// The documents' examples of the next two set convertCase: false.
 	post("cloudbase.describeExtensionUploadInfo", "/tcb/describeextensionuploadinfo").spelled("ExtensionFiles", "FileName", "FileType"),
 	post("cloudbase.describeSmsRecords", "/tcb/describesmsrecords").spelled("EndDate", "EnvId", "Mobile", "PageNumber", "PageSize", "QueryId", "StartDate"),
-	// The gateway answers this one itself, as it does ApiGetOpenDataByCloudId.
+	// The gateway serves this one itself, as it does ApiGetOpenDataByCloudId.
 	post("cloudbase.getOpenData", "/wxa/getopendata"),
 	post("cloudbase.getStatistics", "/tcb/getstatistics"),
-	// The gateway answers this one itself.
+	// The gateway serves this one itself.
 	post("cloudbase.getVoIPSign", "/wxa/getvoipsign"),
 	post("cloudbase.report", "/tcb/cloudbasereport"),
 	post("cloudbase.sendSms", "/tcb/sendsms"),

@@ -1,7 +1,7 @@
 package wechat
 
-// retiredAPIs are names that WeChat has shut down, and what its documents recommend in their place. WeChat itself answers 45103, of
-// uniformMessage.send 45109.
+// retiredAPIs are names that WeChat has shut down, and what its documents recommend in their place. WeChat's own errcode for them is 45103,
+// for uniformMessage.send 45109.
 var retiredAPIs = map[string]string{
 	"templateMessage.send":                   "subscribeMessage.send",
 	"templateMessage.getTemplateLibraryList": "subscribeMessage.send",

@@ -1,5 +1,5 @@
 // Package allow decides by the address of a connection who may reach what is not meant for clients. It never looks at a
-// header: whoever writes one could name any address.
+// header: a client could write any address into one.
 package allow
 
 import (

@@ -100,7 +100,7 @@ func (x *exchange) readHead() (*http.Response, error) {
 		if err := trace.Got1xxResponse(res.StatusCode, textproto.MIMEHeader(res.Header)); err != nil {
 			return nil, err
 		}
-		c.limit = x.client.options.MaxResponseHeader // whoever takes them counts them
+		c.limit = x.client.options.MaxResponseHeader // the caller that takes them counts them
 	}
 }
 

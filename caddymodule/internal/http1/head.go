@@ -15,7 +15,7 @@ import (
 // defaultUserAgent is net/http's, for a request that has no User-Agent field, not even an empty one.
 const defaultUserAgent = "Go-http-client/1.1"
 
-// checkRequest returns an error for a request that net/http's Transport refuses, too, and for one whose header holds a field
+// checkRequest returns an error for a request that net/http's Transport rejects, too, and for one whose header holds a field
 // that frames messages under a name net/http does not recognise as such.
 func checkRequest(req *http.Request) error {
 	if req.Method != "" && !httpguts.ValidHeaderFieldName(req.Method) { // both are tokens

@@ -27,7 +27,7 @@ var (
 	Breaker             = newGaugeVec("breaker_state", "Whether WeChat is called: 0 yes, 1 on trial, 2 no, after a run of failures; by API, for each account that runs.", "appid", "api")
 	Logins              = newCounterVec("logins_total", "Requests through wechat_login, by account and result: ok, an errcode of WeChat, timeout, network, response (it could not be read), not_called (the breaker is open, or max_calls are in flight), code_may_be_used, rejected (it was no login), canceled (the client went away), other.", "appid", "result")
 	LimitHits           = newCounterVec("limit_hits_total", "How often a limit of the account was reached: limit (CloudIDs of one user; explicit ones were rejected, guesses left as they were) or max_calls (a call did not get its turn in time).", "appid", "limit")
-	SessionsRejected    = newCounterVec("sessions_rejected_total", "Requests that wechat_session answered 401, by account and reason: missing, several, malformed, account, purpose, signature, expired, unknown_account.", "appid", "reason")
+	SessionsRejected    = newCounterVec("sessions_rejected_total", "Requests that wechat_session rejected with 401, by account and reason: missing, several, malformed, account, purpose, signature, expired, unknown_account.", "appid", "reason")
 	AddedBytes          = newCounterVec("added_bytes_total", "Bytes that rewritten bodies are longer than those received, by account.", "appid")
 )
 

@@ -26,7 +26,7 @@ const (
 	Session    Kind = "session"
 	Invocation Kind = "invocation"
 
-	// Unattended is for the functions that a function calls which no user called, such as a timer's. It speaks of nobody.
+	// Unattended is for the functions that a function calls which no user called, such as a timer's. It names no user.
 	Unattended Kind = "unattended"
 )
 
@@ -58,7 +58,7 @@ const (
 	cacheTTL     = time.Minute
 )
 
-// User is who a token speaks of.
+// User is the user whom a token names.
 type User struct {
 	OpenID  string
 	UnionID string // may be empty
@@ -172,7 +172,7 @@ func (k *Keys) sign(kind Kind, user User, encryptedSessionKey string, ttl time.D
 	return token, err
 }
 
-// Verify returns whom a token of this kind speaks of. The error is an Invalid, unless there is no such kind.
+// Verify returns the user whom a token of this kind names. The error is an Invalid, unless there is no such kind.
 func (k *Keys) Verify(kind Kind, token string) (User, error) {
 	found, err := k.verify(kind, token)
 	return found.user, err

@@ -131,7 +131,7 @@ func attempt[T any](ctx context.Context, c *Caller, call *Call, fn func(ctx cont
 		err = nil
 		if c.Tokens != nil {
 			if token, err = c.Tokens.Token(call.Queue); err != nil {
-				call.User = "" // whoever it is, there is no token for anybody
+				call.User = "" // no user is at fault: there is no token for any of them
 			}
 		}
 		if err == nil {
