@@ -158,7 +158,7 @@ func TestInCaddy(t *testing.T) {
 	t.Run("the log warns once a handler, and holds nothing that was handed out", func(t *testing.T) {
 		caddyrig.Stop(t)
 		text := log.Text(t)
-		const warning = `"msg":"this is the sandbox, not WeChat: it hands out made-up open data to anybody; never run it in production"`
+		const warning = `"msg":"this is the sandbox, not WeChat: it gives made-up open data to anybody; never run it in production"`
 		warnings := len(log.Lines(t, warning, `"level":"warn"`))
 		if warnings != 6 {
 			t.Errorf("%d warnings, want 6:\n%s", warnings, text)
