@@ -46,11 +46,14 @@ func TestMethodsAndBodies(t *testing.T) {
 		t.Run(method, func(t *testing.T) {
 			bothTransports(t, setup{}, echo, func(s *side) {
 				c := s.dial()
-				for _, body := range []string{"", "x", strings.Repeat("body ", 1000), strings.Repeat("large ", 100_000)} {
+				for _, body := range []string{"", "x", strings.Repeat("body ", 1000), strings.Repeat("large ", 40_000)} {
 					c.say(fmt.Sprintf("%s /p?q=%%20 HTTP/1.1\r\nHost: site\r\nContent-Length: %d\r\n\r\n%s", method, len(body), body))
 					c.wantResponse(http.StatusOK, method+" /p?q=%20 "+body)
 				}
 				s.wantAccepted(1)
+				larger := strings.Repeat("larger ", 100_000) // which http1 hands over
+				c.say(fmt.Sprintf("%s /p HTTP/1.1\r\nHost: site\r\nContent-Length: %d\r\n\r\n%s", method, len(larger), larger))
+				c.wantResponse(http.StatusOK, method+" /p "+larger)
 			})
 		})
 	}
