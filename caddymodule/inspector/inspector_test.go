@@ -227,12 +227,8 @@ func TestAConfigWithoutAnInspectorDoesNotWaitForOpenPages(t *testing.T) {
 func TestAPageThatDoesNotReadSlowsNobody(t *testing.T) {
 	r := start(t, "")
 	next, _ := r.stream() // read below, after the calls
-	start := time.Now()
-	for range 10_000 {
-		r.publish(invocation.Record{Path: "/" + strings.Repeat("x", 200), Done: true})
-	}
-	if took := time.Since(start); took > 5*time.Second {
-		t.Errorf("10,000 calls took %s", took)
+	for range 3000 {      // more than all buffers on the way hold; were a call to wait for the page, this would never end
+		r.publish(invocation.Record{Path: "/" + strings.Repeat("x", 8000), Done: true})
 	}
 	next("missed")
 }

@@ -123,7 +123,7 @@ func (r *rig) stream() (next func(name string) string, closed func() bool) {
 		r.Fatal(err)
 	}
 	r.Cleanup(func() { res.Body.Close() })
-	lines := make(chan string, 10_000)
+	lines := make(chan string, 100)
 	go func() {
 		defer close(lines)
 		scanner := bufio.NewScanner(res.Body)
@@ -143,8 +143,11 @@ func (r *rig) stream() (next func(name string) string, closed func() bool) {
 	}
 	next = func(name string) string {
 		r.Helper()
-		for {
+		for deadline := time.Now().Add(15 * time.Second); ; {
 			text, open := line()
+			if time.Now().After(deadline) {
+				r.Fatalf("%s did not come on the stream", name)
+			}
 			if !open {
 				r.Fatalf("the stream ended without %s", name)
 			}
