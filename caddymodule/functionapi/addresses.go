@@ -1,14 +1,10 @@
 package functionapi
 
 import (
-	"fmt"
 	"net/http"
 	"net/netip"
 	"slices"
 	"strings"
-
-	"github.com/caddy-cloudid/caddy-cloudid/caddymodule/internal/allow"
-	"github.com/caddy-cloudid/caddy-cloudid/caddymodule/internal/placeholder"
 )
 
 // proxyHeaders are headers of a request that somebody sends for somebody else: a proxy for its client, a browser for a page.
@@ -40,21 +36,4 @@ func isForwarded(r *http.Request) bool {
 func (h *Handler) isTrusted(r *http.Request) bool {
 	_, err := netip.ParseAddrPort(r.RemoteAddr)
 	return err == nil && !isForwarded(r) && h.trust.Contain(r.RemoteAddr)
-}
-
-// parseRanges reads the values of an option, in which placeholders are replaced.
-func parseRanges(option string, texts []string) (allow.Ranges, error) {
-	if err := placeholder.ResolveAll(option, texts); err != nil {
-		return nil, err
-	}
-	ranges, err := allow.Parse(texts)
-	if err != nil {
-		return nil, fmt.Errorf("%s: %w", option, err)
-	}
-	return ranges, nil
-}
-
-func checkRange(text string) error {
-	_, err := allow.Parse([]string{text})
-	return err
 }

@@ -6,6 +6,7 @@ import (
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 
 	"github.com/caddy-cloudid/caddy-cloudid/caddymodule/account"
+	"github.com/caddy-cloudid/caddy-cloudid/caddymodule/internal/allow"
 	"github.com/caddy-cloudid/caddy-cloudid/caddymodule/internal/directive"
 )
 
@@ -35,8 +36,8 @@ func parseCaddyfile(h httpcaddyfile.Helper) (caddyhttp.MiddlewareHandler, error)
 func (h *Handler) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 	return directive.Parse(d, directive.Options{
 		"account":   directive.String(&h.Account, "account <appid>"),
-		"allow":     directive.Strings(&h.Allow, "allow <cidr>...", unlessPlaceholder(checkRange)),
-		"trust":     directive.Strings(&h.Trust, "trust <cidr>...", unlessPlaceholder(checkRange)),
+		"allow":     directive.Strings(&h.Allow, "allow <cidr>...", allow.Check),
+		"trust":     directive.Strings(&h.Trust, "trust <cidr>...", allow.Check),
 		"openapi":   directive.Strings(&h.OpenAPI, "openapi <name>...|*", unlessPlaceholder(checkOpenAPI)),
 		"relay":     directive.Strings(&h.Relay, "relay <path>...", unlessPlaceholder(checkRelay)),
 		"functions": directive.String(&h.Functions, "functions <url>"),

@@ -96,13 +96,10 @@ func (h *Handler) Provision(ctx caddy.Context) error {
 	if h.account = h.ref.Fixed(); h.account == nil {
 		return fmt.Errorf("account: %s has placeholders that are only known for a request; name one account", h.Account)
 	}
-	if len(h.Allow) == 0 {
-		h.Allow = allow.Private()
-	}
-	if h.allow, err = parseRanges("allow", h.Allow); err != nil {
+	if h.allow, err = allow.Load("allow", h.Allow, allow.Private()); err != nil {
 		return err
 	}
-	if h.trust, err = parseRanges("trust", h.Trust); err != nil {
+	if h.trust, err = allow.Load("trust", h.Trust, nil); err != nil {
 		return err
 	}
 	if h.keys, err = h.account.UserTokens(); err != nil && len(h.trust) == 0 {

@@ -30,11 +30,6 @@ func (h *Handler) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 	return directive.Parse(d, directive.Options{
 		"calls":   directive.Int(&h.Calls, 1, maxCalls, "calls <n>"),
 		"capture": directive.Flag(&h.Capture),
-		"allow":   directive.Strings(&h.Allow, "allow <cidr>...", checkRange),
+		"allow":   directive.Strings(&h.Allow, "allow <cidr>...", allow.Check),
 	})
-}
-
-func checkRange(text string) error {
-	_, err := allow.Parse([]string{text})
-	return err
 }

@@ -71,13 +71,9 @@ func (h *Handler) Provision(ctx caddy.Context) error {
 	if h.Calls < 1 || h.Calls > maxCalls {
 		return fmt.Errorf("calls must be a number from 1 to %d, not %d", maxCalls, h.Calls)
 	}
-	ranges := h.Allow
-	if len(ranges) == 0 {
-		ranges = allow.Loopback()
-	}
 	var err error
-	if h.allowed, err = allow.Parse(ranges); err != nil {
-		return fmt.Errorf("allow: %w", err)
+	if h.allowed, err = allow.Load("allow", h.Allow, allow.Loopback()); err != nil {
+		return err
 	}
 	module, err := ctx.App("cloudid")
 	if err != nil {

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -12,6 +13,7 @@ import (
 	"github.com/caddyserver/caddy/v2"
 
 	"github.com/caddy-cloudid/caddy-cloudid/caddymodule/internal/invocation"
+	"github.com/caddy-cloudid/caddy-cloudid/caddymodule/wechat"
 	"github.com/caddy-cloudid/caddy-cloudid/tests/caddyrig"
 )
 
@@ -280,6 +282,33 @@ func TestTimelineCountsWhatIsNoLongerKept(t *testing.T) {
 	}
 	if sum != 10 {
 		t.Errorf("%d calls are counted", sum)
+	}
+}
+
+// The words for a code are those of log lines and of the command explain, in both languages of the page.
+func TestEveryCodeIsExplained(t *testing.T) {
+	r := start(t, "")
+	_, _, body := r.request(http.MethodGet, "/codes.json")
+	var all struct {
+		Codes map[string]map[string]string `json:"codes"`
+	}
+	if err := json.Unmarshal([]byte(body), &all); err != nil {
+		t.Fatal(err)
+	}
+	for _, code := range wechat.Codes() {
+		text := all.Codes[strconv.Itoa(code.Number)]
+		if text["meaning"] != code.English.Meaning || text["advice"] != code.English.Advice || text["meaning_zh"] != code.Chinese.Meaning ||
+			text["advice_zh"] != code.Chinese.Advice || text["party"] == "" || text["party_zh"] == "" {
+			t.Errorf("%d: %v", code.Number, text)
+		}
+	}
+}
+
+func TestRangesMayBePlaceholders(t *testing.T) {
+	t.Setenv("INSPECTOR_OFFICE", "192.0.2.0/24")
+	r := start(t, "allow {env.INSPECTOR_OFFICE}")
+	if status, _, _ := r.request(http.MethodGet, "/"); status != http.StatusForbidden {
+		t.Errorf("%d: this machine is not among the ranges", status)
 	}
 }
 

@@ -54,16 +54,14 @@ func (h *Handler) servePage(w http.ResponseWriter, r *http.Request) error {
 	header.Set("Content-Type", "text/html; charset=utf-8")
 	header.Set("Content-Security-Policy", policy)
 	header.Set("X-Frame-Options", "DENY")
-	_, err := w.Write(page)
-	return ignoreHangup(err)
+	_, _ = w.Write(page) // a browser that went away cannot be told
+	return nil
 }
-
-// ignoreHangup drops the error of writing to a browser that went away: the status is sent, nobody can be told.
-func ignoreHangup(error) error { return nil }
 
 func writeJSON(w http.ResponseWriter, value any) error {
 	w.Header().Set("Content-Type", "application/json")
-	return ignoreHangup(json.NewEncoder(w).Encode(value))
+	_ = json.NewEncoder(w).Encode(value) // as above
+	return nil
 }
 
 func (h *Handler) serveCalls(w http.ResponseWriter, _ *http.Request) error {
@@ -151,7 +149,7 @@ func (h *Handler) serveEvents(w http.ResponseWriter, r *http.Request) error {
 	stream := &stream{w: w, control: http.NewResponseController(w)}
 	defer stream.end()
 	if err := stream.send("hello", []byte("{}")); err != nil {
-		return ignoreHangup(err)
+		return nil // the page went away
 	}
 	tick := time.NewTicker(lookAround)
 	defer tick.Stop()
@@ -164,14 +162,14 @@ func (h *Handler) serveEvents(w http.ResponseWriter, r *http.Request) error {
 				return nil
 			}
 			if err := stream.send(e.name, e.data); err != nil {
-				return ignoreHangup(err)
+				return nil // the page went away
 			}
 		case <-tick.C:
 			if !h.isRunning() {
 				return nil
 			}
 			if err := stream.tick(h.store, reader); err != nil {
-				return ignoreHangup(err)
+				return nil // the page went away
 			}
 		}
 	}

@@ -68,9 +68,9 @@ func (f *Function) wrongTimers() []string {
 func adviceFor(what string) string {
 	switch what {
 	case "the database":
-		return "it stays in Tencent's cloud, where functions on your servers reach it with @cloudbase/node-sdk and keys of the environment; or move the data to a database of your own"
+		return "it answers only inside Tencent's cloud: leave the function there, and let the client go on calling it there, until its data is in a database of your own"
 	case "storage":
-		return "files stay in Tencent's cloud, reached with @cloudbase/node-sdk; or move them to a store of your own"
+		return "files stay in Tencent's cloud: leave the function there until they are in a store of your own"
 	}
 	switch {
 	case what == clientOnly:

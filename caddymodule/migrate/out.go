@@ -51,6 +51,7 @@ func writeOut(r *Report, p *project.Project, folder string) error {
 		func() error { return o.copyFunctions(p) },
 		o.writePackage, o.writeFunctionsConfig, o.writeClient, o.writeTimers,
 		func() error { return o.write("cloudid-preload.cjs", []byte(functionapi.Preload())) },
+		func() error { return o.template("start.cjs", "start.cjs") },
 		func() error { return o.template("Caddyfile", "Caddyfile") },
 		func() error { return o.template("functions.service", "systemd/cloudid-functions.service") },
 		func() error { return o.template("MOVING.md", "MOVING.md") },
@@ -151,19 +152,15 @@ func (o *out) writePackage() error {
 			"start": "node start.cjs",
 		},
 		"dependencies": dependencies,
-	}, "start.cjs")
+	})
 }
 
-// writeJSON writes a file of JSON, and a template that belongs to it.
-func (o *out) writeJSON(name string, value any, beside string) error {
+func (o *out) writeJSON(name string, value any) error {
 	text, err := json.MarshalIndent(value, "", "  ")
 	if err != nil {
 		return err
 	}
-	if err := o.write(name, append(text, '\n')); err != nil || beside == "" {
-		return err
-	}
-	return o.template(beside, beside)
+	return o.write(name, append(text, '\n'))
 }
 
 // writeFunctionsConfig writes what tcb-ff serves. A function that does not load would end the process for all, so it is left
@@ -187,7 +184,7 @@ func (o *out) writeFunctionsConfig() error {
 		}
 		functions = append(functions, entry)
 	}
-	return o.writeJSON("cloudbase-functions.json", map[string]any{"functionsRoot": ".", "functions": functions, "routes": []any{}}, "")
+	return o.writeJSON("cloudbase-functions.json", map[string]any{"functionsRoot": ".", "functions": functions, "routes": []any{}})
 }
 
 // writeClient writes the client module.

@@ -85,9 +85,6 @@ type ClientUse struct {
 	Names  []string `json:"names,omitempty"` // of functions that are called
 }
 
-// Works reports whether nothing is left to do for a function.
-func (f *Function) Works() bool { return f.Verdict == Unchanged }
-
 // Complete reports whether everything of the project works.
 func (r *Report) Complete() bool { return len(r.Left) == 0 }
 

@@ -1,8 +1,6 @@
 package sandbox
 
 import (
-	"strings"
-
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
 	"github.com/caddyserver/caddy/v2/caddyconfig/httpcaddyfile"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
@@ -27,16 +25,7 @@ func parseCaddyfile(h httpcaddyfile.Helper) (caddyhttp.MiddlewareHandler, error)
 //		allow <cidr>...
 //	}
 func (h *Handler) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
-	return directive.Parse(d, directive.Options{"allow": directive.Strings(&h.Allow, "allow <cidr>...", checkRange)})
-}
-
-// checkRange leaves placeholders to Provision, which knows what they stand for.
-func checkRange(text string) error {
-	if strings.Contains(text, "{") {
-		return nil
-	}
-	_, err := allow.Parse([]string{text})
-	return err
+	return directive.Parse(d, directive.Options{"allow": directive.Strings(&h.Allow, "allow <cidr>...", allow.Check)})
 }
 
 // Interface guards

@@ -1,7 +1,6 @@
 package sandbox
 
 import (
-	"fmt"
 	"io"
 	"net/http"
 
@@ -9,7 +8,6 @@ import (
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 
 	"github.com/caddy-cloudid/caddy-cloudid/caddymodule/internal/allow"
-	"github.com/caddy-cloudid/caddy-cloudid/caddymodule/internal/placeholder"
 )
 
 func init() {
@@ -50,15 +48,9 @@ func (Handler) CaddyModule() caddy.ModuleInfo {
 
 // Provision finds the server that the handlers before this config's left, or makes one.
 func (h *Handler) Provision(ctx caddy.Context) error {
-	if len(h.Allow) == 0 {
-		h.Allow = allow.Loopback()
-	}
-	if err := placeholder.ResolveAll("allow", h.Allow); err != nil {
-		return err
-	}
-	ranges, err := allow.Parse(h.Allow)
+	ranges, err := allow.Load("allow", h.Allow, allow.Loopback())
 	if err != nil {
-		return fmt.Errorf("allow: %w", err)
+		return err
 	}
 	h.allow = ranges
 	server, _ := pool.LoadOrStore(poolKey, New())

@@ -7,6 +7,8 @@ import (
 	"net/netip"
 	"slices"
 	"strings"
+
+	"github.com/caddy-cloudid/caddy-cloudid/caddymodule/internal/placeholder"
 )
 
 // Ranges are addresses that may connect.
@@ -24,21 +26,22 @@ func Private() []string {
 func Parse(texts []string) (Ranges, error) {
 	var ranges Ranges
 	for _, text := range texts {
-		if text == "private_ranges" {
-			private, err := Parse(Private())
-			if err != nil {
-				return nil, err
-			}
-			ranges = append(ranges, private...)
-			continue
-		}
-		prefix, err := parseOne(text)
+		parsed, err := parseRange(text)
 		if err != nil {
 			return nil, err
 		}
-		ranges = append(ranges, prefix)
+		ranges = append(ranges, parsed...)
 	}
 	return ranges, nil
+}
+
+// parseRange reads what may be written for one range; the word private_ranges is several.
+func parseRange(text string) (Ranges, error) {
+	if text == "private_ranges" {
+		return Parse(Private())
+	}
+	prefix, err := parseOne(text)
+	return Ranges{prefix}, err
 }
 
 func parseOne(text string) (netip.Prefix, error) {
@@ -50,6 +53,31 @@ func parseOne(text string) (netip.Prefix, error) {
 		return netip.Prefix{}, fmt.Errorf("%q is no address and no range of addresses; write one as in 192.168.0.0/16", text)
 	}
 	return prefix.Masked(), nil
+}
+
+// Load is Parse for the option of a config, in which placeholders such as {env.OFFICE} are replaced. No texts are ranges of
+// the option's default.
+func Load(option string, texts, otherwise []string) (Ranges, error) {
+	if len(texts) == 0 {
+		texts = otherwise
+	}
+	if err := placeholder.ResolveAll(option, texts); err != nil {
+		return nil, err
+	}
+	ranges, err := Parse(texts)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", option, err)
+	}
+	return ranges, nil
+}
+
+// Check is the error that Parse would have for one text of a Caddyfile. One with a placeholder is told only by Load.
+func Check(text string) error {
+	if strings.Contains(text, "{") {
+		return nil
+	}
+	_, err := parseRange(text)
+	return err
 }
 
 // Contain reports whether a connection from remote, as http.Request.RemoteAddr has it, may be answered. A Unix socket may

@@ -150,11 +150,6 @@ const (
 	Canceled      Outcome = "canceled"       // 499: the client went away before it was forwarded
 )
 
-// Outcomes are all of them, in the order in which documents name them.
-func Outcomes() []Outcome {
-	return []Outcome{Untouched, Resolved, Partial, AllFailed, ClientError, UpstreamError, Canceled}
-}
-
 // Rejection is why a request was not forwarded.
 type Rejection struct {
 	Status int    `json:"status"`

@@ -35,9 +35,8 @@ func Analyze(name string, text []byte, resolve Resolver, known Known) (*File, er
 		file: &File{Exports: map[string]Value{}, Names: map[string]bool{}},
 	}
 	for range 8 { // a variable may be used above the place where it gets its value
-		if a.changed = false; true {
-			js.Walk(a, p.AST)
-		}
+		a.changed = false
+		js.Walk(a, p.AST)
 		if !a.changed {
 			break
 		}
