@@ -151,9 +151,7 @@ func TestConnectionsAndRetries(t *testing.T) {
 				})
 			}
 			wg.Wait()
-			if n := s.upstream.open.Load(); n > 1 {
-				s.t.Errorf("%d connections are open", n)
-			}
+			s.upstream.wantOpenBetween(s.t, 0, 1)
 		}},
 	})
 }
