@@ -29,13 +29,6 @@ func TestRelay(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer c.Close()
-	write := func(status int, kind, body string) http.HandlerFunc {
-		return func(w http.ResponseWriter, _ *http.Request) {
-			w.Header()["Content-Type"] = []string{kind}
-			w.WriteHeader(status)
-			_, _ = io.WriteString(w, body)
-		}
-	}
 	const request = "|caddy-cloudid||"
 	for _, test := range []struct {
 		it      string
@@ -47,15 +40,15 @@ func TestRelay(t *testing.T) {
 		rejects bool // the response comes with IsTokenRejected
 		label   string
 	}{
-		{"a post with a query", token, RelayRequest{"POST", "/wxa/x", "a=%41", "text/x", []byte("body")}, write(200, "image/png", "\x89"), "POST|/wxa/x?a=%41&access_token=made-up+token%2F%2B%267|text/x" + request + "body", RelayResponse{200, "image/png", []byte("\x89")}, false, "0"},
-		{"a get without one", token, RelayRequest{Method: "GET", Path: "/x"}, write(404, "text/html", "no"), "GET|/x?access_token=made-up+token%2F%2B%267|" + request, RelayResponse{404, "text/html", []byte("no")}, false, "0"},
-		{"no token, where WeChat adds it", "", RelayRequest{Method: "GET", Path: "/x", Query: "a=b"}, write(200, "", ""), "GET|/x?a=b|" + request, RelayResponse{200, "", []byte{}}, false, "0"},
-		{"a token that is repeated in both spellings", token, RelayRequest{Method: "GET", Path: "/x"}, write(200, "text/plain", "made-up token/+&7 and made-up+token%2F%2B%267."), "", RelayResponse{200, "text/plain", []byte(strings.Repeat("*", 17) + " and " + strings.Repeat("*", 23) + ".")}, false, "0"},
-		{"a short token is not looked for", "short", RelayRequest{Method: "GET", Path: "/x"}, write(200, "text/plain", "short"), "", RelayResponse{200, "text/plain", []byte("short")}, false, "0"},
-		{"an error of WeChat's is a response", token, RelayRequest{Method: "GET", Path: "/x"}, write(200, "application/json", `{"errcode":45009}`), "", RelayResponse{200, "application/json", []byte(`{"errcode":45009}`)}, false, "45009"},
-		{"a rejected token is an error too", token, RelayRequest{Method: "GET", Path: "/x"}, write(200, "image/png", ` {"errcode":42001}`), "", RelayResponse{200, "image/png", []byte(` {"errcode":42001}`)}, true, "42001"},
-		{"a text in the place of a code is none", token, RelayRequest{Method: "GET", Path: "/x"}, write(200, "", `{"errcode":"42001"}`), "", RelayResponse{200, "", []byte(`{"errcode":"42001"}`)}, false, "0"},
-		{"a large response is no error", token, RelayRequest{Method: "GET", Path: "/x"}, write(200, "", `{"errcode":42001,"x":"`+strings.Repeat("x", 4<<10)+`"}`), "", RelayResponse{200, "", []byte(`{"errcode":42001,"x":"` + strings.Repeat("x", 4<<10) + `"}`)}, false, "0"},
+		{"a post with a query", token, RelayRequest{"POST", "/wxa/x", "a=%41", "text/x", []byte("body")}, respondWith(200, "image/png", "\x89"), "POST|/wxa/x?a=%41&access_token=made-up+token%2F%2B%267|text/x" + request + "body", RelayResponse{200, "image/png", []byte("\x89")}, false, "0"},
+		{"a get without one", token, RelayRequest{Method: "GET", Path: "/x"}, respondWith(404, "text/html", "no"), "GET|/x?access_token=made-up+token%2F%2B%267|" + request, RelayResponse{404, "text/html", []byte("no")}, false, "0"},
+		{"no token, where WeChat adds it", "", RelayRequest{Method: "GET", Path: "/x", Query: "a=b"}, respondWith(200, "", ""), "GET|/x?a=b|" + request, RelayResponse{200, "", []byte{}}, false, "0"},
+		{"a token that is repeated in both spellings", token, RelayRequest{Method: "GET", Path: "/x"}, respondWith(200, "text/plain", "made-up token/+&7 and made-up+token%2F%2B%267."), "", RelayResponse{200, "text/plain", []byte(strings.Repeat("*", 17) + " and " + strings.Repeat("*", 23) + ".")}, false, "0"},
+		{"a short token is not looked for", "short", RelayRequest{Method: "GET", Path: "/x"}, respondWith(200, "text/plain", "short"), "", RelayResponse{200, "text/plain", []byte("short")}, false, "0"},
+		{"an error of WeChat's is a response", token, RelayRequest{Method: "GET", Path: "/x"}, respondWith(200, "application/json", `{"errcode":45009}`), "", RelayResponse{200, "application/json", []byte(`{"errcode":45009}`)}, false, "45009"},
+		{"a rejected token is an error too", token, RelayRequest{Method: "GET", Path: "/x"}, respondWith(200, "image/png", ` {"errcode":42001}`), "", RelayResponse{200, "image/png", []byte(` {"errcode":42001}`)}, true, "42001"},
+		{"a text in the place of a code is none", token, RelayRequest{Method: "GET", Path: "/x"}, respondWith(200, "", `{"errcode":"42001"}`), "", RelayResponse{200, "", []byte(`{"errcode":"42001"}`)}, false, "0"},
+		{"a large response is no error", token, RelayRequest{Method: "GET", Path: "/x"}, respondWith(200, "", `{"errcode":42001,"x":"`+strings.Repeat("x", 4<<10)+`"}`), "", RelayResponse{200, "", []byte(`{"errcode":42001,"x":"` + strings.Repeat("x", 4<<10) + `"}`)}, false, "0"},
 	} {
 		answer, calls = test.answer, nil
 		response, err := c.Relay(t.Context(), test.token, test.request)
@@ -72,8 +65,12 @@ func TestRelay(t *testing.T) {
 			t.Errorf("%s: observed %+v, want %s", test.it, calls, test.label)
 		}
 	}
-	for it, answer2 := range map[string]http.HandlerFunc{
-		"more than 10 MiB": write(200, "", strings.Repeat("x", 10<<20+1)),
+}
+
+func TestRelayOfNoResponse(t *testing.T) {
+	const token = "made-up token/+&7"
+	for it, handler := range map[string]http.HandlerFunc{
+		"more than 10 MiB": respondWith(200, "", strings.Repeat("x", 10<<20+1)),
 		"compressed": func(w http.ResponseWriter, _ *http.Request) {
 			w.Header().Set("Content-Encoding", "gzip")
 			_, _ = io.WriteString(w, "x")
@@ -84,7 +81,11 @@ func TestRelay(t *testing.T) {
 		},
 		"dropped": func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) },
 	} {
-		answer = answer2
+		server := httptest.NewServer(handler)
+		c, err := New(server.URL, func(Call) {})
+		if err != nil {
+			t.Fatal(err)
+		}
 		response, err := c.Relay(t.Context(), token, RelayRequest{Method: "POST", Path: "/x"})
 		if err == nil || response.Status != 0 || strings.Contains(err.Error(), "made-up") {
 			t.Errorf("%s: %+v, %v", it, response.Status, err)
@@ -92,9 +93,19 @@ func TestRelay(t *testing.T) {
 		if IsTooLarge(err) != (it == "more than 10 MiB") {
 			t.Errorf("%s is too large: %t", it, IsTooLarge(err))
 		}
+		c.Close()
+		server.Close()
 	}
 	if IsTooLarge(nil) || IsTooLarge(errors.New("x")) {
 		t.Error("anything is too large")
+	}
+}
+
+func respondWith(status int, contentType, body string) http.HandlerFunc {
+	return func(w http.ResponseWriter, _ *http.Request) {
+		w.Header()["Content-Type"] = []string{contentType}
+		w.WriteHeader(status)
+		_, _ = io.WriteString(w, body)
 	}
 }
 
