@@ -250,6 +250,14 @@ func TestGetOpenDataBeyondTheLimit(t *testing.T) {
 		return "[" + strings.Join(list, ",") + "]"
 	}
 	good := token(t, user)
+	const never = "3 CloudIDs at once are more than the account's limit, which is 2 for one user in 1m0s: ask for fewer at once, or raise `limit`"
+	tooMany := ids(3)
+	reply := g.do(call{path: "/getOpenData", token: good, body: `{"list":` + tooMany + `}`})
+	if reply.says(400, `"errCode":-601002`, never); reply.header.Get("Retry-After") != "" {
+		t.Error("it says when to try again, which would not help")
+	}
+	g.do(call{path: "/wxa/getopendata", token: good, body: `{"cloudid_list":` + tooMany + `}`}).says(200, `"errcode":40097`, never)
+	g.sdk("ApiGetOpenDataByCloudId", svrkit("ApiGetOpenDataByCloudId", openDataReq(strings.Split(strings.Trim(tooMany, `["]`), `","`)...)), good).refused(-601002, never)
 	g.do(call{path: "/getOpenData", token: good, body: `{"list":` + ids(2) + `}`}).says(200, `"errCode":0`)
 	r := g.do(call{path: "/getOpenData", token: good, body: `{"list":` + ids(1) + `}`})
 	if r.says(429, `"errCode":-601004`, "2 in 1m0s"); r.header.Get("Retry-After") == "" {

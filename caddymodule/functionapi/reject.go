@@ -117,6 +117,9 @@ func exchangeFailed(err error) error {
 // resolveError rejects a list that was not asked for: the user has had too many CloudIDs exchanged, or the context ended.
 func resolveError(err error) error {
 	if limit, ok := errors.AsType[*opendata.LimitError](err); ok {
+		if limit.NeverAllowed() {
+			return badRequest("%s: ask for fewer at once, or raise `limit` of the account in the Caddyfile", limit)
+		}
 		r := reject(http.StatusTooManyRequests, wechat.CodeDenied, 45011, limit.Error())
 		r.retryAfter = limit.RetryAfter()
 		return r

@@ -49,11 +49,14 @@ type LimitError struct {
 }
 
 func (e *LimitError) Error() string {
-	if e.Asked > e.Max {
-		return fmt.Sprintf("%d CloudIDs at once are more than the %d that one user may have exchanged in %s", e.Asked, e.Max, e.Per)
+	if e.NeverAllowed() {
+		return fmt.Sprintf("%d CloudIDs at once are more than the account's limit, which is %d for one user in %s", e.Asked, e.Max, e.Per)
 	}
 	return fmt.Sprintf("this user has had as many CloudIDs exchanged as is allowed: %d in %s", e.Max, e.Per)
 }
+
+// NeverAllowed reports whether waiting does not help: more were asked for at once than the limit ever allows.
+func (e *LimitError) NeverAllowed() bool { return e.Asked > e.Max }
 
 // MetricLabel names the error in metrics and logs.
 func (*LimitError) MetricLabel() string { return "limit" }
