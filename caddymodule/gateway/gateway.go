@@ -76,7 +76,7 @@ type Handler struct {
 
 	// Whether the event gets a member userInfo, {"appId","openId"}, as classic cloud functions know it. What a client sent
 	// under that name is removed, and a POST, PUT or PATCH without a body gets one. A body that is not read as an event is
-	// rejected with 415, as with `fields`.
+	// rejected with 415, as with `fields`, and a JSON object or string that holds none with 400.
 	UserInfo bool `json:"user_info,omitempty"`
 
 	// Whether the function gets the header X-Functions-Extended-Context, which @cloudbase/functions-framework reads.

@@ -204,6 +204,7 @@ func TestUserInfo(t *testing.T) {
 		g.post(body).forwarded(want)
 	}
 	g.post(`{"cloudid_list":[{"key_name":"userInfo","cloud_id":"` + steps + `"}]}`).rejected(400)
+	g.post(`"{\"userInfo\":{\"openId\":\"forged\"}}"`).rejected(400)
 
 	t.Run("nobody forges it where nobody is logged in", func(t *testing.T) {
 		g := start(t, setup{cloudid: "user_info\nopenid {http.auth.user.id}"})

@@ -14,6 +14,8 @@
 // wherever the difference could let a client pass off something of its own as open data.
 package event
 
+import "bytes"
+
 // maxName is the length in bytes of the longest name whose value is replaced: these names travel in a header.
 const maxName = 256
 
@@ -42,7 +44,8 @@ type Rules struct {
 	// How many declarations an event may hold.
 	MaxDeclarations int
 
-	// Whether userInfo belongs to the gateway: whatever a client sent that reads as this name is removed.
+	// Whether userInfo belongs to the gateway: whatever a client sent that reads as this name is removed. An object or a
+	// string that holds no event is rejected: a function that looks elsewhere in it would find the client's.
 	ReplaceUserInfo bool
 
 	fields     *nameSet   // of Fields; nil without strict mode
@@ -91,8 +94,15 @@ func (r *Rules) Parse(body []byte) (Event, error) {
 	if err := p.parse(); err != nil {
 		return Event{}, err
 	}
-	if r.Fields != nil && !p.event.found {
+	if !p.event.found && (r.Fields != nil || r.ReplaceUserInfo && mayHoldEvent(body)) {
 		return Event{}, ErrNoEvent
 	}
 	return p.event, nil
+}
+
+// mayHoldEvent reports whether a function could find an event in a body that holds none where it is expected: an object, by looking
+// elsewhere in it, or a string, by unwrapping it.
+func mayHoldEvent(body []byte) bool {
+	text := bytes.TrimLeft(body, " \t\r\n")
+	return len(text) > 0 && (text[0] == '{' || text[0] == '"')
 }

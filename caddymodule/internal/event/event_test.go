@@ -202,6 +202,9 @@ func TestWhatIsNone(t *testing.T) {
 		{"beside an event at a pointer", "event: /data", `{"k":"$1","l":{"cloudID":"$2"},"data":{}}`, true},
 		{"user_info: what a client sends as userInfo", "user_info", `{"userInfo":"$1","USERINFO":{"cloudID":"$2"}}`, true},
 
+		{"user_info: an empty body", "user_info; event: /data", ``, false},
+		{"user_info: a root that is an array", "user_info", ` ["$1",{"userInfo":1}]`, false},
+		{"user_info: a root that is a number", "user_info", `1`, false},
 		{"an empty body", "", ``, false},
 		{"a root that is an array", "", `["$1",{"k":"$2"}]`, false},
 		{"a root that is a string", "", `"$1"`, false},

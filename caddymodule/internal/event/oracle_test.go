@@ -78,7 +78,7 @@ func (s spec) judge(body []byte) verdict {
 		}
 	}
 	if !v.event {
-		return verdict{rejected: s.fields != nil}
+		return verdict{rejected: s.fields != nil || s.ownUserInfo && strings.ContainsAny(strings.TrimSpace(string(body))[:1], `{"`)}
 	}
 
 	var entries []declared

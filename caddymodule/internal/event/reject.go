@@ -8,7 +8,8 @@ import (
 	"unicode/utf8"
 )
 
-// ErrNoEvent is returned in strict mode, where the body, or the place that Rules.Pointer names, holds no object.
+// ErrNoEvent is returned where the body, or the place that Rules.Pointer names, holds no object, and something is promised of the
+// event: in strict mode, or by ReplaceUserInfo of an object or a string.
 var ErrNoEvent = errors.New("there is no event: a JSON object is expected")
 
 // Rejection says which rule a request breaks, in words for the client. They can stand in JSON and HTML as they are.

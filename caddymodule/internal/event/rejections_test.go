@@ -78,6 +78,13 @@ func TestRejections(t *testing.T) {
 		{"strict mode: a place that holds no object", "event: /data; fields: k", `{"data":[]}`, "no event"},
 		{"strict mode: a place that holds no string where one is expected", "event: /data string; fields: k", `{"data":{}}`, "no event"},
 
+		// So does user_info where a function could find the client's own userInfo elsewhere in the body.
+		{"user_info: a root that is a string", "user_info", ` "{\"userInfo\":1}"`, "no event"},
+		{"user_info: a place that is not there", "event: /data; user_info", `{"userInfo":1}`, "no event"},
+		{"user_info: a place that holds a text of the event", "event: /data; user_info", `{"data":"{\"userInfo\":1}"}`, "no event"},
+		{"user_info: a place that holds the event where its text is expected", "event: /data string; user_info", `{"data":{"userInfo":1}}`, "no event"},
+		{"user_info: a text of a text", "event: /data string; user_info", `{"data":"\"{}\""}`, "no event"},
+
 		// What cannot be read is not forwarded.
 		{"no JSON", "", `{"k":"$1"`, "json"},
 		{"no JSON, though nothing is declared", "", `{'k':1}`, "json"},

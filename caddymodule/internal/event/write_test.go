@@ -91,7 +91,7 @@ func TestUntouchedIsTheBodyItself(t *testing.T) {
 }
 
 func TestToNoEventNoUserInfoIsAdded(t *testing.T) {
-	for _, body := range []string{``, `[1]`, `"userInfo"`, `null`} {
+	for _, body := range []string{``, `[1]`, `27`, `null`} {
 		found, err := specOf(t, "user_info").rules(t).Parse([]byte(body))
 		if err != nil {
 			t.Fatal(err)
