@@ -2,9 +2,7 @@ package gateway
 
 import (
 	"bytes"
-	"errors"
 	"net/http"
-	"strings"
 	"time"
 
 	"github.com/caddyserver/caddy/v2"
@@ -84,7 +82,7 @@ func (c *call) reject(r *http.Request, err error) error {
 			m.Result = invocation.Rejected
 		}
 	}
-	c.record.Rejection = &invocation.Rejection{Status: status, Reason: message(err)}
+	c.record.Rejection = &invocation.Rejection{Status: status, Reason: httpbody.Message(err)}
 	switch {
 	case status == httpbody.StatusClientClosedRequest:
 		c.record.Outcome = invocation.Canceled
@@ -122,6 +120,7 @@ func (c *call) end(err error) {
 	c.record.Status, c.record.Sizes.Response = c.response.status, c.response.size
 	if err != nil && c.response.status == 0 {
 		c.record.Status = httpbody.Status(err)
+		c.record.Cause = whyNoResponse(err)
 	}
 	first := c.response.firstByte
 	if first.IsZero() {
@@ -182,17 +181,6 @@ func (c *call) keepBodies(received, forwarded []byte) {
 	c.record.Capture.Truncated = max(len(received), len(forwarded)) > c.capture
 }
 
-// message is what an error says, without the identifier and the place in the code that Caddy's error type adds.
-func message(err error) string {
-	if err == nil {
-		return ""
-	}
-	if known, ok := errors.AsType[caddyhttp.HandlerError](err); ok && known.Err != nil {
-		return known.Err.Error()
-	}
-	return err.Error()
-}
-
 // members are those that declare something: of this call, and of one for the same body in front of it, as far as this one left
 // them alone.
 func (c *call) members() []invocation.Member {
@@ -240,9 +228,4 @@ func (c *call) keys() []string {
 		}
 	}
 	return keys
-}
-
-func contentType(header http.Header) string {
-	name, _, _ := strings.Cut(header.Get("Content-Type"), ";")
-	return strings.ToLower(strings.TrimSpace(name))
 }

@@ -11,7 +11,7 @@ import (
 
 // identify finds the caller. It is called before the headers that might tell it are removed.
 func (h *Handler) identify(r *http.Request, c *call) error {
-	defer c.describeCaller()
+	defer c.describeCaller(r)
 	if again, ok := invocation.CallerOf(r.Context()); ok {
 		found, err := h.account.App().Account(again.AppID)
 		if err == nil && validID(again.OpenID) {

@@ -15,6 +15,7 @@ import (
 	"github.com/caddyserver/caddy/v2/caddyconfig/httpcaddyfile"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 
+	"github.com/caddy-cloudid/caddy-cloudid/caddymodule/internal/httpbody"
 	"github.com/caddy-cloudid/caddy-cloudid/caddymodule/internal/invocation"
 	"github.com/caddy-cloudid/caddy-cloudid/caddymodule/internal/sessionkey"
 	"github.com/caddy-cloudid/caddy-cloudid/caddymodule/sandbox"
@@ -140,6 +141,34 @@ func TestEncryptedData(t *testing.T) {
 		g := start(t, setup{site: withKey})
 		body := `{"a":` + encryptedObject(valid) + `}`
 		g.post(body).forwarded(body)
+	})
+	t.Run("sent again by the inspector", func(t *testing.T) {
+		g := start(t, setup{cloudid: "encrypted_data\nfields weRunData", site: withKey})
+		seen := observe(t, 1<<10)
+		body := `{"weRunData":` + encryptedObject(valid) + `}`
+		g.post(body).forwarded(`{"weRunData":{"cloudID":"","data":` + now + `}}`)
+		first := seen.take(t, 2)[1]
+		send := func(openid string) (status int) {
+			r, err := http.NewRequestWithContext(t.Context(), http.MethodPost, "http://"+g.addr+"/fn", strings.NewReader(body))
+			if err != nil {
+				t.Fatal(err)
+			}
+			r.Header.Set("Content-Type", "application/json")
+			r = r.WithContext(invocation.WithCaller(r.Context(), invocation.Credentials{AppID: appid, OpenID: openid}))
+			w := newRecorder()
+			return httpbody.Status(first.Capture.Again(w, caddyhttp.PrepareRequest(r, caddy.NewReplacer(), w, new(caddyhttp.Server))))
+		}
+		send(user)
+		if got := g.upstream.take(); got.body != `{"weRunData":{"cloudID":"","data":`+now+`}}` {
+			t.Errorf("the function got %s", got.body)
+		}
+		if status := send("o-another"); status != http.StatusUnauthorized {
+			t.Errorf("in another's name it is %d", status)
+		}
+		shown := fmt.Sprintf("%+v %#v %v", first, first.Capture, first.Capture)
+		if strings.Contains(shown, sessionKey) {
+			t.Error("the capture shows the session_key")
+		}
 	})
 	t.Run("it shows nowhere", func(t *testing.T) {
 		g := start(t, setup{cloudid: "encrypted_data", site: withKey, level: "DEBUG"})

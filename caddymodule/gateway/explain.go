@@ -63,7 +63,11 @@ func (e *explainer) add(m invocation.Member) {
 func (e *explainer) member(name string, value gjson.Result) {
 	kind, length := describeValue(value)
 	if how, ok := e.declared[name]; ok && how != invocation.List {
-		e.add(invocation.Member{Name: name, Type: kind, Length: length, Declared: how})
+		m := invocation.Member{Name: name, Type: kind, Length: length, Declared: how}
+		if how == invocation.Field && isEncrypted(value) {
+			m.Reason = invocation.EncryptOff // with the option, it would be declared as such
+		}
+		e.add(m)
 		return
 	}
 	if e.list && name == "cloudid_list" {
@@ -75,6 +79,8 @@ func (e *explainer) member(name string, value gjson.Result) {
 		e.keep(name, value, e.whyKept())
 	case value.IsObject() && value.Get("cloudID").Type == gjson.String && event.LooksLikeCloudID(value.Get("cloudID").Str):
 		e.keep(name, value, invocation.NotListed)
+	case isEncrypted(value):
+		e.keep(name, value, e.whyNotDecrypted())
 	default:
 		e.keep(name, value, invocation.WrongForm)
 		e.nested(name, value)
@@ -94,6 +100,19 @@ func (e *explainer) whyKept() invocation.Reason {
 	default:
 		return invocation.NamedAsID
 	}
+}
+
+// whyNotDecrypted says why an object with encrypted data declares none.
+func (e *explainer) whyNotDecrypted() invocation.Reason {
+	if e.call.handler.EncryptedData {
+		return invocation.NotListed
+	}
+	return invocation.EncryptOff
+}
+
+// isEncrypted reports whether a value is what a device is given that gets no CloudID.
+func isEncrypted(value gjson.Result) bool {
+	return value.IsObject() && value.Get("encryptedData").Type == gjson.String && value.Get("iv").Type == gjson.String
 }
 
 // nested looks for strings that look like CloudIDs where none are looked for.
@@ -127,7 +146,7 @@ func showableName(name string) string {
 	if event.LooksLikeCloudID(name) {
 		return "(a CloudID)"
 	}
-	return strings.ToValidUTF8(cut(name, invocation.MaxName), "?")
+	return strings.ToValidUTF8(invocation.Cut(name, invocation.MaxName), "?")
 }
 
 // describeValue names a value's type, and of a string how many bytes it has.

@@ -83,8 +83,13 @@ func TestARecordSaysWhatBecameOfEachMember(t *testing.T) {
 		{"a list", "", `{"cloudid_list":[{"key_name":"a","cloud_id":"` + steps + `"}],"b":true}`, []string{"b: kept, wrong_form", "a: list, open data"}},
 		{
 			"listed members, and others", "fields a b", `{"a":"` + steps + `","b":1,"c":"` + steps + `","d":` + explicit + `,"e":null}`,
-			[]string{"a: field, open data", "b: field, error -601005, cannot_be_cloudid", "c: kept, not_listed", "d: kept, not_listed", "e: kept, wrong_form"},
+			[]string{"a: field, open data", "b: field, error -601005 for a value of type number, cannot_be_cloudid", "c: kept, not_listed", "d: kept, not_listed", "e: kept, wrong_form"},
 		},
+		{
+			"encrypted data without the option", "fields a", `{"a":` + encryptedObject("eA==") + `,"b":` + encryptedObject("eA==") + `}`,
+			[]string{"a: field, error -601005 for a value of type object, encrypted_data_off", "b: kept, encrypted_data_off"},
+		},
+		{"encrypted data that is not listed", "fields a\nencrypted_data", `{"b":` + encryptedObject("eA==") + `}`, []string{"b: kept, not_listed"}},
 		{"guesses that are off", "guess off", `{"a":"` + steps + `"}`, []string{"a: kept, guess_off"}},
 		{"guesses of nobody", "openid {http.auth.user.id}", `{"a":"` + steps + `"}`, []string{"a: kept, no_caller"}},
 		{"what nobody declares", "openid {http.auth.user.id}", `{"a":` + explicit + `}`, []string{"a: object, rejected"}},

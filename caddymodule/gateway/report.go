@@ -1,9 +1,13 @@
 package gateway
 
 import (
+	"errors"
+	"io"
+	"net"
 	"net/http"
 	"strconv"
 	"strings"
+	"syscall"
 	"time"
 
 	"github.com/caddyserver/caddy/v2"
@@ -13,7 +17,9 @@ import (
 	"go.uber.org/zap/zapcore"
 
 	"github.com/caddy-cloudid/caddy-cloudid/caddymodule/internal/event"
+	"github.com/caddy-cloudid/caddy-cloudid/caddymodule/internal/httpbody"
 	"github.com/caddy-cloudid/caddy-cloudid/caddymodule/internal/invocation"
+	"github.com/caddy-cloudid/caddy-cloudid/caddymodule/internal/sessionkey"
 	"github.com/caddy-cloudid/caddy-cloudid/caddymodule/wechat"
 )
 
@@ -28,40 +34,39 @@ func (c *call) describeRequest(r *http.Request) {
 	if !c.observed() {
 		return
 	}
-	path := r.URL.Path
-	if original, ok := r.Context().Value(caddyhttp.OriginalRequestCtxKey).(http.Request); ok {
-		path = original.URL.Path // before handle_path and rewrites
-	}
-	c.record.Method, c.record.Host, c.record.Proto = cut(r.Method, 32), cut(r.Host, invocation.MaxName), r.Proto
-	c.record.Path = cut(path, invocation.MaxPath)
-	c.record.ContentType = cut(contentType(r.Header), invocation.MaxName)
-	c.record.Sizes.Received = r.ContentLength
-	if start, ok := caddyhttp.GetVar(r.Context(), "start_time").(time.Time); ok {
-		c.record.Timing.Before = c.record.Time.Sub(start)
-	}
+	c.record.DescribeRequest(r)
 	if !c.listening {
 		return
 	}
 	c.record.Seq = invocation.NextSeq()
 	_, c.record.Again = invocation.CallerOf(r.Context())
 	if c.capture > 0 {
-		handler, next := c.handler, c.next
-		c.record.Capture = &invocation.Capture{
-			URI:         r.RequestURI,
-			ContentType: r.Header.Get("Content-Type"),
-			Again:       func(w http.ResponseWriter, r *http.Request) error { return handler.ServeHTTP(w, r, next) },
-		}
+		c.record.Capture = &invocation.Capture{URI: r.RequestURI, ContentType: r.Header.Get("Content-Type")}
 	}
 }
 
 // describeCaller does the same for who calls.
-func (c *call) describeCaller() {
+func (c *call) describeCaller(r *http.Request) {
 	if !c.observed() {
 		return
 	}
 	c.record.AppID, c.record.Caller = c.appID(), invocation.Caller(c.caller.openid)
 	if c.record.Capture != nil {
 		c.record.Capture.OpenID, c.record.Capture.UnionID = c.caller.openid, c.caller.unionid
+		c.record.Capture.Again = c.sendAgain(r)
+	}
+}
+
+// sendAgain returns what sends a request through the same handler, with the session_key that r has. The key is nowhere but in the
+// function returned, so that nothing that shows a capture can show it, and it is gone with the capture.
+func (c *call) sendAgain(r *http.Request) func(http.ResponseWriter, *http.Request) error {
+	handler, next, appid, openid := c.handler, c.next, c.appID(), c.caller.openid
+	key, hasKey := sessionkey.Of(r.Context(), appid, openid)
+	return func(w http.ResponseWriter, again *http.Request) error {
+		if hasKey {
+			sessionkey.Set(again, appid, openid, key)
+		}
+		return handler.ServeHTTP(w, again, next)
 	}
 }
 
@@ -102,7 +107,7 @@ func (c *call) publish(done bool) {
 		return
 	}
 	c.record.Done = done
-	c.record.Error = message(c.failure)
+	c.record.Error = httpbody.Message(c.failure)
 	c.record.Timing.Total = time.Since(c.record.Time) + c.record.Timing.Before
 	shown := c.record
 	shown.Members = shown.Members[:min(len(shown.Members), invocation.MaxMembers)]
@@ -132,8 +137,11 @@ func (c *call) finish() {
 	if c.record.Skipped != "" {
 		fields = append(fields, zap.String("skipped", string(c.record.Skipped)), zap.String("skipped_because", c.record.Skipped.Text()))
 	}
+	if c.record.Cause != "" {
+		fields = append(fields, zap.String("cause", c.record.Cause))
+	}
 	if c.failure != nil {
-		fields = append(fields, zap.String("error", message(c.failure)))
+		fields = append(fields, zap.String("error", httpbody.Message(c.failure)))
 	}
 	t := c.record.Timing
 	entry.Write(append(fields,
@@ -223,7 +231,7 @@ func (c *call) codes() string {
 // errorText says what went wrong: that the request was rejected, that the exchange failed, or why members did.
 func (c *call) errorText() string {
 	if c.failure != nil {
-		return message(c.failure)
+		return httpbody.Message(c.failure)
 	}
 	var texts []string
 	for _, m := range c.members() {
@@ -234,9 +242,23 @@ func (c *call) errorText() string {
 	return strings.Join(texts, ", ")
 }
 
-func cut(text string, limit int) string {
-	if len(text) <= limit {
-		return text
+// whyNoResponse says why there was no response from behind the handler, in words that hold nothing of the response: an error of
+// net/http may quote it.
+func whyNoResponse(err error) string {
+	status := httpbody.Status(err)
+	if network, ok := errors.AsType[*net.OpError](err); ok && network.Op == "dial" {
+		return "the function cannot be reached: " + network.Error() + "; does it run, and is its address in reverse_proxy right?"
 	}
-	return strings.ToValidUTF8(text[:limit], "")
+	var timeout net.Error
+	switch {
+	case status == httpbody.StatusClientClosedRequest:
+		return "the client went away before the function responded"
+	case errors.As(err, &timeout) && timeout.Timeout(), status == http.StatusGatewayTimeout:
+		return "the function did not respond in time"
+	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, syscall.ECONNRESET):
+		return "the function closed the connection before it had responded: it may have crashed"
+	case status < http.StatusInternalServerError:
+		return "a handler behind cloudid rejected the call"
+	}
+	return "the function, or a handler in front of it, failed; Caddy's log has the error"
 }

@@ -144,7 +144,9 @@ func (c *call) assign(declarations []event.Declaration, result opendata.Result) 
 			data = wechat.DecryptOpenData(c.sessionKey, d.EncryptedData, d.IV, c.appID(), time.Now())
 		default:
 			data = wechat.OpenDataError("", wechat.CodeInvalidCloudID)
-			member.Reason = invocation.CannotBe
+			if member.Reason == "" {
+				member.Reason = invocation.CannotBe
+			}
 		}
 		metrics.IDs.WithLabelValues(c.appID(), data.MetricLabel()).Inc()
 		switch {

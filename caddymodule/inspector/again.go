@@ -11,11 +11,15 @@ import (
 	"net/netip"
 	"net/url"
 	"regexp"
+	"strconv"
+	"strings"
 	"time"
 
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+	"github.com/tidwall/gjson"
 
+	"github.com/caddy-cloudid/caddy-cloudid/caddymodule/internal/httpbody"
 	"github.com/caddy-cloudid/caddy-cloudid/caddymodule/internal/invocation"
 )
 
@@ -23,13 +27,16 @@ import (
 type sent struct {
 	Status int `json:"status"`
 
-	// Whether its CloudIDs were replaced by fresh ones of the sandbox.
+	// Whether its CloudIDs and encrypted data were replaced by fresh ones of the sandbox.
 	Fresh bool `json:"fresh"`
+
+	// Why it was not forwarded, or got no response; "" if neither.
+	Reason string `json:"reason,omitempty"`
 }
 
 // serveAgain sends a call again: through the same cloudid handler and what lies behind it, with the body of the first time,
-// in the name of the same caller. In the sandbox its CloudIDs are replaced by fresh ones; WeChat's own end after five
-// minutes.
+// in the name of the same caller and with the session_key of that time. In the sandbox its CloudIDs and encrypted data are replaced
+// by fresh ones; WeChat's own end after five minutes.
 func (h *Handler) serveAgain(w http.ResponseWriter, r *http.Request) error {
 	call, err := h.capturedCall(r)
 	if err != nil {
@@ -47,17 +54,12 @@ func (h *Handler) serveAgain(w http.ResponseWriter, r *http.Request) error {
 		return caddyhttp.Error(http.StatusConflict, errors.New("this call cannot be made again"))
 	}
 	response := &discard{header: http.Header{}}
+	reason := ""
 	if err := call.Capture.Again(response, again); err != nil {
-		response.WriteHeader(statusOf(err))
+		response.WriteHeader(httpbody.Status(err))
+		reason = httpbody.Message(err)
 	}
-	return writeJSON(w, sent{max(response.status, http.StatusOK), fresh})
-}
-
-func statusOf(err error) int {
-	if failed, ok := errors.AsType[caddyhttp.HandlerError](err); ok && failed.StatusCode != 0 {
-		return failed.StatusCode
-	}
-	return http.StatusInternalServerError
+	return writeJSON(w, sent{max(response.status, http.StatusOK), fresh, reason})
 }
 
 // prepare makes the request, as Caddy prepares one that came in.
@@ -100,10 +102,11 @@ func (d *discard) Flush() {}
 // cloudIDs finds what looks like a CloudID in a body.
 var cloudIDs = regexp.MustCompile(`[0-9]{1,4}_[A-Za-z0-9_-]{40,128}`)
 
-// maxFresh bounds how many CloudIDs of one call are replaced.
+// maxFresh bounds how many CloudIDs of one call are replaced, and how much encrypted data.
 const maxFresh = 10
 
-// freshen replaces the CloudIDs of a call by fresh ones of the same users, if its account asks a sandbox on this machine.
+// freshen replaces the CloudIDs and encrypted data of a call by fresh ones of the same users, if its account asks a sandbox on this
+// machine.
 func (h *Handler) freshen(ctx context.Context, call *invocation.Record) (body []byte, fresh bool) {
 	body = call.Capture.Received
 	account, err := h.app.Account(call.AppID)
@@ -126,7 +129,7 @@ func (h *Handler) freshen(ctx context.Context, call *invocation.Record) (body []
 		}
 		return id
 	})
-	return body, fresh
+	return freshenEncrypted(ctx, account.Endpoint, body, fresh)
 }
 
 func isLoopback(endpoint string) bool {
@@ -146,28 +149,67 @@ var sandboxClient = &http.Client{Transport: &http.Transport{DialContext: (&net.D
 
 // mintLike asks the sandbox for a CloudID like another; "" if there is none to be had.
 func mintLike(ctx context.Context, endpoint, id string) string {
-	order, err := json.Marshal(map[string]string{"like": id})
-	if err != nil {
+	var minted struct {
+		CloudID string `json:"cloudID"`
+	}
+	if !askSandbox(ctx, endpoint+"/sandbox/cloudid", id, &minted) || !cloudIDs.MatchString(minted.CloudID) {
 		return ""
 	}
-	req, err := http.NewRequestWithContext(ctx, http.MethodPost, endpoint+"/sandbox/cloudid", bytes.NewReader(order))
+	return minted.CloudID
+}
+
+// encrypted is what a client sends where it was given no CloudID.
+type encrypted struct {
+	Data string `json:"encryptedData"`
+	IV   string `json:"iv"`
+}
+
+// freshenEncrypted replaces encrypted data, wherever in the body it is.
+func freshenEncrypted(ctx context.Context, endpoint string, body []byte, fresh bool) ([]byte, bool) {
+	for _, old := range encryptedIn(gjson.ParseBytes(body), nil) {
+		var like encrypted
+		known := encrypted{old.Get("encryptedData").Str, old.Get("iv").Str}
+		if !askSandbox(ctx, endpoint+"/sandbox/encrypted", known, &like) {
+			continue
+		}
+		object := old.Raw
+		for name, value := range map[string]string{"encryptedData": like.Data, "iv": like.IV} {
+			object = strings.ReplaceAll(object, old.Get(name).Raw, strconv.Quote(value)) // base64, so that no other text is meant
+		}
+		body, fresh = bytes.ReplaceAll(body, []byte(old.Raw), []byte(object)), true
+	}
+	return body, fresh
+}
+
+// encryptedIn returns the objects of a JSON value that hold encrypted data, the first few of them.
+func encryptedIn(value gjson.Result, found []gjson.Result) []gjson.Result {
+	if value.Get("encryptedData").Type == gjson.String && value.Get("iv").Type == gjson.String {
+		return append(found, value)
+	}
+	if value.IsObject() || value.IsArray() {
+		value.ForEach(func(_, inner gjson.Result) bool {
+			found = encryptedIn(inner, found)
+			return len(found) < maxFresh
+		})
+	}
+	return found
+}
+
+// askSandbox asks for something like what the sandbox gave out before, and reports whether there was such a thing.
+func askSandbox(ctx context.Context, url string, like, response any) bool {
+	order, err := json.Marshal(map[string]any{"like": like})
 	if err != nil {
-		return ""
+		return false
+	}
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, url, bytes.NewReader(order))
+	if err != nil {
+		return false
 	}
 	req.Header.Set("Content-Type", "application/json")
 	res, err := sandboxClient.Do(req)
 	if err != nil {
-		return ""
+		return false
 	}
 	defer res.Body.Close()
-	var minted struct {
-		CloudID string `json:"cloudID"`
-	}
-	if err := json.NewDecoder(io.LimitReader(res.Body, 64<<10)).Decode(&minted); err != nil || res.StatusCode != http.StatusOK {
-		return ""
-	}
-	if !cloudIDs.MatchString(minted.CloudID) {
-		return ""
-	}
-	return minted.CloudID
+	return res.StatusCode == http.StatusOK && json.NewDecoder(io.LimitReader(res.Body, 64<<10)).Decode(response) == nil
 }

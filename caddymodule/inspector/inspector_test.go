@@ -321,3 +321,21 @@ func TestMaxReaders(t *testing.T) {
 		t.Errorf("the 33rd page: %d", status)
 	}
 }
+
+// A page in Chinese has words of its own for every reason; the English ones come from the table that the log has too.
+func TestReasonsInChinese(t *testing.T) {
+	r := start(t, "")
+	_, _, page := r.request(http.MethodGet, "/")
+	_, chinese, _ := strings.Cut(page, "  zh: {")
+	_, _, english := r.request(http.MethodGet, "/codes.json")
+	for _, reason := range invocation.Reasons() {
+		if !strings.Contains(chinese, " "+string(reason)+": '") || !strings.Contains(english, `"`+string(reason)+`":"`) {
+			t.Errorf("the reason %s is not in both languages", reason)
+		}
+	}
+	for _, skipped := range invocation.AllSkipped() {
+		if !strings.Contains(chinese, " "+string(skipped)+": '") || !strings.Contains(english, `"`+string(skipped)+`":"`) {
+			t.Errorf("the reason %s for not reading a body is not in both languages", skipped)
+		}
+	}
+}

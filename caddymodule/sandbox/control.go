@@ -29,7 +29,7 @@ var controls = map[string]control{
 	},
 	"/sandbox/encrypted": {
 		http.MethodPost,
-		`{"openid":string,"kind":"werun"|"phone"|"userinfo"|"share","data"?:any JSON}`,
+		`{"openid":string,"kind":"werun"|"phone"|"userinfo"|"share","data"?:any JSON}, or {"like":{"encryptedData","iv"}}`,
 		encrypt,
 	},
 	"/sandbox/code": {
@@ -112,15 +112,18 @@ func encrypt(s *Server, body []byte) (any, error) {
 		OpenID string          `json:"openid"`
 		Kind   string          `json:"kind"`
 		Data   json.RawMessage `json:"data"`
+		Like   *Encrypted      `json:"like"`
 	}
 	if err := decode(body, &q); err != nil {
 		return nil, err
 	}
-	encrypted, err := s.Encrypt(OpenData{OpenID: q.OpenID, Kind: q.Kind, Data: q.Data})
-	if err != nil {
-		return nil, err
+	if q.Like == nil {
+		return s.Encrypt(OpenData{OpenID: q.OpenID, Kind: q.Kind, Data: q.Data})
 	}
-	return map[string]string{"encryptedData": encrypted.Data, "iv": encrypted.IV}, nil
+	if q.OpenID != "" || q.Kind != "" || q.Data != nil {
+		return nil, errors.New("like is given beside other members; encrypted data like other has all of them from that one")
+	}
+	return s.EncryptLike(*q.Like)
 }
 
 func mintCode(s *Server, body []byte) (any, error) {

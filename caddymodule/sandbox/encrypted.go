@@ -14,8 +14,8 @@ import (
 //
 // Source: WeChat's document of signature verification and decryption: AES-128-CBC with PKCS#7 padding, all in base64.
 type Encrypted struct {
-	Data string // encryptedData
-	IV   string
+	Data string `json:"encryptedData"`
+	IV   string `json:"iv"`
 }
 
 // Encrypt encrypts the open data of a user with the session_key of their last login. TTL has no meaning here: the watermark of the
@@ -34,11 +34,38 @@ func (s *Server) Encrypt(d OpenData) (Encrypted, error) {
 	if err != nil || len(key) != aes.BlockSize {
 		return Encrypted{}, fmt.Errorf("the session_key of this user is not the base64 of %d bytes", aes.BlockSize)
 	}
-	data := d.Data
-	if data == nil {
-		data = mustJSON(kinds[d.Kind](d.OpenID, s.unionIDs[d.OpenID], watermark{appid, s.Now().Unix()}))
+	return s.encryptFor(encryptedFor{d, appid, key})
+}
+
+// encryptedFor is what open data was encrypted from. It is kept, so that there can be more like it.
+type encryptedFor struct {
+	OpenData
+	appid string
+	key   []byte
+}
+
+// EncryptLike encrypts the open data of a user of before once more, with the session_key of then, and with a watermark of now unless
+// the data was given as a whole.
+func (s *Server) EncryptLike(e Encrypted) (Encrypted, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	known, ok := s.issued[e]
+	if !ok {
+		return Encrypted{}, errors.New("like is nothing that the sandbox has encrypted since its start or the last reset")
 	}
-	return encryptWith(key, data)
+	return s.encryptFor(known)
+}
+
+func (s *Server) encryptFor(f encryptedFor) (Encrypted, error) {
+	data := f.Data
+	if data == nil {
+		data = mustJSON(kinds[f.Kind](f.OpenID, s.unionIDs[f.OpenID], watermark{f.appid, s.Now().Unix()}))
+	}
+	encrypted, err := encryptWith(f.key, data)
+	if err == nil {
+		s.issued[encrypted] = f
+	}
+	return encrypted, err
 }
 
 func encryptWith(key, data []byte) (Encrypted, error) {

@@ -263,6 +263,28 @@ func TestEncrypted(t *testing.T) {
 	}
 }
 
+func TestEncryptedLike(t *testing.T) {
+	g := newRig(t)
+	code := g.post("/sandbox/code", `{"openid":"o1","session_key":"tiihtNczf5v6AKRyjwEUhQ=="}`).text("code")
+	g.get("/sns/jscode2session?grant_type=authorization_code&secret=s&appid=wx1&js_code=" + code).text("session_key")
+	first := g.post("/sandbox/encrypted", `{"openid":"o1","kind":"werun"}`).body
+	g.pass(10 * time.Minute)
+	g.post("/sandbox/code", `{"openid":"o1","session_key":"gDyVgzwa0mFz9uUP7M6GQQ=="}`)
+	fresh := g.post("/sandbox/encrypted", `{"like":`+first+`}`)
+	data := wechat.DecryptOpenData("tiihtNczf5v6AKRyjwEUhQ==", fresh.text("encryptedData"), fresh.text("iv"), "wx1", g.wechat.Now())
+	if data.Code != 0 || !strings.Contains(string(data.JSON), "stepInfoList") || strings.TrimSpace(first) == strings.TrimSpace(fresh.body) {
+		t.Errorf("with the key of then it is %d %s", data.Code, data.JSON)
+	}
+	for body, says := range map[string]string{
+		`{"like":{"encryptedData":"x","iv":"y"}}`: "nothing that the sandbox has encrypted",
+		`{"like":` + first + `,"kind":"werun"}`:   "beside other members",
+	} {
+		if r := g.post("/sandbox/encrypted", body); r.status != 400 || !strings.Contains(r.body, says) {
+			t.Errorf("%s: %d %s", body, r.status, r.body)
+		}
+	}
+}
+
 func TestMintLike(t *testing.T) {
 	g := newRig(t)
 	like := func(id string) reply { return g.post("/sandbox/cloudid", `{"like":"`+id+`"}`) }

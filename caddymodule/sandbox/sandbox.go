@@ -52,6 +52,7 @@ type Server struct {
 	codes    map[string]*code  // by login code
 	sessions map[user]string   // the session_keys that logins gave out
 	latest   map[string]string // the AppID of each openid's last login
+	issued   map[Encrypted]encryptedFor
 	unionIDs map[string]string // by openid, as login codes named them
 	faults   map[string][]Fault
 	calls    map[string]int // by API name, and "ids"
@@ -115,6 +116,7 @@ func (s *Server) Reset() {
 	s.codes = map[string]*code{}
 	s.sessions = map[user]string{}
 	s.latest = map[string]string{}
+	s.issued = map[Encrypted]encryptedFor{}
 	s.unionIDs = map[string]string{}
 	s.faults = map[string][]Fault{}
 	s.calls = map[string]int{}

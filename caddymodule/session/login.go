@@ -16,6 +16,7 @@ import (
 
 	"github.com/caddy-cloudid/caddy-cloudid/caddymodule/account"
 	"github.com/caddy-cloudid/caddy-cloudid/caddymodule/internal/callerheaders"
+	"github.com/caddy-cloudid/caddy-cloudid/caddymodule/internal/httpbody"
 	"github.com/caddy-cloudid/caddy-cloudid/caddymodule/internal/metrics"
 	"github.com/caddy-cloudid/caddy-cloudid/caddymodule/internal/usertoken"
 	"github.com/caddy-cloudid/caddy-cloudid/caddymodule/wechat"
@@ -98,25 +99,24 @@ func (l *Login) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhttp
 	}
 	acct, ok := l.account.Resolve(replacerOf(r))
 	if !ok {
-		l.count("", resultRejected)
-		return caddyhttp.Error(http.StatusForbidden, errors.New("there is no mini program to log in to at this address"))
+		err := caddyhttp.Error(http.StatusForbidden, errors.New("there is no mini program to log in to at this address"))
+		return l.fail(w, r, "", resultRejected, err, "wechat_login names no account for this request: compare its `account` with the request")
 	}
 	code, err := readCode(w, r)
 	if err != nil {
-		l.count(acct.AppID(), resultRejected)
-		return err
+		return l.fail(w, r, acct.AppID(), resultRejected, err, "")
 	}
 	// Before the code is used up for nothing.
 	keys, err := loginKeys(acct)
 	if err != nil {
 		l.report(acct, err)
-		return caddyhttp.Error(http.StatusInternalServerError, errNotSetUp)
+		return l.fail(w, r, acct.AppID(), resultRejected, caddyhttp.Error(http.StatusInternalServerError, errNotSetUp), err.Error())
 	}
 	session, err := exchanges.login(r.Context(), acct, code, l.report)
-	l.count(acct.AppID(), resultOf(err))
 	if err != nil {
-		return reject(w, err)
+		return l.fail(w, r, acct.AppID(), resultOf(err), reject(w, err), causeOf(err))
 	}
+	l.count(acct.AppID(), resultOf(nil))
 	token, err := l.sign(keys, session)
 	if err != nil {
 		return caddyhttp.Error(http.StatusInternalServerError, fmt.Errorf("signing the session token: %w", err))
@@ -128,9 +128,29 @@ func (l *Login) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhttp
 const resultRejected = "rejected"
 
 // count takes note of what became of a login.
-func (l *Login) count(appid, result string) {
+func (l *Login) count(appid, result string, more ...zap.Field) {
 	metrics.Logins.WithLabelValues(appid, result).Inc()
-	l.logger.Debug("login", zap.String("appid", appid), zap.String("result", result))
+	l.logger.Debug("login", append([]zap.Field{zap.String("appid", appid), zap.String("result", result)}, more...)...)
+}
+
+// fail takes note of a login that failed. It returns told, what its client is told; cause is what only the operator is.
+func (l *Login) fail(w http.ResponseWriter, r *http.Request, appid, result string, told error, cause string) error {
+	id := nameRequest(w, r)
+	because := cause
+	if because == "" {
+		because = httpbody.Message(told)
+	}
+	l.count(appid, result, zap.String("request_id", id), zap.String("because", because))
+	show(l.account.App(), r, "wechat_login", appid, id, told, cause)
+	return told
+}
+
+// causeOf says why a login failed, and what to do about it, to the operator.
+func causeOf(err error) string {
+	if advice := wechat.Advice(err); advice != "" {
+		return err.Error() + "; " + advice
+	}
+	return err.Error()
 }
 
 func (l *Login) sign(keys *usertoken.Keys, session wechat.Session) (string, error) {

@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/caddyserver/caddy/v2"
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp/caddyauth"
 	"go.uber.org/zap"
 
@@ -65,13 +66,6 @@ func (s *Session) Provision(ctx caddy.Context) (err error) {
 	return err
 }
 
-// Why a session is rejected, beside what usertoken.Invalid says of its token.
-const (
-	reasonMissing        = "missing"         // there is no bearer token
-	reasonSeveral        = "several"         // there are several Authorization fields
-	reasonUnknownAccount = "unknown_account" // the request names no account that is configured
-)
-
 // Authenticate returns the user whom the request's session token names. The error is not the client's, but the config's.
 func (s *Session) Authenticate(w http.ResponseWriter, r *http.Request) (caddyauth.User, bool, error) {
 	callerheaders.Strip(r)
@@ -82,15 +76,15 @@ func (s *Session) Authenticate(w http.ResponseWriter, r *http.Request) (caddyaut
 	}
 	token, sent := bearerToken(fields)
 	if !sent {
-		return s.reject(w, "Bearer", "", reasonMissing)
+		return s.reject(w, r, "Bearer", "", reasonMissing)
 	}
 	const invalid = `Bearer error="invalid_token"`
 	if len(fields) > 1 {
-		return s.reject(w, invalid, "", reasonSeveral)
+		return s.reject(w, r, invalid, "", reasonSeveral)
 	}
 	acct, ok := s.account.Resolve(replacerOf(r))
 	if !ok {
-		return s.reject(w, invalid, "", reasonUnknownAccount)
+		return s.reject(w, r, invalid, "", reasonUnknownAccount)
 	}
 	keys, err := acct.UserTokens()
 	if err != nil {
@@ -99,7 +93,7 @@ func (s *Session) Authenticate(w http.ResponseWriter, r *http.Request) (caddyaut
 	user, sessionKey, err := keys.VerifySession(token)
 	if err != nil {
 		reason, _ := errors.AsType[usertoken.Invalid](err)
-		return s.reject(w, invalid, acct.AppID(), string(reason))
+		return s.reject(w, r, invalid, acct.AppID(), string(reason))
 	}
 	r.Header.Del("Authorization")
 	if sessionKey != "" {
@@ -111,11 +105,16 @@ func (s *Session) Authenticate(w http.ResponseWriter, r *http.Request) (caddyaut
 	}, true, nil
 }
 
+// errNotAuthenticated is what Caddy tells those who are not let in.
+var errNotAuthenticated = caddyhttp.Error(http.StatusUnauthorized, errors.New("not authenticated"))
+
 // reject lets nobody in, says so in the challenge that goes with the 401, and takes note of the reason.
-func (s *Session) reject(w http.ResponseWriter, challenge, appid, reason string) (caddyauth.User, bool, error) {
+func (s *Session) reject(w http.ResponseWriter, r *http.Request, challenge, appid, reason string) (caddyauth.User, bool, error) {
 	w.Header().Set("WWW-Authenticate", challenge)
+	id := nameRequest(w, r)
 	metrics.SessionsRejected.WithLabelValues(appid, reason).Inc()
-	s.logger.Debug("session rejected", zap.String("appid", appid), zap.String("reason", reason))
+	s.logger.Debug("session rejected", reasonFields(id, appid, reason)...)
+	show(s.account.App(), r, "wechat_session", appid, id, errNotAuthenticated, reasonTexts[reason])
 	return caddyauth.User{}, false, nil
 }
 

@@ -69,8 +69,8 @@ var codes = map[int]ErrorCode{
 	},
 	40029: {
 		Party:   PartyClient,
-		English: Text{"login code invalid", "the client must call wx.login again, and send the fresh code within five minutes"},
-		Chinese: Text{"登录 code 无效", "小程序端应重新调用 wx.login，并在五分钟内发送新的 code"},
+		English: Text{"login code invalid", "the client must call wx.login again, and send the fresh code within five minutes; if all fail, the codes are of another mini program than this account: compare its AppID"},
+		Chinese: Text{"登录 code 无效", "小程序端应重新调用 wx.login，并在五分钟内发送新的 code；若总是失败，说明 code 属于另一个小程序，请核对账号的 AppID"},
 	},
 	40037: {
 		Party:   PartyFunction,

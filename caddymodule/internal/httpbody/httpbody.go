@@ -119,6 +119,17 @@ func ContextError(err error) error {
 	return caddyhttp.Error(StatusClientClosedRequest, errors.New("the client went away"))
 }
 
+// Message is what an error says, without the identifier and the place in the code that Caddy's error type adds; "" for nil.
+func Message(err error) string {
+	if err == nil {
+		return ""
+	}
+	if known, ok := errors.AsType[caddyhttp.HandlerError](err); ok && known.Err != nil {
+		return known.Err.Error()
+	}
+	return err.Error()
+}
+
 // Status returns the HTTP status that an error carries; 500 for one that carries none, as with Caddy.
 func Status(err error) int {
 	if known, ok := errors.AsType[caddyhttp.HandlerError](err); ok && known.StatusCode != 0 {

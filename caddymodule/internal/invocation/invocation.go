@@ -58,6 +58,13 @@ type Record struct {
 	// Why the request was not forwarded; nil if it was.
 	Rejection *Rejection `json:"rejection,omitempty"`
 
+	// What the operator must know and the client is not told: why a session does not count, why a login failed, why the function
+	// gave no response. Without secrets; "" if there is nothing of the kind.
+	Cause string `json:"cause,omitempty"`
+
+	// The directive that the request got no further than, wechat_login or wechat_session; "" for `cloudid` itself.
+	Directive string `json:"directive,omitempty"`
+
 	Outcome Outcome `json:"outcome"`
 
 	// Why the exchange with WeChat failed as a whole, without secrets; "" if it did not.
@@ -197,6 +204,7 @@ type Capture struct {
 	Truncated   bool   // one of them was longer
 
 	// Again sends a request through the same handler and what lies behind it. Give the request's context the caller by
-	// WithCaller: there is no session in the way.
+	// WithCaller: there is no session in the way. The session_key that the first request's session had goes with it, so that
+	// encrypted data is decrypted as it was then.
 	Again func(http.ResponseWriter, *http.Request) error
 }

@@ -18,12 +18,13 @@ const (
 	OverLimit   Reason = "over_limit"
 	NoKey       Reason = "no_session_key"
 	CannotBe    Reason = "cannot_be_cloudid"
+	EncryptOff  Reason = "encrypted_data_off"
 	OutsideOfIt Reason = "beside_the_event"
 )
 
 var reasonTexts = map[Reason]string{
 	Nested:      "it looks like a CloudID, but only direct members of the event are looked at",
-	NotListed:   "it looks like a CloudID, but `fields` does not list this member",
+	NotListed:   "it declares open data, but `fields` does not list this member",
 	NotCloudID:  "it looked like a CloudID, but WeChat says that it is none",
 	WrongForm:   "it declares no CloudID, as a string of its form or an object with one as cloudID would",
 	NamedAsID:   "it looks like a CloudID, but the member's name says that the function wants the id itself",
@@ -31,7 +32,8 @@ var reasonTexts = map[Reason]string{
 	NoCaller:    "it looks like a CloudID, but nobody is logged in",
 	OverLimit:   "it looks like a CloudID, but the user has used up the account's `limit`",
 	NoKey:       "the session holds no session_key to decrypt it with; add `session_key` to wechat_login, and log in again",
-	CannotBe:    "it can be no CloudID, so WeChat was not asked",
+	CannotBe:    "it can be no CloudID, so WeChat was not asked; send what wx.getWeRunData or the like gave as cloudID, unchanged",
+	EncryptOff:  "it is the encryptedData and iv of a device without CloudIDs, which is read only with `encrypted_data` in cloudid, and `session_key` in wechat_login",
 	OutsideOfIt: "it looks like a CloudID, but stands beside the event that the option `event` names",
 }
 
@@ -40,7 +42,7 @@ func (r Reason) Text() string { return reasonTexts[r] }
 
 // Reasons are all of them.
 func Reasons() []Reason {
-	return []Reason{Nested, NotListed, NotCloudID, WrongForm, NamedAsID, GuessOff, NoCaller, OverLimit, NoKey, CannotBe, OutsideOfIt}
+	return []Reason{Nested, NotListed, NotCloudID, WrongForm, NamedAsID, GuessOff, NoCaller, OverLimit, NoKey, CannotBe, EncryptOff, OutsideOfIt}
 }
 
 // Skipped says why a body was not read as an event. The values are stable, as those of Reason.
@@ -88,6 +90,9 @@ func (m *Member) Sentence() string {
 		text += "open data"
 	case Failed:
 		text += "error " + strconv.Itoa(m.Code)
+		if m.Reason != "" && m.Type != "" {
+			text += " for a value of type " + m.Type
+		}
 	case Kept:
 		text += "kept"
 	case Rejected:
