@@ -11,7 +11,6 @@ import (
 	"github.com/caddyserver/caddy/v2"
 	"go.uber.org/zap"
 
-	"github.com/caddy-cloudid/caddy-cloudid/caddymodule/internal/metrics"
 	"github.com/caddy-cloudid/caddy-cloudid/caddymodule/internal/usertoken"
 	"github.com/caddy-cloudid/caddy-cloudid/caddymodule/opendata"
 	"github.com/caddy-cloudid/caddy-cloudid/caddymodule/wechat"
@@ -56,16 +55,22 @@ type Account struct {
 	tokens      TokenModule
 	keys        *usertoken.Keys // nil: there is nothing to sign with, and no invocations either
 	invocations *invocationTokens
+	metrics     *accountMetrics
 
 	mu      sync.Mutex
+	pooled  poolRefs
 	shared  *shared
-	closers []func()
-	refs    int  // requests that use shared now
+	users   int  // requests that use shared now
 	retired bool // the config is gone
 }
 
-// AppID returns the mini program's AppID.
-func (a *Account) AppID() string { return a.appid }
+// AppID returns the mini program's AppID; of a nil Account, which no request is about, "".
+func (a *Account) AppID() string {
+	if a == nil {
+		return ""
+	}
+	return a.appid
+}
 
 // Resolve exchanges the CloudIDs of a user for open data; guesses says which of them are guesses (nil: none), as in
 // opendata.Request. An exchange that fails is logged, once however many wait for it. A user who has reached the account's limit
@@ -78,7 +83,7 @@ func (a *Account) Resolve(ctx context.Context, openid string, ids []string, gues
 	defer done()
 	result, err := held.resolver.Resolve(ctx, opendata.Request{OpenID: openid, IDs: ids, Guesses: guesses, Report: a.report})
 	if _, limited := errors.AsType[*opendata.LimitError](err); limited {
-		metrics.LimitHits.WithLabelValues(a.appid, "limit").Inc()
+		a.metrics.Counts().LimitHits.WithLabelValues("limit").Inc()
 	}
 	return result, err
 }
@@ -145,7 +150,7 @@ func (a *Account) UserTokens() (*usertoken.Keys, error) {
 }
 
 func (a *Account) report(exchange opendata.Exchange) {
-	metrics.WatermarkMismatches.WithLabelValues(a.appid).Add(float64(exchange.Mismatched))
+	a.metrics.Counts().WatermarkMismatches.WithLabelValues().Add(float64(exchange.Mismatched))
 	if exchange.Err == nil {
 		return
 	}
@@ -169,7 +174,7 @@ func (a *Account) logFailure(message string, err error, fields ...zap.Field) {
 		return // a client that went away needs no advice
 	}
 	if _, full := errors.AsType[*apicall.QueueError](err); full {
-		metrics.LimitHits.WithLabelValues(a.appid, "max_calls").Inc()
+		a.metrics.Counts().LimitHits.WithLabelValues("max_calls").Inc()
 	}
 	a.logger.Error(message, append(fields[:len(fields):len(fields)],
 		zap.String("appid", a.appid),

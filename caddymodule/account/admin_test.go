@@ -159,6 +159,7 @@ func TestStatus(t *testing.T) {
 }
 
 func TestHealth(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	secret := filepath.Join(dir, "secret")
 	write := func(text string) {

@@ -27,6 +27,8 @@ type App struct {
 	Accounts map[string]*Account `json:"accounts,omitempty"`
 
 	invocations *invocation.Feed
+	pooled      poolRefs
+	unknown     *metrics.Account // of requests that are about no account that is known
 }
 
 // Invocations shows the calls through the `cloudid` handlers of this config.
@@ -40,14 +42,26 @@ func (*App) CaddyModule() caddy.ModuleInfo {
 // Provision sets up the accounts. It makes no calls.
 func (a *App) Provision(ctx caddy.Context) error {
 	a.invocations = new(invocation.Feed)
-	if err := metrics.Register(ctx.GetMetricsRegistry()); err != nil {
-		return err
+	if a.pooled.pool == nil {
+		a.pooled.pool = processPool
 	}
 	if err := a.resolveAppIDs(ctx.Logger()); err != nil {
 		return err
 	}
+	if err := a.eachAccount((*Account).setEndpoint); err != nil {
+		return err
+	}
+	// First: when a config is rejected, Caddy's admin endpoint goes on showing the metrics of its registry.
+	if err := a.loadMetrics(ctx.GetMetricsRegistry()); err != nil {
+		return err
+	}
+	return a.eachAccount(func(one *Account) error { return one.provision(ctx) })
+}
+
+// eachAccount calls do with each account, until one returns an error.
+func (a *App) eachAccount(do func(*Account) error) error {
 	for _, appid := range a.appids() {
-		if err := a.Accounts[appid].provision(ctx, appid); err != nil {
+		if err := do(a.Accounts[appid]); err != nil {
 			return fmt.Errorf("account %s: %w", appid, err)
 		}
 	}
@@ -79,6 +93,7 @@ func (a *App) resolveAppIDs(logger *zap.Logger) error {
 			logger.Warn("this AppID does not look like one: WeChat's are wx and 16 hexadecimal digits", zap.String("appid", appid))
 		}
 		resolved[appid] = a.Accounts[name]
+		resolved[appid].appid, resolved[appid].pooled.pool = appid, a.pooled.pool
 	}
 	a.Accounts = resolved
 	return nil
@@ -107,6 +122,7 @@ func (a *App) Cleanup() error {
 			account.retire()
 		}
 	}
+	a.pooled.release()
 	return nil
 }
 

@@ -23,6 +23,7 @@ import (
 )
 
 func TestWhichAccountIsMeant(t *testing.T) {
+	t.Parallel()
 	account := new(Account)
 	one := &App{Accounts: map[string]*Account{"wx1": account}}
 	two := &App{Accounts: map[string]*Account{"wx1": account, "wx2": new(Account)}}
@@ -58,6 +59,7 @@ func TestWhichAccountIsMeant(t *testing.T) {
 
 // What was learned of WeChat lives on when a config is reloaded: the new config is loaded before the old one goes.
 func TestReloads(t *testing.T) {
+	t.Parallel()
 	base := `,"secret":"s1"`
 	none, again := sandbox.Calls{}, sandbox.Calls{GetOpenData: 1, IDs: 1}
 	for _, test := range []struct {
@@ -78,16 +80,17 @@ func TestReloads(t *testing.T) {
 		{"a changed secret is asked for a token of its own, and open data is the same", `,"secret":"s2"`, "shared upstream", none},
 	} {
 		t.Run(test.sentence, func(t *testing.T) {
+			p := newProcess()
 			fake, url := startSandbox(t)
-			before := load1(t, app1(url, base))
+			before := p.load(t, app1(url, base))
 			if code := before.resolve(t); code != 0 {
 				t.Fatal(code)
 			}
 			fake.Reset()
-			after := load1(t, app1(url, test.settings))
+			after := p.load(t, app1(url, test.settings))
 			var lost []string
-			for _, kind := range slices.Sorted(maps.Keys(inPool())) {
-				if inPool()[kind] != 1 {
+			for _, kind := range slices.Sorted(maps.Keys(p.pooled())) {
+				if p.pooled()[kind] != 1 {
 					lost = append(lost, kind)
 				}
 			}
@@ -102,14 +105,16 @@ func TestReloads(t *testing.T) {
 				t.Errorf("calls: %+v, want %+v", got, test.calls)
 			}
 			after.unload()
-			wantNothingPooled(t)
+			p.wantNothingPooled(t)
 		})
 	}
 }
 
 func TestAccountsDoNotShareTokens(t *testing.T) {
+	t.Parallel()
+	p := newProcess()
 	fake, url := startSandbox(t)
-	c := load1(t, fmt.Sprintf(`{"accounts":{"wx1":{"secret":"s","endpoint":%q},"wx2":{"secret":"s","endpoint":%q}}}`, url, url))
+	c := p.load(t, fmt.Sprintf(`{"accounts":{"wx1":{"secret":"s","endpoint":%q},"wx2":{"secret":"s","endpoint":%q}}}`, url, url))
 	for appid, account := range c.Accounts {
 		if _, err := account.Resolve(t.Context(), "o1", []string{steps}, nil); err != nil {
 			t.Error(appid, err)
@@ -118,17 +123,19 @@ func TestAccountsDoNotShareTokens(t *testing.T) {
 	if n := fake.Calls(); n.StableToken != 2 || n.GetOpenData != 2 {
 		t.Errorf("calls %+v", n)
 	}
-	if n := inPool(); n["client"] != 1 || n["upstream"] != 2 || n["shared"] != 2 {
+	if n := p.pooled(); n["client"] != 1 || n["upstream"] != 2 || n["shared"] != 2 {
 		t.Errorf("in the pool are %v", n)
 	}
 	c.unload()
-	wantNothingPooled(t)
+	p.wantNothingPooled(t)
 }
 
 func TestReloadsUnderLoad(t *testing.T) {
+	t.Parallel()
+	p := newProcess()
 	fake, url := startSandbox(t)
 	json := app1(url, `,"secret":"s","cache":{"off":true},"limit":{"off":true}`)
-	current := load1(t, json)
+	current := p.load(t, json)
 	for range 20 {
 		var wg sync.WaitGroup
 		old := current
@@ -141,7 +148,7 @@ func TestReloadsUnderLoad(t *testing.T) {
 				}
 			})
 		}
-		current = load1(t, json)
+		current = p.load(t, json)
 		old.unload() // while its requests are under way, as Caddy does
 		wg.Wait()
 	}
@@ -149,13 +156,15 @@ func TestReloadsUnderLoad(t *testing.T) {
 	if n := fake.Calls().StableToken; n != 1 {
 		t.Errorf("%d tokens fetched", n)
 	}
-	probe.Eventually(t, "everything is let go", func() bool { return len(inPool()) == 0 })
+	probe.Eventually(t, "everything is let go", func() bool { return len(p.pooled()) == 0 })
 }
 
 // A request may come to ask WeChat only when its config is gone already.
 func TestRequestsOutliveTheirConfig(t *testing.T) {
+	t.Parallel()
+	p := newProcess()
 	fake, url := startSandbox(t)
-	c := load1(t, app1(url, `,"secret":"s","cache":{"off":true},"limit":{"off":true}`))
+	c := p.load(t, app1(url, `,"secret":"s","cache":{"off":true},"limit":{"off":true}`))
 	if err := fake.Fault(sandbox.Fault{API: "getopendata", Kind: "latency", Latency: 200 * time.Millisecond}); err != nil {
 		t.Fatal(err)
 	}
@@ -168,7 +177,7 @@ func TestRequestsOutliveTheirConfig(t *testing.T) {
 	probe.Eventually(t, "a call under way", func() bool { return fake.Calls().GetOpenData == 1 })
 	c.unload()
 	early.Wait()
-	probe.Eventually(t, "what it held is let go", func() bool { return len(inPool()) == 0 })
+	probe.Eventually(t, "what it held is let go", func() bool { return len(p.pooled()) == 0 })
 
 	var late sync.WaitGroup
 	for range 20 {
@@ -182,11 +191,12 @@ func TestRequestsOutliveTheirConfig(t *testing.T) {
 		})
 	}
 	late.Wait()
-	probe.Eventually(t, "what they held is let go", func() bool { return len(inPool()) == 0 })
+	probe.Eventually(t, "what they held is let go", func() bool { return len(p.pooled()) == 0 })
 }
 
 // What cannot be loaded is refused in words, never with a secret in them, and leaves nothing behind.
 func TestConfigsThatAreRefused(t *testing.T) {
+	p := newProcess()
 	dir := t.TempDir()
 	empty := filepath.Join(dir, "empty")
 	if err := os.WriteFile(empty, []byte("\n"), 0o600); err != nil {
@@ -240,7 +250,7 @@ func TestConfigsThatAreRefused(t *testing.T) {
 	} {
 		// Behind a good account, so that there is something to let go of.
 		json := `{"accounts":{"wx1":{"secret":"s"},"wx2":{` + test.settings + `}}}`
-		c, err := tryLoad(t, json)
+		c, err := p.provision(json)
 		if err == nil {
 			t.Errorf("%s: it was loaded", test.sentence)
 			c.unload()
@@ -250,11 +260,12 @@ func TestConfigsThatAreRefused(t *testing.T) {
 			t.Errorf("%s: the error is %q, without %q", test.sentence, text, test.part)
 		}
 		silent(t, err.Error(), "KEEP")
-		wantNothingPooled(t)
+		p.wantNothingPooled(t)
 	}
 }
 
 func TestAppIDsThatAreRefused(t *testing.T) {
+	p := newProcess()
 	const secret = "0f1e2d3c4b5a69788796A5B4C3D2E1F0"
 	t.Setenv("ACCOUNT_TEST_APPID", "wx1")
 	t.Setenv("ACCOUNT_TEST_SECRET", secret)
@@ -268,7 +279,7 @@ func TestAppIDsThatAreRefused(t *testing.T) {
 		{"what each request would have to name", `{"{http.request.host}":{"secret":"s"}}`, "{http.request.host} is not known when the config is loaded"},
 		{"one AppID, written in two ways", `{"{env.ACCOUNT_TEST_APPID}":{"secret":"s"},"wx1":{"secret":"s"}}`, "account wx1 is given twice"},
 	} {
-		c, err := tryLoad(t, `{"accounts":`+test.accounts+`}`)
+		c, err := p.provision(`{"accounts":` + test.accounts + `}`)
 		if err == nil {
 			t.Errorf("%s: it was loaded", test.sentence)
 			c.unload()
@@ -278,7 +289,7 @@ func TestAppIDsThatAreRefused(t *testing.T) {
 			t.Errorf("%s: the error is %q, without %q", test.sentence, err, test.part)
 		}
 		silent(t, err.Error(), secret)
-		wantNothingPooled(t)
+		p.wantNothingPooled(t)
 	}
 	one := &App{Accounts: map[string]*Account{"wx1": new(Account)}}
 	if _, err := one.Account(secret); err == nil || strings.Contains(err.Error(), secret) {
@@ -332,6 +343,7 @@ func TestSecretsFromElsewhere(t *testing.T) {
 }
 
 func TestKeys(t *testing.T) {
+	t.Parallel()
 	user := usertoken.User{OpenID: "o1"}
 	keysOf := func(settings string) (*usertoken.Keys, error) {
 		t.Helper()
@@ -400,6 +412,8 @@ func TestInvocationTokensAreSignedOnceAMinute(t *testing.T) {
 }
 
 func TestLogin(t *testing.T) {
+	t.Parallel()
+	p := newProcess()
 	fake, url := startSandbox(t)
 	fake.SetSecret(appid, "the-secret")
 	for settings, can := range map[string]bool{
@@ -409,7 +423,7 @@ func TestLogin(t *testing.T) {
 		`,"token":{"source":"none"}`:                                            false,
 		`,"token":{"source":"static","token":"t"},"keys":["key-k-of-16-bytes"]`: false,
 	} {
-		c := load1(t, app1(url, settings))
+		c := p.load(t, app1(url, settings))
 		code, err := fake.MintCode(sandbox.Login{OpenID: "o1", UnionID: "u1"})
 		if err != nil {
 			t.Fatal(err)
@@ -420,10 +434,11 @@ func TestLogin(t *testing.T) {
 		}
 		c.unload()
 	}
-	wantNothingPooled(t)
+	p.wantNothingPooled(t)
 }
 
 func TestVoIPSign(t *testing.T) {
+	t.Parallel()
 	fake, url := startSandbox(t)
 	c := load1(t, app1(url, `,"secret":"s"`))
 	defer c.unload()

@@ -2,12 +2,10 @@ package account
 
 import (
 	"slices"
-	"sync"
 
 	"github.com/caddyserver/caddy/v2"
 	"go.uber.org/zap"
 
-	"github.com/caddy-cloudid/caddy-cloudid/caddymodule/internal/metrics"
 	"github.com/caddy-cloudid/caddy-cloudid/caddymodule/wechat"
 	"github.com/caddy-cloudid/caddy-cloudid/caddymodule/wechat/apicall"
 )
@@ -16,35 +14,31 @@ import (
 // runs: not for a config that is only provisioned, and may be rejected, nor for one that was replaced.
 type breaker struct {
 	*apicall.Breaker
+	metrics    *accountMetrics
 	appid, api string
-	state      apicall.State // guarded by running.mu
+	state      apicall.State // guarded by metrics.mu
 }
 
-// running has the breakers of the accounts that run.
-var running struct {
-	mu       sync.Mutex
-	accounts []runningBreaker // in the order in which they were started
-}
-
+// runningBreaker is a breaker of an account that runs.
 type runningBreaker struct {
 	*breaker
 	account *Account // logs its changes
 }
 
-func newBreaker(appid, api string) *breaker {
-	b := &breaker{appid: appid, api: api}
+func newBreaker(counts *accountMetrics, appid, api string) *breaker {
+	b := &breaker{metrics: counts, appid: appid, api: api}
 	b.Breaker = apicall.NewBreaker(b.changed)
 	return b
 }
 
 func (b *breaker) changed(change apicall.StateChange) {
-	running.mu.Lock()
-	defer running.mu.Unlock()
+	b.metrics.mu.Lock()
+	defer b.metrics.mu.Unlock()
 	b.state = change.To
 	logger := caddy.Log().Named("cloudid") // of a request whose config is gone
-	if shown, ok := shownBreaker(b.appid, b.api); ok && shown.breaker == b {
+	if shown, ok := b.metrics.shownBreaker(b.api); ok && shown.breaker == b {
 		logger = shown.account.logger
-		metrics.Breaker.WithLabelValues(b.appid, b.api).Set(float64(b.state))
+		b.metrics.ShowBreaker(b.api, float64(b.state))
 	}
 	fields := []zap.Field{zap.String("appid", b.appid), zap.String("api", b.api)}
 	switch {
@@ -56,10 +50,10 @@ func (b *breaker) changed(change apicall.StateChange) {
 	}
 }
 
-// shownBreaker returns the breaker whose state the metric shows: that of the account that was started last. running.mu is held.
-func shownBreaker(appid, api string) (runningBreaker, bool) {
-	for _, r := range slices.Backward(running.accounts) {
-		if r.appid == appid && r.api == api {
+// shownBreaker returns the breaker whose state the metric shows: that of the account that was started last. m.mu is held.
+func (m *accountMetrics) shownBreaker(api string) (runningBreaker, bool) {
+	for _, r := range slices.Backward(m.running) {
+		if r.api == api {
 			return r, true
 		}
 	}
@@ -68,24 +62,24 @@ func shownBreaker(appid, api string) (runningBreaker, bool) {
 
 // start shows the state of b from now on.
 func (b *breaker) start(account *Account) {
-	running.mu.Lock()
-	defer running.mu.Unlock()
-	running.accounts = append(running.accounts, runningBreaker{b, account})
-	metrics.Breaker.WithLabelValues(b.appid, b.api).Set(float64(b.state))
+	b.metrics.mu.Lock()
+	defer b.metrics.mu.Unlock()
+	b.metrics.running = append(b.metrics.running, runningBreaker{b, account})
+	b.metrics.ShowBreaker(b.api, float64(b.state))
 }
 
 // stop undoes start. After a reload the metric shows the breaker of the new config's account.
 func (b *breaker) stop(account *Account) {
-	running.mu.Lock()
-	defer running.mu.Unlock()
-	at := slices.Index(running.accounts, runningBreaker{b, account})
+	b.metrics.mu.Lock()
+	defer b.metrics.mu.Unlock()
+	at := slices.Index(b.metrics.running, runningBreaker{b, account})
 	if at < 0 {
 		return
 	}
-	running.accounts = slices.Delete(running.accounts, at, at+1)
-	if shown, ok := shownBreaker(b.appid, b.api); ok {
-		metrics.Breaker.WithLabelValues(b.appid, b.api).Set(float64(shown.state))
+	b.metrics.running = slices.Delete(b.metrics.running, at, at+1)
+	if shown, ok := b.metrics.shownBreaker(b.api); ok {
+		b.metrics.ShowBreaker(b.api, float64(shown.state))
 	} else {
-		metrics.Breaker.DeleteLabelValues(b.appid, b.api)
+		b.metrics.HideBreaker(b.api)
 	}
 }

@@ -25,6 +25,7 @@ func adapt(t *testing.T, options string) (string, error) {
 }
 
 func TestCaddyfile(t *testing.T) {
+	t.Parallel()
 	for _, test := range []struct{ sentence, account, want string }{
 		{"a secret is enough", `secret s`, `{"secret":"s"}`},
 		{"placeholders are left for later", `secret {env.S}`, `{"secret":"{env.S}"}`},
@@ -56,6 +57,7 @@ func TestCaddyfile(t *testing.T) {
 }
 
 func TestSeveralAccounts(t *testing.T) {
+	t.Parallel()
 	const want = `{"accounts":{"wx1":{"secret":"a"},"wx2":{"secret":"b"}}}`
 	for sentence, options := range map[string]string{
 		"in one block":    "cloudid {\naccount wx2 {\nsecret b\n}\naccount wx1 {\nsecret a\n}\n}",
@@ -73,6 +75,7 @@ func TestSeveralAccounts(t *testing.T) {
 }
 
 func TestNothingLikeASecretIsRepeated(t *testing.T) {
+	t.Parallel()
 	for _, secret := range []string{
 		"0123456789abcdef0123456789abcdef", "abcdefabcdefabcdefabcdefabcdefab", "88_abcdefgh", "p4ssw0rd", "Secret", "geheim-geheim",
 	} {
@@ -89,6 +92,7 @@ func TestNothingLikeASecretIsRepeated(t *testing.T) {
 
 // KEEP stands in these Caddyfiles where a secret may stand, and may not be seen in an error.
 func TestCaddyfileErrors(t *testing.T) {
+	t.Parallel()
 	for _, test := range []struct {
 		sentence, account string
 		parts             []string // of the error: the word, and what to write instead
@@ -179,6 +183,7 @@ func wantError(t *testing.T, sentence, options string, parts []string) {
 
 // What the adapter makes is what the app takes.
 func TestCaddyfilesCanBeLoaded(t *testing.T) {
+	p := newProcess()
 	t.Setenv("WECHAT_SECRET", "s")
 	for _, account := range []string{
 		"secret {env.WECHAT_SECRET}", "token stable {env.WECHAT_SECRET}", "token static t", "token none\nkey 0123456789abcdef",
@@ -189,12 +194,12 @@ func TestCaddyfilesCanBeLoaded(t *testing.T) {
 			t.Errorf("%s: %v", account, err)
 			continue
 		}
-		c, err := tryLoad(t, json)
+		c, err := p.provision(json)
 		if err != nil {
 			t.Errorf("%s: %v", account, err)
 			continue
 		}
 		c.unload()
 	}
-	wantNothingPooled(t)
+	p.wantNothingPooled(t)
 }

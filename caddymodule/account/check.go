@@ -13,7 +13,7 @@ func (a *Account) CheckToken(ctx context.Context) error {
 		return err
 	}
 	defer done()
-	source := a.tokens.Open(a.appid, held.client)
+	source := a.metrics.open(a.tokens, a.appid, held.client)
 	if closer, ok := source.(io.Closer); ok {
 		defer closer.Close()
 	}

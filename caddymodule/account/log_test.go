@@ -19,6 +19,7 @@ import (
 
 // One line for each exchange that failed, with what to do about it.
 func TestTheLogLineOfAFailedExchange(t *testing.T) {
+	t.Parallel()
 	const openid, secret = "oOpenidThatNobodyMayRead", "0f1e2d3c4b5a69788796a5b4c3d2e1f0"
 	for _, test := range []struct {
 		sentence string
@@ -87,6 +88,7 @@ func TestTheLogLineOfAFailedExchange(t *testing.T) {
 }
 
 func TestATokenThatDoesNotComeInTimeIsLoggedWithAdvice(t *testing.T) {
+	t.Parallel()
 	fake, url := startSandbox(t)
 	if err := fake.Fault(sandbox.Fault{API: "stable_token", Kind: "latency", Latency: time.Minute}); err != nil {
 		t.Fatal(err)
@@ -108,6 +110,7 @@ func TestATokenThatDoesNotComeInTimeIsLoggedWithAdvice(t *testing.T) {
 
 // Several causes may fail parts of one list; each has a line with its own advice.
 func TestEachCauseIsLogged(t *testing.T) {
+	t.Parallel()
 	c := load1(t, app1("http://127.0.0.1:1", `,"secret":"s"`))
 	defer c.unload()
 	logs := observed(c.only(t))

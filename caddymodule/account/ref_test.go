@@ -63,6 +63,7 @@ func appidOf(account *Account, ok bool) string {
 }
 
 func TestReferencesThatAreRefused(t *testing.T) {
+	t.Parallel()
 	one := &App{Accounts: map[string]*Account{"wx1": {appid: "wx1"}}}
 	two := &App{Accounts: map[string]*Account{"wx1": {appid: "wx1"}, "wx2": {appid: "wx2"}}}
 	for _, test := range []struct {

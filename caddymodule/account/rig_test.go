@@ -1,13 +1,14 @@
 package account
 
 import (
+	"context"
 	"net/http"
 	"net/http/httptest"
 	"strings"
-	"sync"
 	"testing"
 
 	"github.com/caddyserver/caddy/v2"
+	"github.com/prometheus/client_golang/prometheus"
 	"go.uber.org/zap"
 	"go.uber.org/zap/zaptest/observer"
 
@@ -19,55 +20,81 @@ const (
 	steps = "27_Ih-9vxDaOhIbh48Bdpk90DUkUoNMAPaNtg7OSGM-P2wPEk1NbspjKGoql_g" // always valid in the sandbox
 )
 
+// process stands for a process that loads configs, one after the other: it has what they leave to each other.
+type process struct{ pool *caddy.UsagePool }
+
+func newProcess() process { return process{caddy.NewUsagePool()} }
+
 // config is one config of Caddy, of which there is only our app.
 type config struct {
 	*App
-	unload func()
+	registry *prometheus.Registry
+	unload   func()
 }
 
-// emptyCaddy is a config without apps, in which others are provisioned.
-var emptyCaddy = sync.OnceValues(func() (caddy.Context, error) {
-	off := false
-	return caddy.ProvisionContext(&caddy.Config{
-		Admin: &caddy.AdminConfig{Disabled: true, Config: &caddy.ConfigSettings{Persist: &off}},
-	})
-})
-
-// tryLoad provisions the app as Caddy does; unload cleans it up, as a reload or stop does.
-func tryLoad(t *testing.T, json string) (config, error) {
-	t.Helper()
-	base, err := emptyCaddy()
-	if err != nil {
-		t.Fatal(err)
-	}
-	ctx, cancel := caddy.NewContext(base)
-	module, err := ctx.LoadModuleByID("cloudid", []byte(json))
-	if err != nil {
-		cancel()
+// provision does with a config what Caddy does when it validates one, or before it starts one.
+func (p process) provision(json string) (config, error) {
+	app := &App{pooled: poolRefs{pool: p.pool}}
+	if err := caddy.StrictUnmarshalJSON([]byte(json), app); err != nil {
 		return config{}, err
 	}
-	app := module.(*App)
+	ctx, cancel := caddy.NewContext(caddy.Context{Context: context.Background()})
+	unload := func() {
+		cancel()
+		_ = app.Cleanup()
+	}
+	if err := app.Provision(ctx); err != nil {
+		unload()
+		return config{}, err
+	}
 	for _, account := range app.Accounts {
 		account.logger = zap.NewNop()
 	}
-	if err := app.Start(); err != nil {
-		t.Fatal(err)
-	}
-	return config{app, func() {
-		if err := app.Stop(); err != nil {
-			t.Error(err)
-		}
-		cancel()
-	}}, nil
+	return config{app, ctx.GetMetricsRegistry(), unload}, nil
 }
 
-func load1(t *testing.T, json string) config {
+// load runs a config; unload ends it, as a reload or stop of Caddy does.
+func (p process) load(t *testing.T, json string) config {
 	t.Helper()
-	c, err := tryLoad(t, json)
+	c, err := p.provision(json)
 	if err != nil {
 		t.Fatal(err)
 	}
+	if err := c.Start(); err != nil {
+		t.Fatal(err)
+	}
+	cleanup := c.unload
+	c.unload = func() {
+		if err := c.Stop(); err != nil {
+			t.Error(err)
+		}
+		cleanup()
+	}
 	return c
+}
+
+// pooled returns how many values of each kind the pool has.
+func (p process) pooled() map[string]int {
+	counts := map[string]int{}
+	p.pool.Range(func(key any, _ any) bool {
+		counts[key.(poolKey).kind]++
+		return true
+	})
+	return counts
+}
+
+// wantNothingPooled fails a test that leaves anything in the pool.
+func (p process) wantNothingPooled(t *testing.T) {
+	t.Helper()
+	if left := p.pooled(); len(left) > 0 {
+		t.Errorf("left in the pool: %v", left)
+	}
+}
+
+// load runs a config that is the only one of its process.
+func load1(t *testing.T, json string) config {
+	t.Helper()
+	return newProcess().load(t, json)
 }
 
 // only returns the account of a config that has one.
@@ -112,24 +139,6 @@ func start(t *testing.T, handler http.Handler) string {
 		server.Close()
 	})
 	return server.URL
-}
-
-// inPool returns how many values of each kind are in the pool.
-func inPool() map[string]int {
-	counts := map[string]int{}
-	pool.Range(func(key any, _ any) bool {
-		counts[key.(poolKey).kind]++
-		return true
-	})
-	return counts
-}
-
-// wantNothingPooled fails a test that leaves anything in the pools.
-func wantNothingPooled(t *testing.T) {
-	t.Helper()
-	if left := inPool(); len(left) > 0 {
-		t.Errorf("left in the pools: %v", left)
-	}
 }
 
 // silent reports a text that holds any of what must be kept.

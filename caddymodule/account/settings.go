@@ -64,13 +64,11 @@ type Limit struct {
 }
 
 // provision checks the settings and sets up what they describe. It makes no calls.
-func (a *Account) provision(ctx caddy.Context, appid string) error {
-	a.appid = appid
+func (a *Account) provision(ctx caddy.Context) error {
 	a.logger = ctx.Logger()
 	for _, step := range []func() error{
 		a.resolveSecret,
 		func() error { return a.loadTokens(ctx) },
-		a.setEndpoint,
 		a.setTunables,
 		a.makeKeys,
 		a.loadShared,

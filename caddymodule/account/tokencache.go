@@ -10,7 +10,6 @@ import (
 	"github.com/caddyserver/caddy/v2"
 	"go.uber.org/zap"
 
-	"github.com/caddy-cloudid/caddy-cloudid/caddymodule/internal/metrics"
 	"github.com/caddy-cloudid/caddy-cloudid/caddymodule/wechat"
 )
 
@@ -30,8 +29,9 @@ var errClosed = errors.New("the token source was closed")
 // tokenCache keeps one token: fetched when it is first needed, once however many wait for it, and renewed in the background before
 // it expires for as long as somebody uses it.
 type tokenCache struct {
-	appid string
-	fetch func(context.Context) (wechat.Token, error)
+	appid    string
+	fetch    func(context.Context) (wechat.Token, error)
+	observer func(error) // told of each fetch; nil: nobody is. It is set before the cache is used
 
 	mu             sync.Mutex
 	token          string
@@ -153,11 +153,9 @@ func (c *tokenCache) run(fetch *tokenFetch) {
 	start := time.Now() // the token's life is counted from before it was given, so that it never expires earlier than we think
 	token, err := c.fetch(ctx)
 	fetch.token, fetch.err = token.Value, err
-	result := "ok"
-	if err != nil {
-		result = "failed"
+	if c.observer != nil {
+		c.observer(err)
 	}
-	metrics.TokenFetches.WithLabelValues(c.appid, result).Inc()
 
 	c.mu.Lock()
 	defer c.mu.Unlock()

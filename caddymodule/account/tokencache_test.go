@@ -82,6 +82,7 @@ func wantFetches(t *testing.T, f *fetcher, want ...time.Duration) {
 }
 
 func TestATokenIsFetchedWhenItIsFirstNeeded(t *testing.T) {
+	t.Parallel()
 	f := new(fetcher)
 	withTokenCache(t, f, func(t *testing.T, k *tokenCache) {
 		time.Sleep(time.Hour)
@@ -93,6 +94,7 @@ func TestATokenIsFetchedWhenItIsFirstNeeded(t *testing.T) {
 }
 
 func TestATokenIsFetchedOnceHoweverManyWait(t *testing.T) {
+	t.Parallel()
 	f := &fetcher{takes: 2 * time.Second}
 	withTokenCache(t, f, func(t *testing.T, k *tokenCache) {
 		var wg sync.WaitGroup
@@ -110,6 +112,7 @@ func TestATokenIsFetchedOnceHoweverManyWait(t *testing.T) {
 
 // A token in use is renewed when WeChat has the next one ready, five minutes before its end, but not before half its life.
 func TestATokenInUseIsRenewedInTheBackground(t *testing.T) {
+	t.Parallel()
 	for _, test := range []struct{ life, renewed time.Duration }{
 		{2 * time.Hour, 115 * time.Minute},
 		{time.Hour, 55 * time.Minute},
@@ -138,6 +141,7 @@ func TestATokenInUseIsRenewedInTheBackground(t *testing.T) {
 }
 
 func TestWhileATokenIsRenewedTheOldOneIsUsed(t *testing.T) {
+	t.Parallel()
 	f := &fetcher{takes: 9 * time.Second}
 	withTokenCache(t, f, func(t *testing.T, k *tokenCache) {
 		want(t, k, "t1")
@@ -155,6 +159,7 @@ func TestWhileATokenIsRenewedTheOldOneIsUsed(t *testing.T) {
 }
 
 func TestAnIdleAccountCostsNoCalls(t *testing.T) {
+	t.Parallel()
 	f := new(fetcher)
 	withTokenCache(t, f, func(t *testing.T, k *tokenCache) {
 		want(t, k, "t1")
@@ -169,6 +174,7 @@ func TestAnIdleAccountCostsNoCalls(t *testing.T) {
 }
 
 func TestWhoComesBackBeforeTheEndDoesNotWait(t *testing.T) {
+	t.Parallel()
 	f := &fetcher{takes: time.Second}
 	withTokenCache(t, f, func(t *testing.T, k *tokenCache) {
 		want(t, k, "t1") // and then nobody asks, so nothing is renewed
@@ -185,6 +191,7 @@ func TestWhoComesBackBeforeTheEndDoesNotWait(t *testing.T) {
 }
 
 func TestWhoComesBackBeforeTheEndDoesNotMakeManyAsk(t *testing.T) {
+	t.Parallel()
 	f := &fetcher{fails: func(n int) error {
 		if n > 1 {
 			return errors.New("not now")
@@ -205,6 +212,7 @@ func TestWhoComesBackBeforeTheEndDoesNotMakeManyAsk(t *testing.T) {
 }
 
 func TestARenewalThatFailsIsTriedAgain(t *testing.T) {
+	t.Parallel()
 	f := &fetcher{fails: func(n int) error {
 		if n >= 2 && n <= 4 {
 			return errors.New("not now")
@@ -227,6 +235,7 @@ func TestARenewalThatFailsIsTriedAgain(t *testing.T) {
 }
 
 func TestWhereRenewalsGoOnFailingTheTokenIsUsedToItsEnd(t *testing.T) {
+	t.Parallel()
 	down := errors.New("down")
 	f := &fetcher{fails: func(n int) error {
 		if n > 1 {
@@ -256,6 +265,7 @@ func TestWhereRenewalsGoOnFailingTheTokenIsUsedToItsEnd(t *testing.T) {
 }
 
 func TestAFetchThatFailedIsNotRemembered(t *testing.T) {
+	t.Parallel()
 	f := &fetcher{takes: time.Second, fails: func(n int) error {
 		if n == 1 {
 			return &wechat.Error{API: wechat.APIStableToken, Code: 40125}
@@ -278,6 +288,7 @@ func TestAFetchThatFailedIsNotRemembered(t *testing.T) {
 }
 
 func TestARefusedTokenIsDroppedAndNoOther(t *testing.T) {
+	t.Parallel()
 	f := new(fetcher)
 	withTokenCache(t, f, func(t *testing.T, k *tokenCache) {
 		k.Rejected("t0")
@@ -296,6 +307,7 @@ func TestARefusedTokenIsDroppedAndNoOther(t *testing.T) {
 }
 
 func TestManyRefusalsOfOneTokenAreOneFetch(t *testing.T) {
+	t.Parallel()
 	f := &fetcher{takes: time.Second}
 	withTokenCache(t, f, func(t *testing.T, k *tokenCache) {
 		want(t, k, "t1")
@@ -313,6 +325,7 @@ func TestManyRefusalsOfOneTokenAreOneFetch(t *testing.T) {
 }
 
 func TestARefusalDuringARenewalDoesNotFetchTwice(t *testing.T) {
+	t.Parallel()
 	f := &fetcher{takes: 5 * time.Second}
 	withTokenCache(t, f, func(t *testing.T, k *tokenCache) {
 		want(t, k, "t1")
@@ -325,6 +338,7 @@ func TestARefusalDuringARenewalDoesNotFetchTwice(t *testing.T) {
 }
 
 func TestWhoWaitsHasADeadlineOfHisOwn(t *testing.T) {
+	t.Parallel()
 	f := &fetcher{takes: 5 * time.Second}
 	withTokenCache(t, f, func(t *testing.T, k *tokenCache) {
 		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
@@ -344,6 +358,7 @@ func TestWhoWaitsHasADeadlineOfHisOwn(t *testing.T) {
 }
 
 func TestAFetchEndsSomeTime(t *testing.T) {
+	t.Parallel()
 	f := &fetcher{takes: 24 * time.Hour}
 	withTokenCache(t, f, func(t *testing.T, k *tokenCache) {
 		if _, err := k.Token(t.Context()); !wechat.IsTimeout(err) {
@@ -356,6 +371,7 @@ func TestAFetchEndsSomeTime(t *testing.T) {
 }
 
 func TestATokensTimeRunsFromBeforeItWasGiven(t *testing.T) {
+	t.Parallel()
 	f := &fetcher{life: 10 * time.Second, takes: 8 * time.Second}
 	withTokenCache(t, f, func(t *testing.T, k *tokenCache) {
 		want(t, k, "t1")
@@ -365,6 +381,7 @@ func TestATokensTimeRunsFromBeforeItWasGiven(t *testing.T) {
 }
 
 func TestCloseStopsAll(t *testing.T) {
+	t.Parallel()
 	t.Run("renewals", func(t *testing.T) {
 		f := new(fetcher)
 		withTokenCache(t, f, func(t *testing.T, k *tokenCache) {
@@ -415,6 +432,7 @@ func TestCloseStopsAll(t *testing.T) {
 }
 
 func TestAFetchThatGetsNoAnswerCostsOneDeadline(t *testing.T) {
+	t.Parallel()
 	f := &fetcher{takes: time.Hour}
 	withTokenCache(t, f, func(t *testing.T, k *tokenCache) {
 		const timeout = 3 * time.Second
@@ -435,6 +453,7 @@ func TestAFetchThatGetsNoAnswerCostsOneDeadline(t *testing.T) {
 
 // A fetch that was given up may end after the one that took its place, with an older token.
 func TestALateTokenReplacesNothing(t *testing.T) {
+	t.Parallel()
 	for _, test := range []struct {
 		sentence string
 		first    time.Duration // how long the first fetch takes
@@ -468,6 +487,7 @@ func TestALateTokenReplacesNothing(t *testing.T) {
 }
 
 func TestTimesOfAToken(t *testing.T) {
+	t.Parallel()
 	withTokenCache(t, &fetcher{life: time.Hour}, func(t *testing.T, k *tokenCache) {
 		none := func(when string) {
 			t.Helper()

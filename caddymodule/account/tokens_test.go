@@ -10,7 +10,6 @@ import (
 	"sync/atomic"
 	"testing"
 
-	"github.com/caddy-cloudid/caddy-cloudid/caddymodule/internal/metrics/metricstest"
 	"github.com/caddy-cloudid/caddy-cloudid/caddymodule/sandbox"
 	"github.com/caddy-cloudid/caddy-cloudid/caddymodule/wechat"
 	"github.com/caddy-cloudid/caddy-cloudid/tests/probe"
@@ -22,6 +21,8 @@ func app1(endpoint, settings string) string {
 }
 
 func TestStableTokens(t *testing.T) {
+	t.Parallel()
+	p := newProcess()
 	fake, url := startSandbox(t)
 	fake.SetSecret(appid, "the-secret")
 	for sentence, settings := range map[string]string{
@@ -31,9 +32,8 @@ func TestStableTokens(t *testing.T) {
 	} {
 		t.Run(sentence, func(t *testing.T) {
 			fake.Reset()
-			c := load1(t, app1(url, settings+`,"cache":{"off":true}`))
+			c := p.load(t, app1(url, settings+`,"cache":{"off":true}`))
 			defer c.unload()
-			before := metricstest.Value(t, "token_fetches_total", appid, "ok")
 			if n := fake.Calls(); n != (sandbox.Calls{}) {
 				t.Errorf("loading a config called WeChat: %+v", n)
 			}
@@ -46,8 +46,8 @@ func TestStableTokens(t *testing.T) {
 				})
 			}
 			wg.Wait()
-			if n := fake.Calls().StableToken; n != 1 || metricstest.Value(t, "token_fetches_total", appid, "ok")-before != 1 {
-				t.Errorf("%d tokens fetched", n)
+			if n, counted := fake.Calls().StableToken, probe.Sum(t, c.registry, "token_fetches_total", appid, "ok"); n != 1 || counted != 1 {
+				t.Errorf("%d tokens fetched, %v counted", n, counted)
 			}
 			if err := fake.KillToken(appid); err != nil {
 				t.Fatal(err)
@@ -60,11 +60,12 @@ func TestStableTokens(t *testing.T) {
 			}
 		})
 	}
-	wantNothingPooled(t)
+	p.wantNothingPooled(t)
 }
 
 // A wrong secret is a configuration error: every request learns of it, and WeChat is not hammered.
 func TestAWrongSecret(t *testing.T) {
+	t.Parallel()
 	fake, url := startSandbox(t)
 	fake.SetSecret(appid, "the-secret")
 	c := load1(t, app1(url, `,"secret":"a-wrong-secret"`))
@@ -89,6 +90,7 @@ func TestAWrongSecret(t *testing.T) {
 }
 
 func TestAStaticTokenIsSentAsItIs(t *testing.T) {
+	t.Parallel()
 	var sent atomic.Pointer[string]
 	url := start(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		token := r.URL.RawQuery
@@ -110,6 +112,7 @@ func TestAStaticTokenIsSentAsItIs(t *testing.T) {
 
 // What a team writes into a file as its token is read again when WeChat refuses what was there before.
 func TestAStaticTokenIsReadAgainWhenItIsRefused(t *testing.T) {
+	t.Parallel()
 	var good atomic.Pointer[string]
 	var calls atomic.Int32
 	url := start(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -186,6 +189,7 @@ func TestATokenService(t *testing.T) {
 }
 
 func TestFailuresOfATokenServiceDoNotNameItsURL(t *testing.T) {
+	t.Parallel()
 	for sentence, service := range map[string]string{
 		"one that refuses":         start(t, http.NotFoundHandler()),
 		"one that answers a page":  start(t, http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte("<html>")) })),
@@ -211,6 +215,8 @@ func TestFailuresOfATokenServiceDoNotNameItsURL(t *testing.T) {
 // A token that was read again from its file is still the same source: a reload finds cache and breaker, and uses what is in the
 // file at that moment.
 func TestAReloadAfterAStaticTokenChanged(t *testing.T) {
+	t.Parallel()
+	p := newProcess()
 	var used atomic.Pointer[string]
 	var calls atomic.Int32
 	url := start(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -227,11 +233,11 @@ func TestAReloadAfterAStaticTokenChanged(t *testing.T) {
 	}
 	config := app1(url, `,"token":{"source":"static","token":"{file.`+file+`}"}`)
 	write("t1")
-	before := load1(t, config)
+	before := p.load(t, config)
 	before.resolve(t)
 	write("t2")
-	after := load1(t, config)
-	if n := inPool(); n["upstream"] != 1 || n["shared"] != 1 {
+	after := p.load(t, config)
+	if n := p.pooled(); n["upstream"] != 1 || n["shared"] != 1 {
 		t.Errorf("in the pool are %v", n)
 	}
 	before.unload()

@@ -8,7 +8,6 @@ import (
 	"sync"
 	"time"
 
-	"github.com/caddy-cloudid/caddy-cloudid/caddymodule/internal/metrics"
 	"github.com/caddy-cloudid/caddy-cloudid/caddymodule/wechat"
 	"github.com/caddy-cloudid/caddy-cloudid/caddymodule/wechat/apicall"
 )
@@ -22,6 +21,7 @@ type upstream struct {
 	appid    string
 	client   *wechat.Client
 	tokens   apicall.TokenSource
+	metrics  *accountMetrics
 	breakers map[string]*breaker // by API
 
 	health healthCheck
@@ -31,12 +31,12 @@ type upstream struct {
 	failure *Failure         // the latest; nil: none
 }
 
-func newUpstream(appid string, client *wechat.Client, tokens TokenModule) *upstream {
-	u := &upstream{appid: appid, breakers: make(map[string]*breaker), calls: make(map[string]Calls)}
+func newUpstream(appid string, client *wechat.Client, tokens TokenModule, counts *accountMetrics) *upstream {
+	u := &upstream{appid: appid, metrics: counts, breakers: make(map[string]*breaker), calls: make(map[string]Calls)}
 	u.client = client.Observed(u.observe)
-	u.tokens = tokens.Open(appid, u.client)
+	u.tokens = counts.open(tokens, appid, u.client)
 	for _, api := range apis {
-		u.breakers[api] = newBreaker(appid, api)
+		u.breakers[api] = newBreaker(counts, appid, api)
 	}
 	return u
 }
@@ -49,10 +49,10 @@ func (u *upstream) close() {
 
 // observe takes note of a call to WeChat.
 func (u *upstream) observe(call wechat.Call) {
-	metrics.WeChatCalls.WithLabelValues(u.appid, call.API, wechat.MetricLabel(call.Err)).Inc()
-	metrics.CallDuration.WithLabelValues(u.appid, call.API).Observe(call.Duration.Seconds())
+	u.metrics.Counts().WeChatCalls.WithLabelValues(call.API, wechat.MetricLabel(call.Err)).Inc()
+	u.metrics.Counts().CallDuration.WithLabelValues(call.API).Observe(call.Duration.Seconds())
 	if call.IDs > 0 {
-		metrics.IDsPerCall.WithLabelValues(u.appid).Observe(float64(call.IDs))
+		u.metrics.Counts().IDsPerCall.WithLabelValues().Observe(float64(call.IDs))
 	}
 	u.mu.Lock()
 	defer u.mu.Unlock()

@@ -19,7 +19,6 @@ import (
 
 	"github.com/caddy-cloudid/caddy-cloudid/caddymodule/account"
 	"github.com/caddy-cloudid/caddy-cloudid/caddymodule/internal/allow"
-	"github.com/caddy-cloudid/caddy-cloudid/caddymodule/internal/metrics"
 	"github.com/caddy-cloudid/caddy-cloudid/caddymodule/internal/placeholder"
 	"github.com/caddy-cloudid/caddy-cloudid/caddymodule/internal/usertoken"
 	"github.com/caddy-cloudid/caddy-cloudid/caddymodule/opendata"
@@ -209,7 +208,7 @@ func (h *Handler) resolve(ctx context.Context, openid string, ids []string) (ope
 		} else {
 			all[i] = wechat.OpenDataError("", wechat.CodeInvalidCloudID)
 		}
-		metrics.IDs.WithLabelValues(h.account.AppID(), all[i].MetricLabel()).Inc()
+		h.ref.App().Metrics(h.account).IDs.WithLabelValues(all[i].MetricLabel()).Inc()
 	}
 	result.OpenData = all
 	return result, nil

@@ -105,7 +105,7 @@ func (c *call) forward(r *http.Request, body *replayableBody) {
 	c.record.Outcome = c.outcome()
 	c.count()
 	if c.added > 0 {
-		metrics.AddedBytes.WithLabelValues(c.appID()).Add(float64(c.added))
+		c.metrics().AddedBytes.WithLabelValues().Add(float64(c.added))
 	}
 	c.response.forwarded = time.Now()
 	c.publish(false)
@@ -155,19 +155,22 @@ func (c *call) outcome() invocation.Outcome {
 }
 
 func (c *call) count() {
-	metrics.Invocations.WithLabelValues(c.appID(), string(c.record.Outcome)).Inc()
+	c.metrics().Invocations.WithLabelValues(string(c.record.Outcome)).Inc()
 }
 
-// appID is the account's AppID; "" where the account depends on the request, and is not known.
-func (c *call) appID() string {
+// metrics returns the collectors of the account.
+func (c *call) metrics() *metrics.Counts { return c.handler.account.App().Metrics(c.account()) }
+
+// account returns the account that the call is about; nil where that depends on the request, and is not known.
+func (c *call) account() *account.Account {
 	if c.caller.account != nil {
-		return c.caller.account.AppID()
+		return c.caller.account
 	}
-	if fixed := c.handler.account.Fixed(); fixed != nil {
-		return fixed.AppID()
-	}
-	return ""
+	return c.handler.account.Fixed()
 }
+
+// appID is the account's AppID; "" where the account is not known.
+func (c *call) appID() string { return c.account().AppID() }
 
 // keepBodies notes how long the bodies are, and keeps them for those who asked for them.
 func (c *call) keepBodies(received, forwarded []byte) {

@@ -18,7 +18,6 @@ import (
 	"github.com/caddy-cloudid/caddy-cloudid/caddymodule/internal/event"
 	"github.com/caddy-cloudid/caddy-cloudid/caddymodule/internal/httpbody"
 	"github.com/caddy-cloudid/caddy-cloudid/caddymodule/internal/invocation"
-	"github.com/caddy-cloudid/caddy-cloudid/caddymodule/internal/metrics"
 	"github.com/caddy-cloudid/caddy-cloudid/caddymodule/internal/sessionkey"
 	"github.com/caddy-cloudid/caddy-cloudid/caddymodule/opendata"
 	"github.com/caddy-cloudid/caddy-cloudid/caddymodule/wechat"
@@ -148,7 +147,7 @@ func (c *call) assign(declarations []event.Declaration, result opendata.Result) 
 				member.Reason = invocation.CannotBe
 			}
 		}
-		metrics.IDs.WithLabelValues(c.appID(), data.MetricLabel()).Inc()
+		c.metrics().IDs.WithLabelValues(data.MetricLabel()).Inc()
 		switch {
 		case data.Code == 0:
 			member.Result = invocation.OpenData

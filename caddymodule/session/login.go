@@ -17,7 +17,6 @@ import (
 	"github.com/caddy-cloudid/caddy-cloudid/caddymodule/account"
 	"github.com/caddy-cloudid/caddy-cloudid/caddymodule/internal/callerheaders"
 	"github.com/caddy-cloudid/caddy-cloudid/caddymodule/internal/httpbody"
-	"github.com/caddy-cloudid/caddy-cloudid/caddymodule/internal/metrics"
 	"github.com/caddy-cloudid/caddy-cloudid/caddymodule/internal/usertoken"
 	"github.com/caddy-cloudid/caddy-cloudid/caddymodule/wechat"
 	"github.com/caddy-cloudid/caddy-cloudid/caddymodule/wechat/apicall"
@@ -100,23 +99,23 @@ func (l *Login) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhttp
 	acct, ok := l.account.Resolve(replacerOf(r))
 	if !ok {
 		err := caddyhttp.Error(http.StatusForbidden, errors.New("there is no mini program to log in to at this address"))
-		return l.fail(w, r, "", resultRejected, err, "wechat_login names no account for this request: compare its `account` with the request")
+		return l.fail(w, r, nil, resultRejected, err, "wechat_login names no account for this request: compare its `account` with the request")
 	}
 	code, err := readCode(w, r)
 	if err != nil {
-		return l.fail(w, r, acct.AppID(), resultRejected, err, "")
+		return l.fail(w, r, acct, resultRejected, err, "")
 	}
 	// Before the code is used up for nothing.
 	keys, err := loginKeys(acct)
 	if err != nil {
 		l.report(acct, err)
-		return l.fail(w, r, acct.AppID(), resultRejected, caddyhttp.Error(http.StatusInternalServerError, errNotSetUp), err.Error())
+		return l.fail(w, r, acct, resultRejected, caddyhttp.Error(http.StatusInternalServerError, errNotSetUp), err.Error())
 	}
 	session, err := exchanges.login(r.Context(), acct, code, l.report)
 	if err != nil {
-		return l.fail(w, r, acct.AppID(), resultOf(err), reject(w, err), causeOf(err))
+		return l.fail(w, r, acct, resultOf(err), reject(w, err), causeOf(err))
 	}
-	l.count(acct.AppID(), resultOf(nil))
+	l.count(acct, resultOf(nil))
 	token, err := l.sign(keys, session)
 	if err != nil {
 		return caddyhttp.Error(http.StatusInternalServerError, fmt.Errorf("signing the session token: %w", err))
@@ -127,21 +126,21 @@ func (l *Login) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhttp
 // resultRejected is the result of a request that is no login, beside those of resultOf.
 const resultRejected = "rejected"
 
-// count takes note of what became of a login.
-func (l *Login) count(appid, result string, more ...zap.Field) {
-	metrics.Logins.WithLabelValues(appid, result).Inc()
-	l.logger.Debug("login", append([]zap.Field{zap.String("appid", appid), zap.String("result", result)}, more...)...)
+// count takes note of what became of a login; acct is nil where its account is unknown.
+func (l *Login) count(acct *account.Account, result string, more ...zap.Field) {
+	l.account.App().Metrics(acct).Logins.WithLabelValues(result).Inc()
+	l.logger.Debug("login", append([]zap.Field{zap.String("appid", acct.AppID()), zap.String("result", result)}, more...)...)
 }
 
 // fail takes note of a login that failed. It returns told, what its client is told; cause is what only the operator is.
-func (l *Login) fail(w http.ResponseWriter, r *http.Request, appid, result string, told error, cause string) error {
+func (l *Login) fail(w http.ResponseWriter, r *http.Request, acct *account.Account, result string, told error, cause string) error {
 	id := nameRequest(w, r)
 	because := cause
 	if because == "" {
 		because = httpbody.Message(told)
 	}
-	l.count(appid, result, zap.String("request_id", id), zap.String("because", because))
-	show(l.account.App(), r, "wechat_login", appid, id, told, cause)
+	l.count(acct, result, zap.String("request_id", id), zap.String("because", because))
+	show(l.account.App(), r, "wechat_login", acct.AppID(), id, told, cause)
 	return told
 }
 

@@ -12,7 +12,6 @@ import (
 
 	"github.com/caddy-cloudid/caddy-cloudid/caddymodule/account"
 	"github.com/caddy-cloudid/caddy-cloudid/caddymodule/internal/callerheaders"
-	"github.com/caddy-cloudid/caddy-cloudid/caddymodule/internal/metrics"
 	"github.com/caddy-cloudid/caddy-cloudid/caddymodule/internal/sessionkey"
 	"github.com/caddy-cloudid/caddy-cloudid/caddymodule/internal/usertoken"
 )
@@ -76,15 +75,15 @@ func (s *Session) Authenticate(w http.ResponseWriter, r *http.Request) (caddyaut
 	}
 	token, sent := bearerToken(fields)
 	if !sent {
-		return s.reject(w, r, "Bearer", "", reasonMissing)
+		return s.reject(w, r, "Bearer", nil, reasonMissing)
 	}
 	const invalid = `Bearer error="invalid_token"`
 	if len(fields) > 1 {
-		return s.reject(w, r, invalid, "", reasonSeveral)
+		return s.reject(w, r, invalid, nil, reasonSeveral)
 	}
 	acct, ok := s.account.Resolve(replacerOf(r))
 	if !ok {
-		return s.reject(w, r, invalid, "", reasonUnknownAccount)
+		return s.reject(w, r, invalid, nil, reasonUnknownAccount)
 	}
 	keys, err := acct.UserTokens()
 	if err != nil {
@@ -93,7 +92,7 @@ func (s *Session) Authenticate(w http.ResponseWriter, r *http.Request) (caddyaut
 	user, sessionKey, err := keys.VerifySession(token)
 	if err != nil {
 		reason, _ := errors.AsType[usertoken.Invalid](err)
-		return s.reject(w, r, invalid, acct.AppID(), string(reason))
+		return s.reject(w, r, invalid, acct, string(reason))
 	}
 	r.Header.Del("Authorization")
 	if sessionKey != "" {
@@ -109,12 +108,12 @@ func (s *Session) Authenticate(w http.ResponseWriter, r *http.Request) (caddyaut
 var errNotAuthenticated = caddyhttp.Error(http.StatusUnauthorized, errors.New("not authenticated"))
 
 // reject lets nobody in, says so in the challenge that goes with the 401, and takes note of the reason.
-func (s *Session) reject(w http.ResponseWriter, r *http.Request, challenge, appid, reason string) (caddyauth.User, bool, error) {
+func (s *Session) reject(w http.ResponseWriter, r *http.Request, challenge string, acct *account.Account, reason string) (caddyauth.User, bool, error) {
 	w.Header().Set("WWW-Authenticate", challenge)
 	id := nameRequest(w, r)
-	metrics.SessionsRejected.WithLabelValues(appid, reason).Inc()
-	s.logger.Debug("session rejected", reasonFields(id, appid, reason)...)
-	show(s.account.App(), r, "wechat_session", appid, id, errNotAuthenticated, reasonTexts[reason])
+	s.account.App().Metrics(acct).SessionsRejected.WithLabelValues(reason).Inc()
+	s.logger.Debug("session rejected", reasonFields(id, acct.AppID(), reason)...)
+	show(s.account.App(), r, "wechat_session", acct.AppID(), id, errNotAuthenticated, reasonTexts[reason])
 	return caddyauth.User{}, false, nil
 }
 

@@ -1,9 +1,13 @@
-// Package metrics holds the gateway's Prometheus collectors, all named caddy_cloudid_*. There is one set a process: the
-// counts go on over config reloads, although Caddy gives every config a registry of its own.
+// Package metrics holds the gateway's Prometheus collectors, all named caddy_cloudid_*.
+//
+// Each account has its own. They live as long as what an account keeps over config reloads, so that the counts go on although Caddy
+// gives every config a registry of its own; a config's registry shows those of its accounts.
 package metrics
 
 import (
-	"errors"
+	"maps"
+	"sync"
+	"sync/atomic"
 
 	"github.com/prometheus/client_golang/prometheus"
 )
@@ -13,51 +17,143 @@ const (
 	subsystem = "cloudid"
 )
 
-// The collectors. No label ever holds what a client, a function or WeChat may choose freely.
-var (
-	Invocations         = newCounterVec("invocations_total", "Requests through the cloudid directive, by account and by what became of their event: untouched, resolved, partial, failed, rejected (4xx), upstream_error (5xx), canceled (the client went away).", "appid", "outcome")
-	IDs                 = newCounterVec("ids_total", "CloudIDs resolved, for events and for functions, by account and result: ok, a -6010xx code, or other.", "appid", "code")
-	WeChatCalls         = newCounterVec("wechat_calls_total", "Calls of WeChat's API, by account, API and errcode (0: success; timeout, network, response: none came or it could not be read).", "appid", "api", "errcode")
-	CallDuration        = newHistogramVec("wechat_call_duration_seconds", "How long WeChat took to respond, by account and API.", prometheus.ExponentialBuckets(0.005, 2, 11), "appid", "api")
-	IDsPerCall          = newHistogramVec("ids_per_call", "CloudIDs asked for in one call of getopendata, by account.", []float64{1, 2, 3, 4, 5, 10, 20}, "appid")
-	CacheHits           = newCounterVec("cache_hits_total", "CloudIDs whose open data was in the cache, by account.", "appid")
-	Coalesced           = newCounterVec("coalesced_ids_total", "CloudIDs that waited for a call under way instead of making one, by account.", "appid")
-	WatermarkMismatches = newCounterVec("watermark_mismatches_total", "Open data rejected because its watermark names another AppID, by account.", "appid")
-	TokenFetches        = newCounterVec("token_fetches_total", "Access tokens fetched, by account and result: ok or failed.", "appid", "result")
-	Breaker             = newGaugeVec("breaker_state", "Whether WeChat is called: 0 yes, 1 on trial, 2 no, after a run of failures; by API, for each account that runs.", "appid", "api")
-	Logins              = newCounterVec("logins_total", "Requests through wechat_login, by account and result: ok, an errcode of WeChat, timeout, network, response (it could not be read), not_called (the breaker is open, or max_calls are in flight), code_may_be_used, rejected (it was no login), canceled (the client went away), other.", "appid", "result")
-	LimitHits           = newCounterVec("limit_hits_total", "How often a limit of the account was reached: limit (CloudIDs of one user; explicit ones were rejected, guesses left as they were) or max_calls (a call did not get its turn in time).", "appid", "limit")
-	SessionsRejected    = newCounterVec("sessions_rejected_total", "Requests that wechat_session rejected with 401, by account and reason: missing, several, malformed, account, purpose, signature, expired, unknown_account.", "appid", "reason")
-	AddedBytes          = newCounterVec("added_bytes_total", "Bytes that rewritten bodies are longer than those received, by account.", "appid")
-)
+// Account has what is counted of one account. It may be used by many goroutines at once.
+type Account struct {
+	appid string
+	made  atomic.Pointer[Counts] // nil until something is counted
 
-var all []prometheus.Collector
+	mu       sync.Mutex
+	breakers map[string]float64 // the states that are shown, by API
+}
 
-// Register adds the collectors to a config's registry. Modules of one config may all call it.
-func Register(registry *prometheus.Registry) error {
-	for _, collector := range all {
-		if err := registry.Register(collector); err != nil {
-			if _, known := errors.AsType[prometheus.AlreadyRegisteredError](err); !known {
-				return err
-			}
-		}
+// NewAccount returns the metrics of an account; for "" those of requests that are about no account that is known.
+func NewAccount(appid string) *Account {
+	return &Account{appid: appid}
+}
+
+// Counts returns the account's collectors. They are made when something is counted first, since a gateway may have hundreds of
+// accounts, most of which nobody uses at a time.
+func (a *Account) Counts() *Counts {
+	if counts := a.made.Load(); counts != nil {
+		return counts
 	}
-	return nil
+	a.made.CompareAndSwap(nil, newCounts(a.appid))
+	return a.made.Load()
 }
 
-func register[C prometheus.Collector](collector C) C {
-	all = append(all, collector)
-	return collector
+// ShowBreaker shows the state of an API's breaker.
+func (a *Account) ShowBreaker(api string, state float64) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.breakers == nil {
+		a.breakers = make(map[string]float64)
+	}
+	a.breakers[api] = state
 }
 
-func newCounterVec(name, help string, labels ...string) *prometheus.CounterVec {
-	return register(prometheus.NewCounterVec(prometheus.CounterOpts{Namespace: namespace, Subsystem: subsystem, Name: name, Help: help}, labels))
+// HideBreaker ends what ShowBreaker began.
+func (a *Account) HideBreaker(api string) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	delete(a.breakers, api)
 }
 
-func newGaugeVec(name, help string, labels ...string) *prometheus.GaugeVec {
-	return register(prometheus.NewGaugeVec(prometheus.GaugeOpts{Namespace: namespace, Subsystem: subsystem, Name: name, Help: help}, labels))
+// Counts holds the collectors of one account. All have the label appid, which is set already; no label ever holds what a client, a
+// function or WeChat may choose freely.
+type Counts struct {
+	Invocations         *prometheus.CounterVec
+	IDs                 *prometheus.CounterVec
+	WeChatCalls         *prometheus.CounterVec
+	CallDuration        *prometheus.HistogramVec
+	IDsPerCall          *prometheus.HistogramVec
+	CacheHits           *prometheus.CounterVec
+	Coalesced           *prometheus.CounterVec
+	WatermarkMismatches *prometheus.CounterVec
+	TokenFetches        *prometheus.CounterVec
+	Logins              *prometheus.CounterVec
+	LimitHits           *prometheus.CounterVec
+	SessionsRejected    *prometheus.CounterVec
+	AddedBytes          *prometheus.CounterVec
+
+	appid string
+	all   []prometheus.Collector
 }
 
-func newHistogramVec(name, help string, buckets []float64, labels ...string) *prometheus.HistogramVec {
-	return register(prometheus.NewHistogramVec(prometheus.HistogramOpts{Namespace: namespace, Subsystem: subsystem, Name: name, Help: help, Buckets: buckets}, labels))
+func newCounts(appid string) *Counts {
+	c := &Counts{appid: appid}
+	c.Invocations = c.counters("invocations_total", "Requests through the cloudid directive, by account and by what became of their event: untouched, resolved, partial, failed, rejected (4xx), upstream_error (5xx), canceled (the client went away).", "outcome")
+	c.IDs = c.counters("ids_total", "CloudIDs resolved, for events and for functions, by account and result: ok, a -6010xx code, or other.", "code")
+	c.WeChatCalls = c.counters("wechat_calls_total", "Calls of WeChat's API, by account, API and errcode (0: success; timeout, network, response: none came or it could not be read).", "api", "errcode")
+	c.CallDuration = c.histograms("wechat_call_duration_seconds", "How long WeChat took to respond, by account and API.", prometheus.ExponentialBuckets(0.005, 2, 11), "api")
+	c.IDsPerCall = c.histograms("ids_per_call", "CloudIDs asked for in one call of getopendata, by account.", []float64{1, 2, 3, 4, 5, 10, 20})
+	c.CacheHits = c.counters("cache_hits_total", "CloudIDs whose open data was in the cache, by account.")
+	c.Coalesced = c.counters("coalesced_ids_total", "CloudIDs that waited for a call under way instead of making one, by account.")
+	c.WatermarkMismatches = c.counters("watermark_mismatches_total", "Open data rejected because its watermark names another AppID, by account.")
+	c.TokenFetches = c.counters("token_fetches_total", "Access tokens fetched, by account and result: ok or failed.", "result")
+	c.Logins = c.counters("logins_total", "Requests through wechat_login, by account and result: ok, an errcode of WeChat, timeout, network, response (it could not be read), not_called (the breaker is open, or max_calls are in flight), code_may_be_used, rejected (it was no login), canceled (the client went away), other.", "result")
+	c.LimitHits = c.counters("limit_hits_total", "How often a limit of the account was reached: limit (CloudIDs of one user; explicit ones were rejected, guesses left as they were) or max_calls (a call did not get its turn in time).", "limit")
+	c.SessionsRejected = c.counters("sessions_rejected_total", "Requests that wechat_session rejected with 401, by account and reason: missing, several, malformed, account, purpose, signature, expired, unknown_account.", "reason")
+	c.AddedBytes = c.counters("added_bytes_total", "Bytes that rewritten bodies are longer than those received, by account.")
+	return c
 }
+
+// Register shows the collectors of a config's accounts, of which there is at least one, in its registry.
+func Register(registry prometheus.Registerer, accounts ...*Account) error {
+	return registry.Register(collector(accounts))
+}
+
+// collector shows the collectors of several accounts, each of which has the same metrics.
+type collector []*Account
+
+// Describe implements prometheus.Collector.
+func (c collector) Describe(to chan<- *prometheus.Desc) {
+	to <- breakerState
+	for _, one := range c[0].Counts().all {
+		one.Describe(to)
+	}
+}
+
+// Collect implements prometheus.Collector.
+func (c collector) Collect(to chan<- prometheus.Metric) {
+	for _, account := range c {
+		account.collect(to)
+	}
+}
+
+func (a *Account) collect(to chan<- prometheus.Metric) {
+	a.mu.Lock()
+	breakers := maps.Clone(a.breakers)
+	a.mu.Unlock()
+	for api, state := range breakers {
+		to <- prometheus.MustNewConstMetric(breakerState, prometheus.GaugeValue, state, a.appid, api)
+	}
+	counts := a.made.Load()
+	if counts == nil {
+		return
+	}
+	for _, one := range counts.all {
+		one.Collect(to)
+	}
+}
+
+// breakerState describes the metric that is no count.
+var breakerState = prometheus.NewDesc(
+	prometheus.BuildFQName(namespace, subsystem, "breaker_state"),
+	"Whether WeChat is called: 0 yes, 1 on trial, 2 no, after a run of failures; by API, for each account that runs.",
+	withAppID([]string{"api"}), nil)
+
+func (c *Counts) counters(name, help string, labels ...string) *prometheus.CounterVec {
+	vec := prometheus.NewCounterVec(prometheus.CounterOpts{Namespace: namespace, Subsystem: subsystem, Name: name, Help: help}, withAppID(labels))
+	c.all = append(c.all, vec)
+	return vec.MustCurryWith(c.label())
+}
+
+func (c *Counts) histograms(name, help string, buckets []float64, labels ...string) *prometheus.HistogramVec {
+	vec := prometheus.NewHistogramVec(prometheus.HistogramOpts{Namespace: namespace, Subsystem: subsystem, Name: name, Help: help, Buckets: buckets}, withAppID(labels))
+	c.all = append(c.all, vec)
+	return vec.MustCurryWith(c.label()).(*prometheus.HistogramVec)
+}
+
+func (c *Counts) label() prometheus.Labels { return prometheus.Labels{"appid": c.appid} }
+
+func withAppID(labels []string) []string { return append([]string{"appid"}, labels...) }
