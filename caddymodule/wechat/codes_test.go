@@ -26,7 +26,7 @@ func TestEveryCodeIsExplained(t *testing.T) {
 		if known, ok := wechat.Explain(code.Number); !ok || known != code {
 			t.Errorf("%d is not explained as it is listed", code.Number)
 		}
-		if i > 0 && (codes[i-1].Number < 0 && code.Number > 0) {
+		if i > 0 && (codes[i-1].Number < 0 && code.Number > 0 || (codes[i-1].Number > 0) == (code.Number > 0) && abs(codes[i-1].Number) >= abs(code.Number)) {
 			t.Errorf("%d stands behind %d", code.Number, codes[i-1].Number)
 		}
 	}
@@ -39,6 +39,8 @@ func TestEveryCodeIsExplained(t *testing.T) {
 		}
 	}
 }
+
+func abs(n int) int { return max(n, -n) }
 
 // What can be met of WeChat, of the cloud and of this gateway is in the table.
 func TestWhatCanBeMetIsInTheTable(t *testing.T) {

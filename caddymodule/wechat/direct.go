@@ -79,11 +79,8 @@ func (d *directTransport) request(ctx context.Context, target string, body []byt
 	u := d.url
 	u.Opaque = d.path + target // it is written as it is
 	newBody := func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(body)), nil }
-	req := &http.Request{Method: http.MethodPost, URL: &u, Host: u.Host, Header: postHeader, Body: http.NoBody}
-	if len(body) > 0 {
-		req.Body, _ = newBody()
-		req.GetBody, req.ContentLength = newBody, int64(len(body))
-	}
+	req := &http.Request{Method: http.MethodPost, URL: &u, Host: u.Host, Header: postHeader, GetBody: newBody, ContentLength: int64(len(body))}
+	req.Body, _ = newBody()
 	return req.WithContext(ctx)
 }
 

@@ -8,7 +8,12 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/http/httptest"
 	"net/url"
+	"os"
+	"os/exec"
+	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 )
@@ -102,6 +107,62 @@ func TestAConnectionThatEndedWhileIdleIsReplaced(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+func TestTheHeadOfAResponseIsBounded(t *testing.T) {
+	for kilobytes, fits := range map[int]bool{63: true, 65: false} {
+		endpoint, _ := serveConnections(t, func(conn net.Conn, reader *bufio.Reader, _ int) {
+			for {
+				req, err := http.ReadRequest(reader)
+				if err != nil {
+					return
+				}
+				_, _ = io.Copy(io.Discard, req.Body)
+				padding := strings.Repeat("x", kilobytes<<10+900)
+				_, _ = io.WriteString(conn, "HTTP/1.1 200 OK\r\nContent-Length: 2\r\nPadding: "+padding+"\r\n\r\n{}")
+			}
+		})
+		d := newDirectTransport(endpoint)
+		if got, err := d.ask(t.Context(), "{}"); (got == "{}") != fits || (err == nil) != fits {
+			t.Errorf("%d KiB: got %q, %v", kilobytes, got, err)
+		}
+		d.close()
+	}
+}
+
+// The variables that net/http reads are those of a process, which it reads once: so this test runs itself again.
+func TestAProxyOfTheEnvironmentIsUsed(t *testing.T) {
+	const asked = "CLOUDID_TEST_ASKS"
+	if os.Getenv(asked) == "" {
+		var seen sync.Map
+		proxy := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			seen.Store(r.URL.Host+r.URL.Path, true)
+			_, _ = io.WriteString(w, `{"errcode":0,"data_list":[],"openid":"o"}`)
+		}))
+		defer proxy.Close()
+		again := exec.Command(os.Args[0], "-test.run=^TestAProxyOfTheEnvironmentIsUsed$")
+		again.Env = append(os.Environ(), asked+"=1", "HTTP_PROXY="+proxy.URL, "http_proxy="+proxy.URL, "NO_PROXY=", "no_proxy=")
+		if out, err := again.CombinedOutput(); err != nil {
+			t.Fatalf("%v\n%s", err, out)
+		}
+		for _, path := range []string{"/wxa/getopendata", "/sns/jscode2session", "/relayed"} {
+			if _, ok := seen.Load("wechat.invalid" + path); !ok {
+				t.Errorf("%s did not come by the proxy", path)
+			}
+		}
+		return
+	}
+	client, err := New("http://wechat.invalid", func(Call) {})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer client.Close()
+	_, dataErr := client.GetOpenData(t.Context(), "t", "o", []string{"27_a"})
+	_, loginErr := client.JSCode2Session(t.Context(), "wx1", "s", "c")
+	_, relayErr := client.Relay(t.Context(), "t", RelayRequest{Method: "GET", Path: "/relayed"})
+	if err := errors.Join(dataErr, loginErr, relayErr); err != nil {
+		t.Error(err)
 	}
 }
 

@@ -127,9 +127,6 @@ func (c *Cache[K, V]) remove(e *entry[K, V]) {
 		}
 	}
 	if len(c.entries) == 0 && c.peak > minPeak { // a map does not shrink
-		c.entries, c.peak = make(map[K]*entry[K, V]), 0
-		if c.owner != nil {
-			c.owned = make(map[string]*list.List)
-		}
+		c.entries, c.owned, c.peak = make(map[K]*entry[K, V]), make(map[string]*list.List), 0
 	}
 }

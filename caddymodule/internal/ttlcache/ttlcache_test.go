@@ -1,6 +1,7 @@
 package ttlcache
 
 import (
+	"strconv"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -63,6 +64,60 @@ func TestAKeyThatIsAddedAgainTakesNoPlaceOfOthers(t *testing.T) {
 		c.Add("b", i+2)
 	}
 	want(t, c, map[string]int{"a": 1, "b": 6})
+}
+
+// A configuration cannot ask for a cache that keeps nothing: that is no cache at all.
+func TestACacheKeepsAtLeastOneValue(t *testing.T) {
+	t.Parallel()
+	owner := func(string) string { return "" }
+	for size := -1; size <= 1; size++ {
+		for name, c := range map[string]*Cache[string, int]{
+			"of this size":                New[string, int](time.Minute, size),
+			"with this share":             NewShared[string, int](time.Minute, 10, size, owner),
+			"of this size, and no shares": NewShared[string, int](time.Minute, size, 10, owner),
+		} {
+			c.Add("a", 1)
+			want(t, c, map[string]int{"a": 1})
+			c.Add("b", 2)
+			want(t, c, map[string]int{"a": 0, "b": 2})
+			if n := c.Len(); n != 1 {
+				t.Errorf("a cache %s keeps %d values for size %d", name, n, size)
+			}
+			want(t, c, map[string]int{"b": 2}) // and can still be asked
+		}
+	}
+}
+
+// A map never gives back the memory of its largest size, so one that was large is replaced when it is empty.
+func TestAnEmptiedCacheIsAsSmallAsANewOne(t *testing.T) {
+	t.Parallel()
+	for _, test := range []struct {
+		entries int
+		peak    int // of a map that was replaced 0
+	}{{1, 1}, {minPeak, minPeak}, {minPeak + 1, 0}} {
+		synctest.Test(t, func(t *testing.T) {
+			c := New[int, int](time.Minute, 1000)
+			for i := range test.entries {
+				c.Add(i, i)
+			}
+			time.Sleep(time.Minute)
+			if c.Len() != 0 || c.peak != test.peak {
+				t.Errorf("after %d entries there are %d, and the peak is %d, want %d", test.entries, len(c.entries), c.peak, test.peak)
+			}
+		})
+	}
+}
+
+// Owners come and go while the cache is never empty.
+func TestAnOwnerWithoutValuesTakesNoMemory(t *testing.T) {
+	t.Parallel()
+	c := NewShared[int, int](time.Minute, 10, 2, strconv.Itoa)
+	for i := range 1000 {
+		c.Add(i, i)
+	}
+	if c.Len() != 10 || len(c.owned) != 10 {
+		t.Errorf("there are %d values of %d owners", c.Len(), len(c.owned))
+	}
 }
 
 // Get and Len are enough: an account that nobody uses any more adds nothing.
