@@ -78,7 +78,7 @@ func (r *functionReader) read(name string) {
 		return
 	}
 	file, err := source.Analyze(name, text, func(module string) map[string]source.Value {
-		found := r.project.Find(name, module)
+		found := r.find(name, module)
 		if found == "" {
 			return nil
 		}
@@ -91,6 +91,7 @@ func (r *functionReader) read(name string) {
 	}
 	r.exports[name] = file.Exports
 	if name == r.function.entry && !file.Names["main"] && !file.Opaque {
+		r.function.noMain = true
 		r.problem("%s exports no main, which is what is called", name)
 	}
 	for _, line := range file.HandedOn {

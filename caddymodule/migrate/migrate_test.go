@@ -166,6 +166,157 @@ func TestAModuleThatCameWithTheSDKIsNamed(t *testing.T) {
 	}
 }
 
+// written migrates a project of these files, and returns the folder that is written and what is printed.
+func written(t *testing.T, files map[string]string) (out, text string) {
+	t.Helper()
+	folder, out := t.TempDir(), t.TempDir()
+	files["project.config.json"] = `{"appid":"wx3d289323f5900f8e","cloudfunctionRoot":"cloudfunctions"}`
+	for name, text := range files {
+		path := filepath.Join(folder, name)
+		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	var printed strings.Builder
+	if _, err := run(&printed, folder, out, false); err != nil {
+		t.Fatal(err)
+	}
+	return out, printed.String()
+}
+
+// manifest is what npm reads of a package.json.
+type manifest struct {
+	Name         string            `json:"name"`
+	Type         string            `json:"type"`
+	Workspaces   []string          `json:"workspaces"`
+	Dependencies map[string]string `json:"dependencies"`
+	Dev          map[string]string `json:"devDependencies"`
+}
+
+func readManifest(t *testing.T, folder string) (m manifest) {
+	t.Helper()
+	text, err := os.ReadFile(filepath.Join(folder, "package.json"))
+	if err == nil {
+		err = json.Unmarshal(text, &m)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	return m
+}
+
+// What most functions ask for is installed for all; a function that asks for another version is a workspace of npm's, which has its
+// own.
+func TestEachFunctionHasTheVersionsItAsksFor(t *testing.T) {
+	const main = "exports.main = () => 1"
+	out, text := written(t, map[string]string{
+		"cloudfunctions/a/index.js": main, "cloudfunctions/a/package.json": `{"name":"same","dependencies":{"wx-server-sdk":"~2.6.3","lodash":"^4.17.0"}}`,
+		"cloudfunctions/b/index.js": main, "cloudfunctions/b/package.json": `{"name":"same","dependencies":{"wx-server-sdk":"~2.6.3"}}`,
+		"cloudfunctions/c/index.js": main, "cloudfunctions/c/package.json": `{"name":"same","type":"module","scripts":{"install":"exit 1"},"devDependencies":{"x":"1"},"dependencies":{"wx-server-sdk":"latest","lodash":"^4.17.0"}}`,
+		"cloudfunctions/old/index.js": main, "cloudfunctions/old/package.json": `{"name":"same","dependencies":{"wx-server-sdk":"1.8.3"}}`,
+		"cloudfunctions/[x]/index.js": main, "cloudfunctions/[x]/package.json": `{"dependencies":{"lodash":"3"}}`,
+	})
+	root := readManifest(t, out)
+	if got, want := fmt.Sprint(root.Dependencies), "map[@cloudbase/functions-framework:1.18.0 lodash:^4.17.0 wx-server-sdk:~2.6.3]"; got != want {
+		t.Errorf("for all: %s, want %s", got, want)
+	}
+	if got, want := fmt.Sprint(root.Workspaces), "[project/cloudfunctions/[[]x[]] project/cloudfunctions/c project/cloudfunctions/old]"; got != want {
+		t.Errorf("workspaces: %s, want %s", got, want)
+	}
+	c := readManifest(t, filepath.Join(out, "project/cloudfunctions/c"))
+	if fmt.Sprint(c.Dependencies) != "map[lodash:^4.17.0 wx-server-sdk:latest]" || c.Dev != nil || c.Type != "module" {
+		t.Errorf("%+v", c)
+	}
+	old := readManifest(t, filepath.Join(out, "project/cloudfunctions/old"))
+	if old.Dependencies["wx-server-sdk"] != "~3.0.4" || old.Name == c.Name {
+		t.Errorf("%+v", old)
+	}
+	if strings.Contains(text, "asks for") {
+		t.Error(text)
+	}
+}
+
+// A package.json may name a folder of the project as a package.
+func TestPackagesOfTheProject(t *testing.T) {
+	out, text := written(t, map[string]string{
+		"cloudfunctions/a/index.js":                 "const { hello } = require('common')\nexports.main = () => hello()",
+		"cloudfunctions/a/package.json":             `{"dependencies":{"common":"file:../common"}}`,
+		"cloudfunctions/b/index.js":                 "const db = require('@me/db/get')\nexports.main = () => db()",
+		"cloudfunctions/b/package.json":             `{"dependencies":{"@me/db":"file:./packages/db"}}`,
+		"cloudfunctions/b/packages/db/get.js":       "const cloud = require('wx-server-sdk')\nmodule.exports = () => cloud.database()",
+		"cloudfunctions/b/packages/db/package.json": `{"dependencies":{"wx-server-sdk":"~2.6.3"}}`,
+		"cloudfunctions/c/index.js":                 "require('gone')\nexports.main = () => 1",
+		"cloudfunctions/c/package.json":             `{"dependencies":{"gone":"file:../gone"}}`,
+		"cloudfunctions/common/package.json":        `{"name":"common","main":"lib/main"}`,
+		"cloudfunctions/common/lib/main.js":         "exports.hello = () => require('fs').readFileSync(__dirname + '/text.txt')",
+		"cloudfunctions/common/lib/text.txt":        "hello",
+	})
+	for _, want := range []string{"3 functions", "a  runs unchanged", "packages/db/get.js:2  the database", "c  does not load", "there is no file gone"} {
+		if !strings.Contains(text, want) {
+			t.Errorf("it does not say %q:\n%s", want, text)
+		}
+	}
+	root := readManifest(t, out)
+	if got, want := fmt.Sprint(root.Workspaces), "[project/cloudfunctions/a project/cloudfunctions/b]"; got != want || root.Dependencies["common"] != "" {
+		t.Errorf("%s, want %s; common is %s for all", got, want, root.Dependencies["common"])
+	}
+	if _, err := os.Stat(filepath.Join(out, "project/cloudfunctions/common/lib/text.txt")); err != nil {
+		t.Error(err)
+	}
+}
+
+// What a project is written like and Node.js loads all the same.
+func TestWhatNodeLoads(t *testing.T) {
+	_, text := written(t, map[string]string{
+		"cloudfunctions/folder/index.js":     "const go = require('../../lib')\nexports.main = e => go(e)",
+		"lib/package.json":                   `{"main":"./src/go.js"}`,
+		"lib/src/go.js":                      "module.exports = e => e",
+		"cloudfunctions/tried/index.js":      "let sharp\ntry {\n  sharp = require('sharp')\n} catch (err) {}\nexports.main = () => sharp",
+		"cloudfunctions/untried/index.js":    "let sharp\ntry {\n  sharp = require('sharp')\n} finally {}\nexports.main = () => sharp",
+		"cloudfunctions/afunction/index.js":  "module.exports = async e => e",
+		"cloudfunctions/withmain/index.js":   "module.exports = async e => e\nmodule.exports.main = module.exports",
+		"cloudfunctions/shared/index.js":     "exports.add = (a, b) => a + b",
+		"cloudfunctions/usesshared/index.js": "const { add } = require('../shared')\nexports.main = e => add(e.a, e.b)",
+	})
+	for _, want := range []string{
+		"6 functions", "folder      runs unchanged", "tried       runs unchanged", "index.js:3: no package.json names the module sharp; it loads without",
+		"untried     does not load", "afunction   does not load", "withmain    runs unchanged", "usesshared  runs unchanged",
+	} {
+		if !strings.Contains(text, want) {
+			t.Errorf("it does not say %q:\n%s", want, text)
+		}
+	}
+}
+
+// Timers are named as people like, in Chinese for the most part.
+func TestTimersOfAnyName(t *testing.T) {
+	out, _ := written(t, map[string]string{
+		"cloudfunctions/a/index.js": "exports.main = () => 1",
+		"cloudfunctions/a/config.json": `{"triggers":[{"name":"每天","type":"timer","config":"0 0 2 * * * *"},{"name":"每周","type":"timer","config":"0 0 2 * * 1 *"},
+			{"name":"it's 5% of\n$HOME \"\\","type":"timer","config":"0 0 2 * * * *"}]}`,
+	})
+	for name, want := range map[string]string{"a-__": "每天", "a-__-2": "每周", "a-it_s_5__of__HOME___": "it's 5% of\n$HOME \"\\"} {
+		text, err := os.ReadFile(filepath.Join(out, "systemd/cloudid-"+name+".service"))
+		if err != nil {
+			t.Error(err)
+			continue
+		}
+		_, argument, _ := strings.Cut(string(text), " -d '")
+		argument, rest, _ := strings.Cut(argument, "'")
+		var body struct{ Data struct{ TriggerName string } }
+		argument = strings.ReplaceAll(argument, `\\`, `\`) // as systemd reads it
+		if err := json.Unmarshal([]byte(argument), &body); err != nil || body.Data.TriggerName != want || rest != "\n" || strings.ContainsAny(argument, "%$") {
+			t.Errorf("%s: %s: %q, %v", name, argument, body.Data.TriggerName, err)
+		}
+		if lines := strings.Count(string(text), "\n"); lines != 7 {
+			t.Errorf("%s has %d lines", name, lines)
+		}
+	}
+}
+
 func TestStatuses(t *testing.T) {
 	for _, c := range []struct {
 		sentence, folder string

@@ -2,6 +2,7 @@ package migrate
 
 import (
 	"fmt"
+	"path"
 	"regexp"
 	"slices"
 	"strconv"
@@ -13,25 +14,64 @@ import (
 // require judges a module that a file asks for.
 func (r *functionReader) require(file string, required source.Require) {
 	place := fmt.Sprintf("%s:%d", file, required.Line)
-	switch name := required.Name; {
+	missing := r.problem
+	if required.Tried {
+		missing = func(format string, args ...any) { r.note(format+"; it loads without", args...) }
+	}
+	switch name, found := required.Name, r.find(file, required.Name); {
 	case name == "?":
 		r.unknown("%s: which module is loaded here shows only when it runs", place)
-	case strings.HasPrefix(name, "."):
-		found := r.project.Find(file, name)
-		if found == "" {
-			r.problem("%s: there is no file %s", place, name)
-			return
-		}
+	case found != "":
 		r.read(found)
+	case strings.HasPrefix(name, ".") || r.localPackage(packageName(name)) != "":
+		missing("%s: there is no file %s", place, name)
 	case isBuiltin(name):
 	case r.nameModule(packageName(name), place):
 	case !r.packages[packageName(name)]:
-		r.problem("%s: no package.json names the module %s", place, packageName(name))
+		missing("%s: no package.json names the module %s", place, packageName(name))
 	default:
 		if what := cloudSDKs[packageName(name)]; what != "" {
 			r.need(what, place)
 		}
 	}
+}
+
+// find returns the file of the project that a module is: one beside the file that asks for it, or one of a package that is a
+// folder of the project. "" is for other packages, and for what is not there.
+func (r *functionReader) find(from, module string) string {
+	if strings.HasPrefix(module, ".") {
+		return r.project.Find(from, module)
+	}
+	name := packageName(module)
+	folder := r.localPackage(name)
+	if folder == "" {
+		return ""
+	}
+	found := r.project.Find(path.Join(folder, "package.json"), "."+strings.TrimPrefix(module, name))
+	if found != "" && !slices.Contains(r.function.folders, folder) {
+		r.function.folders = append(r.function.folders, folder)
+		for other := range r.project.Dependencies(folder) {
+			r.packages[other] = true
+		}
+	}
+	return found
+}
+
+// localPackage returns the folder of the project that package.json names as a package; "" if it names none.
+func (r *functionReader) localPackage(name string) string {
+	if spec := r.own[name]; isLocalSpec(spec) {
+		_, folder, _ := strings.Cut(spec, ":")
+		if folder == "" {
+			folder = spec
+		}
+		return path.Join(r.function.Folder, folder)
+	}
+	return ""
+}
+
+// isLocalSpec reports whether a package.json asks for a package from the disk.
+func isLocalSpec(version string) bool {
+	return strings.HasPrefix(version, "file:") || strings.HasPrefix(version, "link:") || strings.HasPrefix(version, ".")
 }
 
 // packageName is the package of a module, as in @scope/name of @scope/name/file.

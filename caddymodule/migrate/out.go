@@ -30,6 +30,9 @@ type out struct {
 	folder string
 	report *Report
 	kept   []string // files that were there already
+
+	dependencies map[string]string // of all functions
+	workspaces   []*Function       // those that ask for other versions, or for packages of the project
 }
 
 // writeOut writes a folder that runs the functions of a project which load.
@@ -47,6 +50,7 @@ func writeOut(r *Report, p *project.Project, folder string) error {
 	}
 	defer root.Close()
 	o := &out{root: root, folder: absolute, report: r}
+	o.planPackages()
 	for _, step := range []func() error{
 		func() error { return o.copyFunctions(p) },
 		o.writePackage, o.writeFunctionsConfig, o.writeClient, o.writeTimers,
@@ -91,28 +95,52 @@ func (o *out) loaded() []*Function {
 func (o *out) copyFunctions(p *project.Project) error {
 	copied := map[string]bool{}
 	for _, f := range o.report.Functions {
-		for _, name := range slices.Concat(p.Files(f.Folder), f.files) {
+		names := slices.Concat(p.Files(f.Folder), f.files, manifests(p, f.files))
+		for _, folder := range f.folders {
+			names = append(names, p.Files(folder)...)
+		}
+		for _, name := range names {
 			if copied[name] {
 				continue
 			}
 			copied[name] = true
-			text, err := p.Read(name)
-			if err != nil {
-				o.report.Skipped = append(o.report.Skipped, fmt.Sprintf("%s: %v", name, err))
-				continue
-			}
-			if path.Base(name) == "package.json" {
-				text = project.Strict(text) // one that tcb-ff cannot read would end the process for all
-			}
-			if err := o.write(path.Join("project", name), text); err != nil {
-				return err
-			}
-			if err := o.compile(p, name, text); err != nil {
+			if err := o.copyFile(p, f, name); err != nil {
 				return err
 			}
 		}
 	}
 	return nil
+}
+
+func (o *out) copyFile(p *project.Project, f *Function, name string) error {
+	text, err := p.Read(name)
+	if err != nil {
+		o.report.Skipped = append(o.report.Skipped, fmt.Sprintf("%s: %v", name, err))
+		return nil
+	}
+	if path.Base(name) == "package.json" {
+		text = project.Strict(text) // one that tcb-ff cannot read would end the process for all
+	}
+	if name == path.Join(f.Folder, "package.json") && slices.Contains(o.workspaces, f) {
+		text = o.workspace(f, text)
+	}
+	if err := o.write(path.Join("project", name), text); err != nil {
+		return err
+	}
+	return o.compile(p, name, text)
+}
+
+// manifests are the package.json of the folders of files: they say what kind of module a file is, and which file a folder is.
+func manifests(p *project.Project, files []string) []string {
+	var found []string
+	for _, name := range files {
+		for folder := path.Dir(name); folder != "."; folder = path.Dir(folder) {
+			if manifest := path.Join(folder, "package.json"); p.Exists(manifest) && !slices.Contains(found, manifest) {
+				found = append(found, manifest)
+			}
+		}
+	}
+	return found
 }
 
 // compile writes JavaScript beside a file of TypeScript, as devtools do before they upload a function. What the project has
@@ -129,31 +157,6 @@ func (o *out) compile(p *project.Project, name string, text []byte) error {
 }
 
 func jsName(name string) string { return strings.TrimSuffix(name, path.Ext(name)) + ".js" }
-
-// writePackage writes the package.json that installs what all functions ask for. Where they ask for different versions, the one
-// that comes last in order is taken, and MOVING.md says so.
-func (o *out) writePackage() error {
-	dependencies := map[string]string{"@cloudbase/functions-framework": "1.18.0"}
-	for _, f := range o.loaded() {
-		for name, version := range f.dependencies {
-			if tooOld(version) && name == "wx-server-sdk" {
-				version = "~3.0.4"
-			}
-			if before, ok := dependencies[name]; ok && before != version {
-				o.report.Left = append(o.report.Left, fmt.Sprintf("%s asks for %s %s, others for %s: one process has one version, see package.json", f.Name, name, version, before))
-				version = max(before, version)
-			}
-			dependencies[name] = version
-		}
-	}
-	return o.writeJSON("package.json", map[string]any{
-		"name": "cloud-functions", "private": true,
-		"scripts": map[string]string{
-			"start": "node start.cjs",
-		},
-		"dependencies": dependencies,
-	})
-}
 
 func (o *out) writeJSON(name string, value any) error {
 	text, err := json.MarshalIndent(value, "", "  ")
@@ -208,6 +211,7 @@ type timer struct {
 
 // writeTimers writes a unit and a timer of systemd for each trigger.
 func (o *out) writeTimers() error {
+	written := map[string]int{}
 	for _, f := range o.loaded() {
 		for _, trigger := range f.Triggers {
 			calendar, err := onCalendar(trigger.Config)
@@ -216,6 +220,9 @@ func (o *out) writeTimers() error {
 			}
 			t := timer{f.Name, trigger.Name, trigger.Config, calendar}
 			base := "systemd/cloudid-" + unitName(f.Name+"-"+trigger.Name)
+			if written[base]++; written[base] > 1 { // names in Chinese come down to the same
+				base = fmt.Sprintf("%s-%d", base, written[base])
+			}
 			if err := o.execute("timer.service", base+".service", t); err != nil {
 				return err
 			}
@@ -241,7 +248,7 @@ func unitName(name string) string {
 func (o *out) template(name, to string) error { return o.execute(name, to, o) }
 
 func (o *out) execute(name, to string, data any) error {
-	parsed, err := template.New(name).Funcs(template.FuncMap{"quote": quote}).ParseFS(templates, "templates/"+name)
+	parsed, err := template.New(name).Funcs(template.FuncMap{"quote": quote, "words": words}).ParseFS(templates, "templates/"+name)
 	if err != nil {
 		return err
 	}
@@ -252,10 +259,15 @@ func (o *out) execute(name, to string, data any) error {
 	return o.write(to, text.Bytes())
 }
 
-// quote writes a text as JSON, for a place where the shell does not look into it.
+// quote writes a text as JSON, for single quotes in a unit, where systemd gives a meaning to \, %, $ and '.
 func quote(text string) string {
 	quoted, _ := json.Marshal(text) // a string has always a JSON text
-	return strings.ReplaceAll(strings.ReplaceAll(string(quoted), `'`, `\u0027`), `%`, `%%`)
+	return strings.NewReplacer(`\`, `\\`, `'`, `\\u0027`, `%`, `\\u0025`, `$`, `\\u0024`).Replace(string(quoted))
+}
+
+// words writes a text on a line of a unit, where % and line ends mean something.
+func words(text string) string {
+	return strings.ReplaceAll(strings.Join(strings.Fields(text), " "), "%", "%%")
 }
 
 // Report, Folder, OpenAPI and the rest are what the templates ask for.

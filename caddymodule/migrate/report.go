@@ -3,6 +3,7 @@ package migrate
 import (
 	"cmp"
 	"slices"
+	"strings"
 
 	"github.com/caddy-cloudid/caddy-cloudid/caddymodule/migrate/project"
 )
@@ -62,8 +63,10 @@ type Function struct {
 	Triggers []project.Trigger `json:"triggers,omitempty"`
 
 	entry        string
+	noMain       bool // it exports none
 	dependencies map[string]string
-	files        []string
+	files        []string // that it loads
+	folders      []string // beside its own, of packages that it asks for
 }
 
 // Need is something of the cloud that the gateway does not serve.
@@ -99,10 +102,30 @@ func Analyze(folder string) (*Report, *project.Project, error) {
 	for _, f := range p.Functions {
 		r.Functions = append(r.Functions, analyzeFunction(p, f, named))
 	}
+	r.dropShared()
 	r.Client = analyzeClient(p)
 	r.Left = r.leftToDo()
 	r.Skipped = p.Skipped
 	return r, p, nil
+}
+
+// dropShared drops folders that are no functions: they export no main, and functions load files of theirs. They are copied with those.
+func (r *Report) dropShared() {
+	r.Functions = slices.DeleteFunc(r.Functions, func(shared *Function) bool {
+		used := false
+		for _, f := range r.Functions {
+			if shared.noMain && f != nil && f != shared && f.loads(shared.Folder) {
+				f.folders = append(f.folders, shared.Folder)
+				used = true
+			}
+		}
+		return used
+	})
+}
+
+// loads reports whether a function loads a file of a folder.
+func (f *Function) loads(folder string) bool {
+	return slices.ContainsFunc(f.files, func(name string) bool { return strings.HasPrefix(name, folder+"/") })
 }
 
 // packagesOf are the packages that any package.json of the project names.

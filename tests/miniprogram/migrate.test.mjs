@@ -91,13 +91,57 @@ test('a timer calls its function in nobody\'s name, with the line of its unit', 
   } finally { await running.stop() }
 })
 
+// Functions that ask for different versions, for a package of the project, and one that the report cannot know to fail.
+test('each function runs with the packages that it asks for, and one that fails to load stops no other', async () => {
+  const project = path.join(folder, 'packages')
+  const files = {
+    'project.config.json': '{"appid":"wx3d289323f5900f8e","cloudfunctionRoot":"cloudfunctions"}',
+    'cloudfunctions/common/package.json': '{"name":"common","version":"1.0.0","main":"lib/main.js"}',
+    'cloudfunctions/common/lib/main.js': "exports.version = () => require('wx-server-sdk/package.json').version",
+    'cloudfunctions/fails/index.js': "process.env.NOT_SET.split(',')\nexports.main = () => 1",
+    'cloudfunctions/module/index.js': "import cloud from 'wx-server-sdk'\ncloud.init()\nexport const main = () => cloud.getWXContext().OPENID",
+    'cloudfunctions/module/package.json': '{"name":"same","type":"module","dependencies":{"wx-server-sdk":"~3.0.4"}}'
+  }
+  for (const [name, version] of Object.entries({ first: '~3.0.4', second: '~2.6.3', third: '3.0.4', '[x]': '~2.6.3' })) {
+    files[`cloudfunctions/${name}/package.json`] = JSON.stringify({
+      name: 'same', scripts: { preinstall: 'exit 1' }, devDependencies: { 'no-such-package': 'file:nowhere' },
+      dependencies: { 'wx-server-sdk': version, ...(name === 'first' && { common: 'file:../common' }) }
+    })
+    files[`cloudfunctions/${name}/index.js`] = name === 'first'
+      ? "exports.main = () => require('common').version()"
+      : "exports.main = () => require('wx-server-sdk/package.json').version"
+  }
+  for (const [name, text] of Object.entries(files)) {
+    fs.mkdirSync(path.dirname(path.join(project, name)), { recursive: true })
+    fs.writeFileSync(path.join(project, name), text)
+  }
+  const running = await start(project, out => {
+    const npm = spawnSync('npm', ['install', '--prefer-offline', '--no-audit', '--no-fund'], { cwd: out, encoding: 'utf8' })
+    assert.equal(npm.status, 0, npm.stderr)
+  })
+  try {
+    const { wx } = device({ sandbox: running.sandbox })
+    program(wx).client().install({ url: running.gateway })
+    const call = async name => (await wx.cloud.callFunction({ name })).result
+    assert.equal(await call('first'), '3.0.4')
+    assert.equal(await call('second'), '2.6.3')
+    assert.equal(await call('third'), '3.0.4')
+    assert.equal(await call('module'), 'openid-of-alice')
+    await assert.rejects(call('fails'))
+    assert.match(fs.readFileSync(path.join(running.out, 'project/cloudfunctions/[x]/node_modules/wx-server-sdk/package.json'), 'utf8'), /"2\.6\.3"/)
+  } finally { await running.stop() }
+})
+
+// What npm install would bring to the projects of testdata, in locked versions.
+const installed = out => fs.symlinkSync(path.join(here, 'node_modules'), path.join(out, 'node_modules'))
+
 // Migrates a project and starts what was written.
-async function start (name) {
-  const out = path.join(folder, name + Math.random().toString(36).slice(2))
-  const migrate = spawnSync(caddy, ['cloudid', 'migrate', path.join(projects, name), '--out', out, '--json'], { encoding: 'utf8' })
+async function start (name, install = installed) {
+  const out = path.join(folder, path.basename(name) + Math.random().toString(36).slice(2))
+  const migrate = spawnSync(caddy, ['cloudid', 'migrate', path.resolve(projects, name), '--out', out, '--json'], { encoding: 'utf8' })
   assert.ok(migrate.status === 0 || migrate.status === 1, migrate.stderr)
   const report = JSON.parse(migrate.stdout)
-  fs.symlinkSync(path.join(here, 'node_modules'), path.join(out, 'node_modules')) // what npm install would bring, in locked versions
+  install(out)
 
   const addresses = new Map()
   const text = fs.readFileSync(path.join(out, 'Caddyfile'), 'utf8')

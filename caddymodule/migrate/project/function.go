@@ -39,11 +39,8 @@ func (p *Project) looksLikeFunction(folder string) bool {
 
 func (p *Project) readFunction(name, folder string) *Function {
 	f := &Function{Name: name, Folder: folder}
-	var manifest struct {
-		Main         string            `json:"main"`
-		Dependencies map[string]string `json:"dependencies"`
-	}
-	switch err := p.readJSON(f, "package.json", &manifest); {
+	manifest, err := p.manifest(folder)
+	switch {
 	case err == nil:
 		f.Dependencies = manifest.Dependencies
 		if f.Dependencies == nil {
@@ -58,7 +55,7 @@ func (p *Project) readFunction(name, folder string) *Function {
 		} `json:"permissions"`
 		Triggers []Trigger `json:"triggers"`
 	}
-	if err := p.readJSON(f, "config.json", &config); err != nil && !errors.Is(err, fs.ErrNotExist) {
+	if err := p.readJSON(path.Join(folder, "config.json"), &config); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		f.Notes = append(f.Notes, fmt.Sprintf("%s/config.json is not read, so its permissions and timers are not in this report: %v", folder, err))
 	}
 	f.OpenAPI, f.Triggers = config.Permissions.OpenAPI, config.Triggers
@@ -73,9 +70,25 @@ func (p *Project) readFunction(name, folder string) *Function {
 	return f
 }
 
-// readJSON reads a file of a function. A file that is empty says nothing.
-func (p *Project) readJSON(f *Function, name string, into any) error {
-	text, err := p.Read(path.Join(f.Folder, name))
+// manifest is what a package.json says that counts here.
+type manifest struct {
+	Main         string            `json:"main"`
+	Dependencies map[string]string `json:"dependencies"`
+}
+
+func (p *Project) manifest(folder string) (m manifest, err error) {
+	return m, p.readJSON(path.Join(folder, "package.json"), &m)
+}
+
+// Dependencies are the packages that the package.json of a folder asks for, with their versions.
+func (p *Project) Dependencies(folder string) map[string]string {
+	m, _ := p.manifest(folder) // one that cannot be read names none
+	return m.Dependencies
+}
+
+// readJSON reads a file of JSON. A file that is empty says nothing.
+func (p *Project) readJSON(name string, into any) error {
+	text, err := p.Read(name)
 	if err != nil {
 		return err
 	}

@@ -133,15 +133,33 @@ func (p *Project) read(name string, limit int64) ([]byte, error) {
 	return io.ReadAll(io.LimitReader(file, limit))
 }
 
-// Find returns the file that a module of the project is, asked for in a file beside it; "" if there is none.
+// Find returns the file that a module of the project is, asked for in a file beside it; "" if there is none. Of a folder it is
+// what its package.json names, or its index.
 func (p *Project) Find(from, module string) string {
 	base := path.Join(path.Dir(from), module)
 	if strings.HasPrefix(base, "..") {
 		return ""
 	}
-	for _, suffix := range []string{"", ".js", ".ts", ".json", ".cjs", ".mjs", ".jsx", ".tsx", "/index.js", "/index.ts", "/index.tsx"} {
-		info, err := p.root.Stat(base + suffix)
-		if err == nil && info.Mode().IsRegular() {
+	if found := p.file(base, fileSuffixes); found != "" {
+		return found
+	}
+	if m, err := p.manifest(base); err == nil && m.Main != "" {
+		if found := p.file(path.Join(base, m.Main), slices.Concat(fileSuffixes, indexSuffixes)); found != "" {
+			return found
+		}
+	}
+	return p.file(base, indexSuffixes)
+}
+
+var (
+	fileSuffixes  = []string{"", ".js", ".ts", ".json", ".cjs", ".mjs", ".jsx", ".tsx"}
+	indexSuffixes = []string{"/index.js", "/index.ts", "/index.tsx"}
+)
+
+// file returns the first file that is there, of a name with each of these suffixes.
+func (p *Project) file(base string, suffixes []string) string {
+	for _, suffix := range suffixes {
+		if p.Exists(base + suffix) {
 			return base + suffix
 		}
 	}

@@ -20,6 +20,7 @@ type analysis struct {
 
 	known     Known
 	functions map[*js.Var]*js.Params
+	tried     triedCalls // calls in a try that catches
 }
 
 // Analyze reads one file. Known is what the files that belong to it have told so far; it is added to. The error is one of
@@ -31,7 +32,7 @@ func Analyze(name string, text []byte, resolve Resolver, known Known) (*File, er
 	}
 	a := &analysis{
 		parsed: p, resolve: resolve, known: known,
-		vars: map[*js.Var]Value{}, inner: map[js.INode]bool{}, functions: map[*js.Var]*js.Params{},
+		vars: map[*js.Var]Value{}, inner: map[js.INode]bool{}, functions: map[*js.Var]*js.Params{}, tried: triedCalls{},
 		file: &File{Exports: map[string]Value{}, Names: map[string]bool{}},
 	}
 	for range 8 { // a variable may be used above the place where it gets its value
@@ -63,6 +64,10 @@ func (a *analysis) Enter(n js.INode) js.IVisitor {
 		}
 	case *js.ClassDecl:
 		a.fields(n)
+	case *js.TryStmt:
+		if n.Catch != nil {
+			js.Walk(a.tried, n.Body)
+		}
 	case *js.NewExpr:
 		if n.Args != nil {
 			a.handOn(n.Args.List, a.firstBytes(n.X))
@@ -89,6 +94,20 @@ func (a *analysis) Enter(n js.INode) js.IVisitor {
 
 // Exit implements js.IVisitor.
 func (a *analysis) Exit(js.INode) {}
+
+// triedCalls collects the calls in a statement.
+type triedCalls map[*js.CallExpr]bool
+
+// Enter implements js.IVisitor.
+func (t triedCalls) Enter(n js.INode) js.IVisitor {
+	if call, ok := n.(*js.CallExpr); ok {
+		t[call] = true
+	}
+	return t
+}
+
+// Exit implements js.IVisitor.
+func (triedCalls) Exit(js.INode) {}
 
 // resolveVar returns the variable that a name stands for.
 func resolveVar(v *js.Var) *js.Var {
@@ -175,7 +194,7 @@ func (a *analysis) assign(n *js.BinaryExpr) {
 
 func (a *analysis) importStmt(n *js.ImportStmt) {
 	module := unquote(n.Module)
-	a.require(module, n.Module)
+	a.require(Require{Name: module}, n.Module)
 	value := ofModule(module, a.resolve)
 	if n.Default != nil {
 		a.setByName(n.Default, value.Member("default"))
@@ -215,7 +234,7 @@ func (a *analysis) named(name []byte) []*js.Var {
 // call notes a call of a part of the cloud, and modules that are asked for.
 func (a *analysis) call(n *js.CallExpr) {
 	if module, asked := requireOf(n); asked {
-		a.require(module, a.firstBytes(n.Args.List[0].Value))
+		a.require(Require{Name: module, Tried: a.tried[n]}, a.firstBytes(n.Args.List[0].Value))
 		return
 	}
 	a.arguments(n)
@@ -241,9 +260,10 @@ func requireOf(n *js.CallExpr) (module string, asked bool) {
 	return "?", true
 }
 
-func (a *analysis) require(name string, at []byte) {
+func (a *analysis) require(required Require, at []byte) {
 	if a.final {
-		a.file.Requires = append(a.file.Requires, Require{name, a.line(at)})
+		required.Line = a.line(at)
+		a.file.Requires = append(a.file.Requires, required)
 	}
 }
 

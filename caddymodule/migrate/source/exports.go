@@ -32,6 +32,10 @@ func exportName(target js.IExpr) (name string, ok bool) {
 
 // export notes what a name of this file is. An object is noted member by member.
 func (a *analysis) export(name string, expr js.IExpr, value Value) {
+	if name == "" && isFunction(expr) {
+		a.file.Names[""] = true // and nothing else, unless it is given members by name
+		return
+	}
 	object, ok := unwrap(expr).(*js.ObjectExpr)
 	if !ok || name != "" {
 		a.exportValue(name, value)
@@ -46,6 +50,15 @@ func (a *analysis) export(name string, expr js.IExpr, value Value) {
 			a.file.Opaque = true
 		}
 	}
+}
+
+// isFunction reports whether an expression is a function or a class that is written there.
+func isFunction(expr js.IExpr) bool {
+	switch unwrap(expr).(type) {
+	case *js.ArrowFunc, *js.FuncDecl, *js.ClassDecl:
+		return true
+	}
+	return false
 }
 
 func (a *analysis) exportValue(name string, value Value) {
@@ -65,7 +78,7 @@ func (a *analysis) exportValue(name string, value Value) {
 func (a *analysis) exportStmt(n *js.ExportStmt) {
 	if n.Module != nil {
 		module := unquote(n.Module)
-		a.require(module, n.Module)
+		a.require(Require{Name: module}, n.Module)
 		value := ofModule(module, a.resolve)
 		for _, alias := range n.List {
 			name := alias.Name

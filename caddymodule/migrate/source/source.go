@@ -56,6 +56,9 @@ func (u Use) Is(members ...string) bool {
 type Require struct {
 	Name string // "?" where only running the code would tell
 	Line int
+
+	// Whether it is asked for in a try that catches: the file loads without it.
+	Tried bool
 }
 
 // The roots of paths.
@@ -100,7 +103,8 @@ func (v Value) Member(name string) Value {
 	return v
 }
 
-// Resolver tells what another file of the project exports; nil for one that is not there, or is being read.
+// Resolver tells what another file of the project exports; nil for one that is not there, or is being read, and for a package that
+// is no folder of the project.
 type Resolver func(module string) map[string]Value
 
 // SDKModule is the SDK whose calls the gateway serves.
@@ -116,7 +120,7 @@ func ofModule(name string, resolve Resolver) Value {
 		return Value{Root: SDK}
 	case slices.Contains(clientModules, name):
 		return Value{Root: WX}
-	case isLocal(name) && resolve != nil:
+	case resolve != nil && (isLocal(name) || resolve(name) != nil):
 		return Value{Root: Own, Module: name}
 	}
 	return Value{}

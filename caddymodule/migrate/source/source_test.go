@@ -124,11 +124,11 @@ func TestExports(t *testing.T) {
 }
 
 func TestRequires(t *testing.T) {
-	file, err := source.Analyze("a.js", []byte("const a = require('lodash')\nrequire('./b')\nrequire(a)\nimport('c')\nfunction f (require) { require('not') }"), nil, source.Known{})
+	file, err := source.Analyze("a.js", []byte("const a = require('lodash')\nrequire('./b')\nrequire(a)\nimport('c')\ntry { require('e') } catch {}\nfunction f (require) { require('not') }"), nil, source.Known{})
 	if err != nil {
 		t.Fatal(err)
 	}
-	if got, want := fmt.Sprint(file.Requires), "[{lodash 1} {./b 2} {? 1} {c 4}]"; got != want {
+	if got, want := fmt.Sprint(file.Requires), "[{lodash 1 false} {./b 2 false} {? 1 false} {c 4 false} {e 5 true}]"; got != want {
 		t.Errorf("got %s, want %s", got, want)
 	}
 }

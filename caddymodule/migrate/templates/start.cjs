@@ -1,11 +1,50 @@
 // Written by `caddy cloudid migrate`: starts all functions in one process, behind the preload that tells their calls apart.
+const fs = require('fs')
+const path = require('path')
+const { pathToFileURL } = require('url')
+
 process.chdir(__dirname)
 process.env.CLOUDID_GATEWAY ??= 'http://127.0.0.1:9080'
 process.env.CLOUDID_LISTEN ??= '127.0.0.1'
 require('./cloudid-preload.cjs')
 
-process.argv.splice(2, process.argv.length,
-  `--port=${process.env.PORT || 3000}`,
-  '--functionsConfigFile=cloudbase-functions.json',
-  `--logDirname=${process.env.LOGS_DIRECTORY || 'logs'}`)
-require('./node_modules/@cloudbase/functions-framework/bin/tcb-ff.js')
+// One function that does not load would end the process for all, so it is left out, and the log says why.
+async function loads (f) {
+  try {
+    const file = require.resolve(path.resolve(f.directory, f.source || '.'))
+    if (typeof (await load(file)).main !== 'function') throw new Error('it exports no function main')
+    return true
+  } catch (err) {
+    console.error(`The function ${f.name} does not load, so it is not served:`, err)
+    return false
+  }
+}
+
+async function load (file) {
+  try {
+    return require(file)
+  } catch (err) {
+    if (err.code !== 'ERR_REQUIRE_ESM' && err.code !== 'ERR_REQUIRE_ASYNC_MODULE') throw err
+    return import(pathToFileURL(file))
+  }
+}
+
+async function start () {
+  const config = require('./cloudbase-functions.json')
+  const functions = []
+  for (const f of config.functions) {
+    if (await loads(f)) functions.push(f)
+  }
+  const logs = path.resolve(process.env.LOGS_DIRECTORY || 'logs') // the only folder that the unit may write to
+  fs.mkdirSync(logs, { recursive: true })
+  const file = path.join(logs, 'cloudbase-functions.json')
+  fs.writeFileSync(file, JSON.stringify({ ...config, functions, functionsRoot: path.relative(logs, __dirname) }))
+
+  process.argv.splice(2, process.argv.length,
+    `--port=${process.env.PORT || 3000}`,
+    `--functionsConfigFile=${file}`,
+    `--logDirname=${logs}`)
+  require('./node_modules/@cloudbase/functions-framework/bin/tcb-ff.js')
+}
+
+start()
