@@ -1,6 +1,7 @@
 package account
 
 import (
+	"slices"
 	"sync"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -29,21 +30,25 @@ func (a *App) Metrics(one *Account) *metrics.Counts {
 
 // loadMetrics finds, or makes, the collectors of all accounts, and shows them in the config's registry.
 func (a *App) loadMetrics(registry prometheus.Registerer) (err error) {
-	a.unknown, err = load(&a.pooled, "metrics without an account", nil, func() (*pooled[*metrics.Account], error) {
-		return &pooled[*metrics.Account]{value: metrics.NewAccount("")}, nil
-	})
-	if err != nil {
-		return err
-	}
-	all := []*metrics.Account{a.unknown}
+	var (
+		all       []*metrics.Account
+		endpoints []string
+	)
 	for _, appid := range a.appids() {
 		one := a.Accounts[appid]
 		if one.metrics, err = one.loadMetrics(); err != nil {
 			return err
 		}
-		all = append(all, one.metrics.Account)
+		all, endpoints = append(all, one.metrics.Account), append(endpoints, one.Endpoint)
 	}
-	return metrics.Register(registry, all...)
+	slices.Sort(endpoints)
+	a.unknown, err = load(&a.pooled, "metrics without an account", []any{slices.Compact(endpoints)}, func() (*pooled[*metrics.Account], error) {
+		return &pooled[*metrics.Account]{value: metrics.NewAccount("")}, nil
+	})
+	if err != nil {
+		return err
+	}
+	return metrics.Register(registry, append(all, a.unknown)...)
 }
 
 // open returns the account's source of access tokens, whose fetches are counted.

@@ -21,7 +21,7 @@ func BenchmarkCall(b *testing.B) {
 	} {
 		b.Run(name, func(b *testing.B) {
 			g := start(b, setup{site: "$CLOUDID\nrespond ok", cloudid: "fields weRunData"})
-			seen := observe(b, 1)
+			seen := observe(g, 1)
 			g.status(call{body: body})
 			record := seen.all(b)[0]
 			b.Run("not watched", func(b *testing.B) {
@@ -29,7 +29,7 @@ func BenchmarkCall(b *testing.B) {
 				calls(b, record, body)
 			})
 			b.Run("watched", func(b *testing.B) {
-				again := observe(b, 0)
+				again := observe(g, 0)
 				calls(b, record, body)
 				again.cancel()
 			})

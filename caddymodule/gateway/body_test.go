@@ -50,6 +50,7 @@ func nested(depth int) string {
 }
 
 func TestContentTypeDecidesWhatIsJSON(t *testing.T) {
+	t.Parallel()
 	g := start(t, setup{})
 	// Forwarded untouched for the one reason that it is no event: a CloudID in it stays a string.
 	const form, text = "weRunData=" + steps, `"` + steps + `"`
@@ -95,6 +96,7 @@ func TestContentTypeDecidesWhatIsJSON(t *testing.T) {
 }
 
 func TestWhatCannotBeReadIsNotForwarded(t *testing.T) {
+	t.Parallel()
 	g := start(t, setup{})
 	with := func(body string) call { return call{body: body} }
 	g.check([]verdict{
@@ -135,6 +137,7 @@ func TestWhatCannotBeReadIsNotForwarded(t *testing.T) {
 }
 
 func TestAnEmptyBodyAndOtherRootsAreForwarded(t *testing.T) {
+	t.Parallel()
 	g := start(t, setup{})
 	for _, body := range []string{"", `["` + steps + `"]`, `"` + steps + `"`, `null`, ` 1.10 `} {
 		g.post(body).forwarded(body)
@@ -147,6 +150,7 @@ func TestAnEmptyBodyAndOtherRootsAreForwarded(t *testing.T) {
 }
 
 func TestSizeIsLimited(t *testing.T) {
+	t.Parallel()
 	g := start(t, setup{cloudid: "max_size 1000B"})
 	sized := func(n int) string { return `{"a":"` + strings.Repeat("x", n-8) + `"}` }
 	inGzip := func(text string) call {
@@ -180,6 +184,7 @@ func TestSizeIsLimited(t *testing.T) {
 }
 
 func TestContentEncoding(t *testing.T) {
+	t.Parallel()
 	g := start(t, setup{})
 	coded := func(coding, body string) call {
 		return call{header: map[string]string{"Content-Encoding": coding}, body: body}
@@ -207,6 +212,7 @@ func TestContentEncoding(t *testing.T) {
 }
 
 func TestMethodsWithoutEvents(t *testing.T) {
+	t.Parallel()
 	const broken = `{"a":`
 	t.Run("their bodies are not touched", func(t *testing.T) {
 		g := start(t, setup{}).in(t)

@@ -10,6 +10,7 @@ import (
 
 // What reverse_proxy does not turn into an Upgrade goes on as a request with the client's body.
 func TestExtendedConnect(t *testing.T) {
+	t.Parallel()
 	for _, c := range []struct {
 		it       string
 		major    int

@@ -74,6 +74,7 @@ func quoted(text string) string {
 }
 
 func TestEncryptedData(t *testing.T) {
+	t.Parallel()
 	const withKey = "route {\ntest_session " + sessionKey + "\n$CLOUDID\nreverse_proxy $UPSTREAM\n}"
 	data := func(app string, at time.Time) string {
 		return fmt.Sprintf(` {"stepInfoList":[{"step":1.10}], "watermark":{"timestamp":%d,"appid":%q}} `, at.Unix(), app)
@@ -105,7 +106,7 @@ func TestEncryptedData(t *testing.T) {
 	}
 	t.Run("beside CloudIDs", func(t *testing.T) {
 		g := start(t, setup{cloudid: "encrypted_data", site: withKey})
-		seen := observe(t, 0)
+		seen := observe(g, 0)
 		g.post(`{"a":`+encryptedObject(valid)+`,"b":"`+steps+`","c":{"cloudID":"`+group+`","encryptedData":"x","iv":"y"}}`).
 			forwarded(`{"a":{"cloudID":"","data":`+now+`},"b":`+stepsData+`,"c":`+groupData+`}`).
 			has(t, "X-WX-OPEN-DATA-INFO", `{"keys":["a","b","c"]}`)
@@ -117,7 +118,7 @@ func TestEncryptedData(t *testing.T) {
 	t.Run("a session without a key", func(t *testing.T) {
 		for _, site := range []string{"", "route {\n$CLOUDID\nreverse_proxy $UPSTREAM\n}"} {
 			g := start(t, setup{cloudid: "encrypted_data", site: site})
-			seen := observe(t, 0)
+			seen := observe(g, 0)
 			r := g.post(`{"a":` + encryptedObject(valid) + `}`)
 			r.rejected(401)
 			if !strings.Contains(r.body, "log in again") {
@@ -144,7 +145,7 @@ func TestEncryptedData(t *testing.T) {
 	})
 	t.Run("sent again by the inspector", func(t *testing.T) {
 		g := start(t, setup{cloudid: "encrypted_data\nfields weRunData", site: withKey})
-		seen := observe(t, 1<<10)
+		seen := observe(g, 1<<10)
 		body := `{"weRunData":` + encryptedObject(valid) + `}`
 		g.post(body).forwarded(`{"weRunData":{"cloudID":"","data":` + now + `}}`)
 		first := seen.take(t, 2)[1]
@@ -189,6 +190,7 @@ func TestEncryptedData(t *testing.T) {
 
 // From the login to the function, with the real session.
 func TestEncryptedDataOfARealSession(t *testing.T) {
+	t.Parallel()
 	g := start(t, setup{
 		cloudid: "openid {http.auth.user.id}\nencrypted_data\nfields weRunData",
 		site:    "wechat_login /login {\nsession_key\n}\nwechat_session /fn\ncloudid /fn {\nencrypted_data\nfields weRunData\n}\nreverse_proxy $UPSTREAM",
@@ -216,6 +218,7 @@ func TestEncryptedDataOfARealSession(t *testing.T) {
 
 // A function that names no Content-Type does not get one chosen for it.
 func TestAResponseKeepsHavingNoContentType(t *testing.T) {
+	t.Parallel()
 	for name, upstream := range map[string]http.HandlerFunc{
 		"with a length": func(w http.ResponseWriter, _ *http.Request) {
 			w.Header()["Content-Type"] = nil

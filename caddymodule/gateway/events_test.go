@@ -18,6 +18,7 @@ func errorObject(id string, code int, message string) string {
 var invalid = errorObject(unknownID, -601005, "invalid cloudID")
 
 func TestTheDocumentedExample(t *testing.T) {
+	t.Parallel()
 	g := start(t, setup{})
 	for name, c := range map[string]call{
 		"with a length":    {body: example},
@@ -38,6 +39,7 @@ func TestTheDocumentedExample(t *testing.T) {
 }
 
 func TestWhatDescribesTheOldBodyGoes(t *testing.T) {
+	t.Parallel()
 	g := start(t, setup{})
 	digests := []string{"Content-MD5", "Digest", "Content-Digest", "Repr-Digest"}
 	send := func(body string) *received {
@@ -80,6 +82,7 @@ func TestWhatDescribesTheOldBodyGoes(t *testing.T) {
 
 // FastCGI is told the length by the header, and not every reader takes 0010 for ten.
 func TestTheLengthIsSpelledPlainly(t *testing.T) {
+	t.Parallel()
 	g := start(t, setup{site: `$CLOUDID
 respond "{http.request.header.Content-Length}"`})
 	if got := g.raw("POST / HTTP/1.1\nHost: 127.0.0.1\nConnection: close\nContent-Type: application/json\nContent-Length: 0010", `{"a":1234}`); got.body != "10" {
@@ -88,6 +91,7 @@ respond "{http.request.header.Content-Length}"`})
 }
 
 func TestFourKindsOfDeclarations(t *testing.T) {
+	t.Parallel()
 	g := start(t, setup{})
 	list := func(entries string) string { return `"cloudid_list":[` + entries + `]` }
 	entry := func(name, id string) string { return `{"key_name":"` + name + `","cloud_id":"` + id + `"}` }
@@ -134,6 +138,7 @@ func TestFourKindsOfDeclarations(t *testing.T) {
 }
 
 func TestEventsInEnvelopes(t *testing.T) {
+	t.Parallel()
 	t.Run("CloudEvents in structured mode", func(t *testing.T) {
 		g := start(t, setup{cloudid: "event /data"})
 		envelope := func(data string) call {
@@ -174,6 +179,7 @@ func TestEventsInEnvelopes(t *testing.T) {
 }
 
 func TestStrictMode(t *testing.T) {
+	t.Parallel()
 	g := start(t, setup{cloudid: "fields weRunData phone\nmax_ids 2"})
 	invalidEmpty := errorObject("", -601005, "invalid cloudID")
 	for _, c := range []struct{ name, body, want, keys string }{
@@ -208,6 +214,7 @@ func TestStrictMode(t *testing.T) {
 }
 
 func TestMaxIDs(t *testing.T) {
+	t.Parallel()
 	five := `"a":"` + steps + `","b":"` + group + `","c":"` + phone + `","d":"` + steps + `"`
 	g := start(t, setup{})
 	g.post(`{` + five + `,"e":"` + unknownID + `"}`).forwarded(`{"a":` + stepsData + `,"b":` + groupData + `,"c":` + phoneData + `,"d":` + stepsData + `,"e":"` + unknownID + `"}`)
@@ -222,6 +229,7 @@ func TestMaxIDs(t *testing.T) {
 }
 
 func TestWithoutAnOpenID(t *testing.T) {
+	t.Parallel()
 	for _, openid := range []string{"{http.auth.user.id}", "{http.request.header.X-Nobody}", `"has space"`, "ä", strings.Repeat("o", 129)} {
 		g := start(t, setup{cloudid: "openid " + openid})
 		g.check([]verdict{
@@ -243,6 +251,7 @@ func TestWithoutAnOpenID(t *testing.T) {
 }
 
 func TestSeveralAccounts(t *testing.T) {
+	t.Parallel()
 	const other = "wxaaaaaaaaaaaaaaaa"
 	g := start(t, setup{
 		global:  "cloudid {\naccount " + other + " {\nsecret other-secret\nendpoint $WECHAT\n}\n}",

@@ -20,6 +20,7 @@ const failedExchange = "open data exchange failed"
 // TestWhenWeChatDoesNotRespond drives every failure of a whole exchange: what the function finds in the CloudID's place,
 // what the client is told where the gateway rejects, what the operator is told.
 func TestWhenWeChatDoesNotRespond(t *testing.T) {
+	t.Parallel()
 	messages := map[int]string{
 		-601001: "system error", -601003: "system network error", -601004: "api permission denied",
 		-601007: "cloudID and calling user does not match", -601008: "server-side request timedout",
@@ -145,6 +146,7 @@ func (g *testGateway) wantNoSecrets() {
 
 // TestWhenOneIDFails drives what can be wrong with a single CloudID, or a single item of a response.
 func TestWhenOneIDFails(t *testing.T) {
+	t.Parallel()
 	const body = `{"a":"` + steps + `","b":{"cloudID":"` + group + `"}}`
 	system := func(id string) string { return errorObject(id, -601001, "system error") }
 	for _, c := range []struct {
@@ -201,6 +203,7 @@ func TestWhenOneIDFails(t *testing.T) {
 
 // Whoever waits for a failing exchange learns of it, but the operator is told once.
 func TestOneLineHoweverManyWait(t *testing.T) {
+	t.Parallel()
 	g := start(t, setup{account: "timeout 1s", cloudid: "on_error reject"})
 	g.fault(sandbox.Fault{API: "getopendata", Kind: "latency", Latency: time.Minute})
 	inParallel(50, 50, func(int) {
@@ -214,6 +217,7 @@ func TestOneLineHoweverManyWait(t *testing.T) {
 
 // TestAResponseThatIsNoHTTP has WeChat's place taken by something that shows net/http what it must not repeat in a log.
 func TestAResponseThatIsNoHTTP(t *testing.T) {
+	t.Parallel()
 	for name, answer := range map[string]string{
 		"no HTTP":           `{"phoneNumber":"13580006666"}` + "\r\n\r\n",
 		"a broken head":     "HTTP/1.1 200 OK\r\n13580006666 \r\n\r\n",

@@ -43,6 +43,7 @@ func wantNothingForged(t *testing.T, got *received) {
 const lenient = "servers {\nexpected_underscore_headers X_Wx_* X_Cloudid_* X_Functions_* X-Wx_* X_Wx-*\nexpected_dot_headers X.Wx.* X-Wx.*\n}"
 
 func TestInboundHeadersAreRemoved(t *testing.T) {
+	t.Parallel()
 	for name, global := range map[string]string{"as Caddy comes": "", "with Caddy's own filters open": lenient} {
 		t.Run(name, func(t *testing.T) {
 			g := start(t, setup{global: global})
@@ -97,6 +98,7 @@ func TestInboundHeadersAreRemoved(t *testing.T) {
 }
 
 func TestInboundTrailersAreRemoved(t *testing.T) {
+	t.Parallel()
 	g := start(t, setup{global: lenient})
 	const head = "POST /fn HTTP/1.1\nHost: 127.0.0.1\nConnection: close\nTransfer-Encoding: chunked"
 	body := "2\r\n{}\r\n0\r\n" + strings.Join(forged, ": forged\r\n") + ": forged\r\nX-Other: fine\r\n\r\n"
@@ -122,6 +124,7 @@ func TestInboundTrailersAreRemoved(t *testing.T) {
 }
 
 func TestConnectionCannotRemoveWhatWeSay(t *testing.T) {
+	t.Parallel()
 	g := start(t, setup{cloudid: "extended_context"})
 	for _, connection := range []string{
 		"X-WX-OPEN-DATA-INFO", "close, x-wx-openid , X-Wx-Open-Data-Info,X-WX-APPID", "X-Functions-Extended-Context\nConnection: X-WX-SOURCE",
@@ -146,6 +149,7 @@ func TestConnectionCannotRemoveWhatWeSay(t *testing.T) {
 }
 
 func TestWhatTheFunctionIsTold(t *testing.T) {
+	t.Parallel()
 	g := start(t, setup{cloudid: "openid {http.request.header.X-Test-User}\nunionid {http.request.header.X-Test-Union}"})
 	t.Run("who calls", func(t *testing.T) {
 		for _, c := range []call{
@@ -189,6 +193,7 @@ func TestWhatTheFunctionIsTold(t *testing.T) {
 }
 
 func TestUserInfo(t *testing.T) {
+	t.Parallel()
 	const ours = `"userInfo":{"appId":"` + appid + `","openId":"` + user + `"}`
 	g := start(t, setup{cloudid: "user_info"})
 	for body, want := range map[string]string{
@@ -223,6 +228,7 @@ func TestUserInfo(t *testing.T) {
 }
 
 func TestExtendedContext(t *testing.T) {
+	t.Parallel()
 	g := start(t, setup{cloudid: "extended_context\nunionid union-1"})
 	value := g.post(example).forwarded(resolved).header.Get("X-Functions-Extended-Context")
 	raw, err := base64.StdEncoding.DecodeString(value)
@@ -252,6 +258,7 @@ func TestExtendedContext(t *testing.T) {
 }
 
 func TestTrustHeaders(t *testing.T) {
+	t.Parallel()
 	g := start(t, setup{cloudid: "trust_headers"})
 	inbound := map[string]string{
 		"X-WX-OPENID": user, "X-WX-UNIONID": "union-2", "X-WX-SOURCE": "wx_devtools", "X-WX-ENV": "env-1",

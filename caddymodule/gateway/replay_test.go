@@ -20,6 +20,7 @@ var closing = step{n: -1}
 // The transport of an attempt that failed may read and close while the next attempt is under way. What an attempt reads
 // must be the body from its start, or end in an error.
 func TestAReplayableBodyIsNeverMixed(t *testing.T) {
+	t.Parallel()
 	read := func(n int, want string) step { return step{n: n, want: want} }
 	fails := func(err error) step { return step{n: 9, err: err} }
 	for name, steps := range map[string][]step{
@@ -60,6 +61,7 @@ func TestAReplayableBodyIsNeverMixed(t *testing.T) {
 
 // A transport may read on when the request is over and its memory holds another body.
 func TestABodyIsNotReadBeyondItsRequest(t *testing.T) {
+	t.Parallel()
 	body := &replayableBody{bytes: append(bufpool.Get(10), "0123456789"...)}
 	start := make([]byte, 4)
 	if n, err := body.Read(start); n != 4 || err != nil {

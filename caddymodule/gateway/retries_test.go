@@ -127,6 +127,7 @@ func sum(text string) string {
 // reverse_proxy responds with 502 or, worse, sends a part. Both are rare, so there are 2000 calls of the usual way, and enough of
 // the others, and of all where the race detector takes its time, to see that it is no other there.
 func TestRetriesSendTheWholeBodyAgain(t *testing.T) {
+	t.Parallel()
 	const retries = " {\nlb_retries 10\nlb_retry_match {\nmethod POST\n}\n}"
 	const buffered = " {\nrequest_buffers 4MiB\nlb_retries 10\nlb_retry_match {\nmethod POST\n}\n}"
 	const onResponses = " {\nlb_retries 10\nlb_retry_match {\nexpression `{rp.is_transport_error} || {rp.status_code} == 503`\n}\n}"
@@ -208,6 +209,7 @@ func inParallel(atATime, n int, run func(i int)) {
 
 // An operator may send elsewhere, in an error route, what the function could not be sent.
 func TestAnErrorRouteSendsTheWholeBodyElsewhere(t *testing.T) {
+	t.Parallel()
 	nobody := freeport.Addr(t)
 	g := start(t, setup{site: "$CLOUDID\nreverse_proxy " + nobody, errors: "reverse_proxy $UPSTREAM"})
 	plain := `{"n":1.10,"padding":"` + strings.Repeat("x", 100<<10) + `"}`

@@ -66,6 +66,7 @@ type testGateway struct {
 	addr     string
 	url      string
 	dir      string
+	caddy    *caddyrig.Instance
 	log      caddyrig.Log
 	config   string // the Caddyfile
 	metrics  string // the URL of Caddy's metrics
@@ -75,7 +76,7 @@ type testGateway struct {
 	client   *http.Client
 }
 
-// start runs Caddy until the test ends. There is one Caddy in a process, so no two tests run at once.
+// start runs Caddy until the test ends.
 func start(t testing.TB, s setup) *testGateway {
 	t.Helper()
 	g := &testGateway{t: t, dir: t.TempDir(), wechat: sandbox.New(), addr: freeport.Addr(t)}
@@ -145,7 +146,7 @@ func start(t testing.TB, s setup) *testGateway {
 	if s.address == secure {
 		writeCertificate(t, g.dir)
 	}
-	caddyrig.Load(t, g.config)
+	g.caddy = caddyrig.Start(t, g.config)
 	g.client = &http.Client{Transport: &http.Transport{
 		DisableCompression: true, MaxIdleConnsPerHost: 100, ForceAttemptHTTP2: true,
 		TLSClientConfig: &tls.Config{InsecureSkipVerify: true}, //nolint:gosec // made for this test

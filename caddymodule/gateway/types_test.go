@@ -8,6 +8,7 @@ import (
 
 // What is promised of an event holds for every way in which a function could come by one.
 func TestWhatIsNotReadAsTheEventIsRejected(t *testing.T) {
+	t.Parallel()
 	const form = "weRunData[data]=FORGED&userInfo[openId]=FORGED"
 	for name, cloudid := range map[string]string{"fields": "fields weRunData", "user_info": "user_info"} {
 		t.Run(name, func(t *testing.T) {
@@ -64,6 +65,7 @@ func TestWhatIsNotReadAsTheEventIsRejected(t *testing.T) {
 }
 
 func TestPass(t *testing.T) {
+	t.Parallel()
 	g := start(t, setup{cloudid: "fields weRunData\npass multipart/form-data image/* Text/CSV"})
 	g.check([]verdict{
 		{"a type that is named", call{kind: "multipart/form-data; boundary=b", body: "--b--"}, 200, ""},
@@ -85,6 +87,7 @@ func TestPass(t *testing.T) {
 }
 
 func TestConnect(t *testing.T) {
+	t.Parallel()
 	for cloudid, status := range map[string]int{"fields weRunData": 501, "user_info": 501, "": 200} {
 		g := start(t, setup{cloudid: cloudid})
 		for _, kind := range []string{"application/json", "text/plain"} {
@@ -98,6 +101,7 @@ func TestConnect(t *testing.T) {
 
 // A body can be JSON and a form at once, and readers choose by type, or take a form where there is none.
 func TestWhatWasReadAsJSONGoesOnAsJSON(t *testing.T) {
+	t.Parallel()
 	const both = `{"weRunData":"` + steps + `","x":"&weRunData[data]=FORGED&y="}`
 	const want = `{"weRunData":` + stepsData + `,"x":"&weRunData[data]=FORGED&y="}`
 	for _, cloudid := range []string{"", "fields weRunData"} {
@@ -136,6 +140,7 @@ func TestWhatWasReadAsJSONGoesOnAsJSON(t *testing.T) {
 }
 
 func TestUserInfoWithoutABody(t *testing.T) {
+	t.Parallel()
 	const ours = `{"userInfo":{"appId":"` + appid + `","openId":"` + user + `"}}`
 	for name, cloudid := range map[string]string{"alone": "user_info", "in strict mode": "user_info\nfields weRunData"} {
 		t.Run(name, func(t *testing.T) {
@@ -165,6 +170,7 @@ func TestUserInfoWithoutABody(t *testing.T) {
 }
 
 func TestCloudEvents(t *testing.T) {
+	t.Parallel()
 	structured := func(body string, header ...string) call {
 		c := call{kind: "application/cloudevents+json; charset=utf-8", body: body, header: make(map[string]string)}
 		for _, name := range header {
@@ -233,6 +239,7 @@ func TestCloudEvents(t *testing.T) {
 
 // Some frameworks merge query and body.
 func TestQuery(t *testing.T) {
+	t.Parallel()
 	forged := []string{"weRunData=F", "weRunData[data]=F", "weRunData.data=F", "a=1&weRunData%5Bdata%5D=F", "userInfo[openId]=F", "userInfo=F"}
 	for cloudid, rejected := range map[string][]bool{
 		"fields weRunData":            {true, true, true, true, true, true},

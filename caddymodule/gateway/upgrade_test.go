@@ -9,6 +9,7 @@ import (
 
 // A WebSocket goes through the handler, also in strict mode, where the bodies of such requests are read.
 func TestAnUpgradeGoesThrough(t *testing.T) {
+	t.Parallel()
 	for name, s := range map[string]setup{
 		"":                                {},
 		"in strict mode":                  {cloudid: "fields weRunData"},
@@ -47,6 +48,7 @@ func TestAnUpgradeGoesThrough(t *testing.T) {
 
 // Two of them in a row, as when a site and a route in it each have one: the second has the last word.
 func TestTwiceInARow(t *testing.T) {
+	t.Parallel()
 	const second = "cloudid {\nopenid o-second\nguess off\n}"
 	g := start(t, setup{site: "route {\n$CLOUDID\n" + second + "\nreverse_proxy $UPSTREAM\n}"})
 	got := g.post(example).forwarded(resolved)

@@ -1,5 +1,5 @@
-// Package caddyrig runs a Caddy in the process of a test, and reads its log. There is one Caddy in a process, so no two
-// tests that load a config run at once.
+// Package caddyrig runs Caddy in the process of a test, and reads its log. With Start each test has a Caddy of its own, so that
+// tests run at once; with Load it is the process's only one, as in production, with admin endpoint and all.
 package caddyrig
 
 import (
@@ -29,7 +29,8 @@ func MustAdapt(t testing.TB, caddyfile string) []byte {
 	return config
 }
 
-// Load makes a Caddyfile the running config, and stops Caddy when the test ends.
+// Load makes a Caddyfile the process's running config, and stops Caddy when the test ends. No two tests that load a config run at
+// once.
 func Load(t testing.TB, caddyfile string) {
 	t.Helper()
 	t.Cleanup(func() { _ = caddy.Stop() })

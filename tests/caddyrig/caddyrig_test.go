@@ -56,7 +56,52 @@ func TestCaddyRunsUntilTheTestEnds(t *testing.T) {
 	}
 }
 
+func TestInstances(t *testing.T) {
+	t.Parallel()
+	addrs, logs := []string{freeport.Addr(t), freeport.Addr(t)}, []caddyrig.Log{caddyrig.NewLog(t), caddyrig.NewLog(t)}
+	want := func(i int, says string) {
+		t.Helper()
+		if got := get(t, "http://"+addrs[i]); got != says {
+			t.Errorf("instance %d responds %q, want %q", i, got, says)
+		}
+	}
+	first := caddyrig.Start(t, caddyfile(logs[0], addrs[0], "one"))
+	second := caddyrig.Start(t, caddyfile(logs[1], addrs[1], "two"))
+	want(0, "one")
+	want(1, "two")
+	if first.Metrics() == second.Metrics() {
+		t.Error("the two share a registry")
+	}
+
+	before := addrs[0]
+	addrs[0] = freeport.Addr(t)
+	first.Reload(t, caddyfile(logs[0], addrs[0], "three"))
+	want(0, "three")
+	if res, err := http.Get("http://" + before); err == nil {
+		_ = res.Body.Close()
+		t.Error("after a reload the config before it still runs")
+	}
+	if err := first.ReloadJSON([]byte(`{"apps":{"http":{"servers":{"a":{"listen":["no-such-host.invalid:1"]}}}}}`)); err == nil {
+		t.Error("a config that cannot listen is run")
+	}
+	want(0, "three")
+
+	second.Stop(t)
+	if res, err := http.Get("http://" + addrs[1]); err == nil {
+		_ = res.Body.Close()
+		t.Error("a stopped instance still runs")
+	}
+	want(0, "three")
+	if lines := logs[1].Lines(t, `"msg":"handled request"`); len(lines) != 1 {
+		t.Errorf("the second's log has %d requests, want its own", len(lines))
+	}
+	if lines := logs[0].Lines(t, `"msg":"handled request"`); len(lines) != 4 {
+		t.Errorf("the first's log has %d requests, want its own", len(lines))
+	}
+}
+
 func TestAdapt(t *testing.T) {
+	t.Parallel()
 	if config, err := caddyrig.Adapt(":80\nrespond x"); err != nil || !strings.Contains(string(config), "static_response") {
 		t.Errorf("%s, %v", config, err)
 	}
