@@ -153,6 +153,7 @@ func (r *functionReader) use(use source.Use, file string) {
 			return
 		}
 		r.function.Calls = addName(r.function.Calls, use.Name)
+	case "__esModule": // of what compilers put around a module
 	case "init", "updateConfig", "version", "DYNAMIC_CURRENT_ENV", "SYMBOL_CURRENT_ENV", "SYMBOL_DEFAULT_ENV", "logger", "default":
 	case "database":
 		r.need("the database", place)

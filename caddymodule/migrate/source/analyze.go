@@ -53,10 +53,14 @@ func (a *analysis) Enter(n js.INode) js.IVisitor {
 	case *js.VarDecl:
 		for _, item := range n.List {
 			if item.Default != nil {
-				a.bind(item.Binding, a.eval(item.Default))
 				a.function(item.Binding, item.Default)
 				a.exportsTo(item.Default)
+				a.putInto(item.Binding, item.Default)
 			}
+		}
+	case *js.BindingElement: // of a declaration, or a parameter with what it is by default
+		if n.Default != nil {
+			a.bind(n.Binding, a.eval(n.Default))
 		}
 	case *js.FuncDecl:
 		if n.Name != nil {

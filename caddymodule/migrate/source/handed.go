@@ -69,17 +69,35 @@ func (a *analysis) handedOn(expr js.IExpr, at []byte) {
 	if !a.final {
 		return
 	}
-	if object, ok := unwrap(expr).(*js.ObjectExpr); ok {
-		for _, property := range object.List {
+	switch e := unwrap(expr).(type) {
+	case *js.ObjectExpr:
+		for _, property := range e.List {
 			a.handedOn(property.Value, at)
+		}
+		return
+	case *js.ArrayExpr:
+		for _, element := range e.List {
+			a.handedOn(element.Value, at)
 		}
 		return
 	}
 	if !a.eval(expr).whole() {
 		return
 	}
-	if line := a.line(at); !slices.Contains(a.file.HandedOn, line) {
+	line := a.line(at)
+	if line == 0 {
+		line = a.line(a.firstBytes(expr))
+	}
+	if !slices.Contains(a.file.HandedOn, line) {
 		a.file.HandedOn = append(a.file.HandedOn, line)
+	}
+}
+
+// putInto notes that a variable is an object or an array which holds the SDK: its members are not followed.
+func (a *analysis) putInto(binding js.IBinding, expr js.IExpr) {
+	switch unwrap(expr).(type) {
+	case *js.ObjectExpr, *js.ArrayExpr:
+		a.handedOn(expr, a.bindingBytes(binding))
 	}
 }
 
