@@ -163,6 +163,10 @@ func (a *analysis) firstBytes(expr js.IExpr) []byte {
 		return a.firstBytes(e.X)
 	case *js.CommaExpr:
 		return a.firstBytes(e.List[len(e.List)-1])
+	case *js.CondExpr:
+		return a.firstBytes(e.Cond)
+	case *js.BinaryExpr:
+		return a.firstBytes(e.X)
 	case *js.LiteralExpr:
 		return e.Data
 	case *js.Var:
