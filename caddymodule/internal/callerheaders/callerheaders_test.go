@@ -37,6 +37,17 @@ func TestReserved(t *testing.T) {
 	}
 }
 
+// What is neither letter nor digit is a dash to CGI, and nothing else is.
+func TestEverySeparatorIsADash(t *testing.T) {
+	for c := range 256 {
+		separator := string([]byte{byte(c)})
+		isSeparator := !strings.ContainsAny(separator, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789")
+		if got := callerheaders.Reserved("X" + separator + "Wx-Openid"); got != isSeparator {
+			t.Errorf("with %q for the first dash: %t", separator, got)
+		}
+	}
+}
+
 func TestStrip(t *testing.T) {
 	r := httptest.NewRequest(http.MethodPost, "/", http.NoBody)
 	r.Header = http.Header{"X-Wx-Openid": {"a"}, "x_wx_openid": {"a"}, "X-Functions-Extended-Context": {"a"}, "X-Other": {"a"}}
@@ -65,6 +76,39 @@ func TestStripTrailers(t *testing.T) {
 		if after := <-got; len(after) != 1 || after.Get("X-Other") != "b" {
 			t.Errorf("arrived: %v", after)
 		}
+	}
+}
+
+// A body is looked at only where trailers can come behind it: they were announced, as HTTP/2 does also beside a length, or its
+// length is not known, since HTTP/1.1 has some that were not announced.
+func TestBodiesBehindWhichTrailersCanCome(t *testing.T) {
+	for _, test := range []struct {
+		it      string
+		length  int64
+		trailer http.Header
+		watched bool
+	}{
+		{"of known length", 4, nil, false},
+		{"of no length", 0, nil, false},
+		{"of unknown length", -1, nil, true},
+		{"of known length, with trailers", 4, http.Header{"X-Other": nil}, true},
+		{"of unknown length, with trailers", -1, http.Header{"X-Other": nil}, true},
+	} {
+		r := httptest.NewRequest(http.MethodPost, "/", http.NoBody)
+		body := io.NopCloser(strings.NewReader("body"))
+		r.Body, r.ContentLength, r.Trailer = body, test.length, test.trailer
+		callerheaders.StripTrailers(r)
+		if watched := r.Body != body; watched != test.watched {
+			t.Errorf("a body %s is looked at: %t", test.it, watched)
+		}
+		if text, err := io.ReadAll(r.Body); string(text) != "body" || err != nil {
+			t.Errorf("a body %s is %q, %v", test.it, text, err)
+		}
+	}
+	r := httptest.NewRequest(http.MethodPost, "/", http.NoBody)
+	r.Body, r.ContentLength = nil, -1
+	if callerheaders.StripTrailers(r); r.Body != nil {
+		t.Error("a request without a body has one")
 	}
 }
 

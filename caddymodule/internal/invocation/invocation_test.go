@@ -1,10 +1,18 @@
 package invocation
 
 import (
+	"context"
 	"encoding/json"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"reflect"
 	"strings"
 	"sync"
 	"testing"
+	"time"
+
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 )
 
 type log struct {
@@ -103,5 +111,97 @@ func TestEveryReasonHasWords(t *testing.T) {
 	}
 	if len(Reasons()) != len(reasonTexts) || len(AllSkipped()) != len(skippedTexts) {
 		t.Error("a reason is missing among all of them")
+	}
+}
+
+func TestASentenceSaysWhatBecameOfAMemberAndWhy(t *testing.T) {
+	for _, test := range []struct {
+		member Member
+		want   string
+	}{
+		{Member{Name: "a", Declared: Guess, Result: OpenData}, "a: guess, open data"},
+		{Member{Name: "a", Declared: Object, Result: OpenData, Cached: true}, "a: object, open data, from the cache"},
+		{Member{Name: "a", Declared: List, Result: OpenData, Shared: true}, "a: list, open data, shared with another call"},
+		{Member{Name: "a", Declared: List, Result: OpenData, Cached: true, Shared: true}, "a: list, open data, from the cache"},
+		{Member{Name: "a", Declared: Field, Result: Failed, Code: -601006}, "a: field, error -601006"},
+		{Member{Name: "a", Declared: Field, Result: Failed, Code: -601005, Type: "number"}, "a: field, error -601005"},
+		{Member{Name: "a", Declared: Field, Result: Failed, Code: -601005, Reason: CannotBe}, "a: field, error -601005, cannot_be_cloudid: " + CannotBe.Text()},
+		{Member{Name: "a", Declared: Field, Result: Failed, Code: -601005, Reason: WrongForm, Type: "number"}, "a: field, error -601005 for a value of type number, wrong_form: " + WrongForm.Text()},
+		{Member{Name: "a", Result: Kept, Type: "string", Reason: Nested}, "a: kept, nested: " + Nested.Text()},
+		{Member{Name: "a", Declared: Guess, Result: Rejected}, "a: guess, rejected"},
+	} {
+		if got := test.member.Sentence(); got != test.want {
+			t.Errorf("%+v:\n\t%s\nwant\n\t%s", test.member, got, test.want)
+		}
+	}
+}
+
+// A client can make none of it longer than a record allows.
+func TestARecordDescribesTheRequestAsTheClientSentIt(t *testing.T) {
+	long := strings.Repeat("x", 2000)
+	start := time.Now()
+	for _, test := range []struct {
+		it       string
+		request  func() *http.Request
+		original string // the path before Caddy rewrote it
+		started  time.Time
+		want     Record
+	}{
+		{"an event", func() *http.Request {
+			r := httptest.NewRequest("POST", "http://example.com/fn?secret=x", strings.NewReader("{}"))
+			r.Header.Set("Content-Type", " Application/JSON ; charset=utf-8")
+			return r
+		}, "", time.Time{}, Record{Method: "POST", Host: "example.com", Path: "/fn", Proto: "HTTP/1.1", ContentType: "application/json", Sizes: Sizes{Received: 2}}},
+		{"one whose path was rewritten, after a second in other handlers", func() *http.Request {
+			return httptest.NewRequest("GET", "http://example.com/fn", nil)
+		}, "/api/fn", start.Add(-time.Second), Record{Method: "GET", Host: "example.com", Path: "/api/fn", Proto: "HTTP/1.1", Timing: Timing{Before: time.Second}}},
+		{"one that is all too long", func() *http.Request {
+			r := httptest.NewRequest("POST", "http://example.com/", http.NoBody)
+			r.Method, r.Host, r.URL.Path = long, long, "/"+long
+			r.Header.Set("Content-Type", long)
+			r.ContentLength = -1
+			return r
+		}, "", time.Time{}, Record{Method: long[:32], Host: long[:MaxName], Path: "/" + long[:MaxPath-1], Proto: "HTTP/1.1", ContentType: long[:MaxName], Sizes: Sizes{Received: -1}}},
+	} {
+		req := test.request()
+		vars := map[string]any{}
+		if !test.started.IsZero() {
+			vars["start_time"] = test.started
+		}
+		ctx := context.WithValue(req.Context(), caddyhttp.VarsCtxKey, vars)
+		if test.original != "" {
+			original := *req
+			original.URL = &url.URL{Path: test.original}
+			ctx = context.WithValue(ctx, caddyhttp.OriginalRequestCtxKey, original)
+		}
+		got := Record{Time: start}
+		test.want.Time = start
+		got.DescribeRequest(req.WithContext(ctx))
+		if !reflect.DeepEqual(got, test.want) {
+			t.Errorf("%s:\n\t%+v\nwant\n\t%+v", test.it, got, test.want)
+		}
+	}
+}
+
+func TestATextIsCutBetweenCharacters(t *testing.T) {
+	for _, test := range []struct {
+		text  string
+		limit int
+		want  string
+	}{{"abc", 4, "abc"}, {"abc", 3, "abc"}, {"abc", 2, "ab"}, {"步数", 6, "步数"}, {"步数", 5, "步"}, {"步数", 2, ""}} {
+		if got := Cut(test.text, test.limit); got != test.want {
+			t.Errorf("%q cut to %d bytes is %q, want %q", test.text, test.limit, got, test.want)
+		}
+	}
+}
+
+// Who a call is sent again for travels in its context, where no client can put anything.
+func TestTheCallerOfACallThatIsSentAgain(t *testing.T) {
+	want := Credentials{AppID: "wx1", OpenID: "o-1", UnionID: "u-1"}
+	if got, ok := CallerOf(WithCaller(t.Context(), want)); !ok || got != want {
+		t.Errorf("the caller is %+v, %t", got, ok)
+	}
+	if got, ok := CallerOf(t.Context()); ok || got != (Credentials{}) {
+		t.Errorf("the caller of any other call is %+v, %t", got, ok)
 	}
 }

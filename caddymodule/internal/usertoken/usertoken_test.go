@@ -153,6 +153,34 @@ func TestATokenThatWouldNotBeVerifiedIsNotSigned(t *testing.T) {
 	}
 }
 
+func TestATokenHas4096BytesAtMost(t *testing.T) {
+	k := keys(t, "wx1", "secret")
+	longest := ""
+	for length := 2800; ; length++ {
+		token, err := k.Sign(Session, User{OpenID: strings.Repeat("o", length)}, time.Minute)
+		if err != nil {
+			break
+		}
+		longest = token
+	}
+	if _, err := k.Verify(Session, longest); len(longest) != 4096 || err != nil {
+		t.Errorf("the longest token that is signed has %d bytes: %v", len(longest), err)
+	}
+	// One that is longer does not count, even if it is signed.
+	claims := fmt.Sprintf(`{"iss":"wx1","aud":"session","sub":%q,"exp":%d}`, strings.Repeat("o", 2970), time.Now().Add(time.Minute).Unix())
+	signed, err := k.kinds[Session].signer.Sign([]byte(claims))
+	if err != nil {
+		t.Fatal(err)
+	}
+	token, err := signed.CompactSerialize()
+	if err != nil || len(token) <= 4096 || len(token) > 4100 {
+		t.Fatalf("%d bytes, %v", len(token), err)
+	}
+	if _, err := k.Verify(Session, token); err != Malformed {
+		t.Errorf("one of %d bytes: %v", len(token), err)
+	}
+}
+
 func TestATokenCarriesTheSessionKey(t *testing.T) {
 	const sessionKey = "tiihtNczf5v6AKRyjwEUhQ=="
 	k := keys(t, "wx1", "secret")
