@@ -51,6 +51,7 @@ func TestCaddyfile(t *testing.T) {
 			"respond x\nrequest_header X-A b\nforward_auth x:1 { uri /x }\nwechat_session\nrewrite /b\nrequest_body { max_size 1 }",
 			`request_body rewrite authentication reverse_proxy headers static_response`,
 		},
+		{"the shortest session", "wechat_login { ttl 1s }", `[{"handle":[{"handler":"wechat_login","ttl":1000000000}]}]`},
 	} {
 		t.Run(c.it, func(t *testing.T) {
 			config, err := caddyrig.Adapt(":80\n" + spread(c.site))
@@ -112,6 +113,7 @@ func TestConfigsThatAreRefused(t *testing.T) {
 		{"a session without a key", secretless, "wechat_session", "add `key <secret>`"},
 		{"an empty placeholder", g.account(appA, ""), "wechat_login { account {env.SESSION_TEST_NONE} }", "{env.SESSION_TEST_NONE} is empty"},
 		{"a session with a key", keyOnly, "wechat_session", ""},
+		{"the shortest session", g.account(appA, ""), "wechat_login { ttl 1s }", ""},
 		{"a name from the environment", g.accounts(""), "wechat_login { account {env.SESSION_TEST_APP} }", ""},
 	} {
 		t.Run(c.it, func(t *testing.T) {
@@ -132,9 +134,11 @@ func TestConfigsThatAreRefused(t *testing.T) {
 func TestTooShortASessionIsRefusedInJSONToo(t *testing.T) {
 	ctx, cancel := caddy.NewContext(caddy.Context{Context: t.Context()})
 	defer cancel()
-	err := (&session.Login{TTL: caddy.Duration(time.Millisecond)}).Provision(ctx)
-	if err == nil || !strings.HasPrefix(err.Error(), "ttl: a session lasts at least 1s; in JSON") {
-		t.Errorf("the error is %v", err)
+	for _, ttl := range []time.Duration{-time.Hour, 7200, time.Second - 1} {
+		err := (&session.Login{TTL: caddy.Duration(ttl)}).Provision(ctx)
+		if err == nil || !strings.HasPrefix(err.Error(), "ttl: a session lasts at least 1s; in JSON") {
+			t.Errorf("%s: the error is %v", ttl, err)
+		}
 	}
 }
 

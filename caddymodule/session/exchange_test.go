@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/caddy-cloudid/caddy-cloudid/caddymodule/internal/invocation"
 	"github.com/caddy-cloudid/caddy-cloudid/caddymodule/sandbox"
 	"github.com/caddy-cloudid/caddy-cloudid/tests/caddyrig"
 	"github.com/caddy-cloudid/caddy-cloudid/tests/probe"
@@ -60,6 +61,7 @@ func TestTwoAccountsShareNoCall(t *testing.T) {
 func TestClientThatGoesAwayTakesNothingFromOthers(t *testing.T) {
 	g := newRig(t)
 	g.run()
+	l := g.listen()
 	g.fails(slow)
 	code := g.code()
 
@@ -81,6 +83,12 @@ func TestClientThatGoesAwayTakesNothingFromOthers(t *testing.T) {
 
 	g.login("/a/login", code).want(http.StatusOK, "token")
 	g.wantCalls(1)
+	probe.Eventually(t, "the client's going away is counted", func() bool { return probe.Metric(t, "logins_total", appA, "canceled") == 1 })
+	var seen []*invocation.Record
+	probe.Eventually(t, "it is shown", func() bool { seen = append(seen, l.take()...); return len(seen) > 0 })
+	if len(seen) != 1 || seen[0].Outcome != invocation.Canceled || seen[0].Status != 499 {
+		t.Errorf("%d records, the first is %+v", len(seen), seen[0])
+	}
 	if logs := g.logged(); count(logs, `"msg":"the client went away"`) != 1 {
 		t.Errorf("the access log does not have one client that is gone:\n%s", logs)
 	}

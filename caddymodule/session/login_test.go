@@ -52,6 +52,16 @@ func TestLogin(t *testing.T) {
 		body := fmt.Sprintf(`{"code":%q}`, g.code())
 		g.do(g.request("POST", "/", body, "Content-Type: application/json", "Content-Encoding: identity")).want(http.StatusOK, "token")
 	})
+	t.Run("as large as it may be", func(t *testing.T) {
+		g := g.in(t)
+		body := fmt.Sprintf(`{"code":%q,"pad":"`, g.code())
+		body += strings.Repeat("x", 4<<10-len(body)-2) + `"}`
+		g.do(g.request("POST", "/", body, "Content-Type: application/json")).want(http.StatusOK, "token")
+	})
+	t.Run("the longest code is for WeChat to judge", func(t *testing.T) {
+		g := g.in(t)
+		g.login("/", strings.Repeat("x", 512)).want(http.StatusBadRequest, "the code is wrong or has ended")
+	})
 	t.Run("other members do not matter, nor do parameters of the type", func(t *testing.T) {
 		g := g.in(t)
 		body := fmt.Sprintf(` { "code" : %q, "nickName": {"code": 1} } `, g.code())
@@ -224,6 +234,7 @@ func TestLoginsWhileTheBreakerIsOpen(t *testing.T) {
 		g.login("/", g.code()).want(http.StatusBadGateway, "its operator")
 	}
 	code := g.code()
+	notCalled := probe.Metric(t, "logins_total", appA, "not_called")
 	for range 2 {
 		r := g.login("/", code)
 		r.want(http.StatusServiceUnavailable, "wechat cannot be asked at the moment; try again later")
@@ -232,6 +243,9 @@ func TestLoginsWhileTheBreakerIsOpen(t *testing.T) {
 		}
 	}
 	g.wantCalls(5)
+	if got := probe.Metric(t, "logins_total", appA, "not_called") - notCalled; got != 2 {
+		t.Errorf("counted %v, want 2", got)
+	}
 	time.Sleep(5100 * time.Millisecond)
 	g.login("/", code).want(http.StatusOK, "token")
 	if n := count(g.logged(), `"msg":"login failed"`); n != 5 {

@@ -1,6 +1,7 @@
 package session_test
 
 import (
+	"io"
 	"net/http"
 	"strings"
 	"testing"
@@ -45,6 +46,21 @@ func TestHeadersThatTellWhoCallsAreRemoved(t *testing.T) {
 			r.Header["x_wx_source"] = []string{"wx_client"}
 			g.do(r).want(c.status, c.says)
 		})
+	}
+}
+
+// HTTP has headers behind bodies too, which nobody announces to a session.
+func TestTrailersThatTellWhoCallsAreRemoved(t *testing.T) {
+	g := newRig(t)
+	g.mustLoad(g.account(appA, "key "+key), "wechat_login /login\nwechat_session /me\nsession_key_reader\nrespond ok")
+	token := sign(t, usertoken.Session, usertoken.User{OpenID: openid}, time.Minute, appA, key)
+	for method, path := range map[string]string{"POST": "/me", "OPTIONS": "/login"} {
+		r := g.request(method, path, "", "Authorization: Bearer "+token)
+		r.Body, r.ContentLength = io.NopCloser(strings.NewReader("body")), -1
+		r.Trailer = http.Header{"X-Wx-Openid": {"victim"}, "X-Own": {"kept"}}
+		got := g.do(r)
+		got.want(http.StatusOK, "ok")
+		got.wantHeader("X-Trailers", "X-Own")
 	}
 }
 

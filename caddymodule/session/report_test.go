@@ -88,6 +88,9 @@ func TestRejectionsAreShownToThoseWhoListen(t *testing.T) {
 				record.Rejection.Status != r.status || !strings.Contains(record.Rejection.Reason, c.told) || !strings.Contains(record.Cause, c.cause) {
 				t.Errorf("the record is %+v, %+v", record, record.Rejection)
 			}
+			if before := record.Timing.Before; before <= 0 || record.Timing.Total != before || record.Sizes.Forwarded != -1 || record.Time.IsZero() {
+				t.Errorf("the times are %+v, the sizes %+v", record.Timing, record.Sizes)
+			}
 			if record.RequestID == "" || r.header.Get("X-Request-Id") != record.RequestID || record.Path == "" || record.Method == "" || record.Seq == 0 {
 				t.Errorf("the request is %+v, the response's id %q", record, r.header.Get("X-Request-Id"))
 			}

@@ -2,7 +2,10 @@ package session_test
 
 import (
 	"fmt"
+	"io"
+	"maps"
 	"net/http"
+	"slices"
 	"strings"
 	"testing"
 
@@ -22,7 +25,8 @@ func init() {
 	httpcaddyfile.RegisterDirectiveOrder("session_key_reader", httpcaddyfile.Before, "respond")
 }
 
-// reader is a handler behind the session, as `cloudid` is. It puts the length of the session_key that it finds into a header.
+// reader is a handler behind the session, as `cloudid` is. It tells by headers whether it finds the session_key, and which trailers
+// come behind the body.
 type reader struct{}
 
 func (reader) CaddyModule() caddy.ModuleInfo {
@@ -35,6 +39,8 @@ func (reader) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhttp.H
 	user, _ := replacer.GetString("http.auth.user.id")
 	key, found := sessionkey.Of(r.Context(), appid, user)
 	w.Header().Set("X-Found", fmt.Sprint(found, " ", key == sessionKey))
+	_, _ = io.Copy(io.Discard, r.Body)
+	w.Header().Set("X-Trailers", strings.Join(slices.Sorted(maps.Keys(r.Trailer)), " "))
 	return next.ServeHTTP(w, r)
 }
 
