@@ -115,6 +115,39 @@ func TestLabelsAreABoundedSet(t *testing.T) {
 	}
 }
 
+// What stands in the place of each CloudID when a whole call failed.
+func TestTheErrCodeOfAWholeCall(t *testing.T) {
+	for _, test := range []struct {
+		sentence string
+		err      error
+		want     int
+	}{
+		{"the word on a CloudID", &wechat.Error{Code: -601006}, -601006},
+		{"an openid that is none", &wechat.Error{Code: 40003}, -601007},
+		{"an account that may not call", fmt.Errorf("outer: %w", &wechat.Error{Code: 48001}), -601004},
+		{"any other errcode", &wechat.Error{Code: 40002}, -601001},
+		{"one beside it", &wechat.Error{Code: 48000}, -601001},
+		{"no response in time", &wechat.NetworkError{Timeout: true}, -601008},
+		{"a deadline that was met before any call", context.DeadlineExceeded, -601008},
+		{"a network fault", &wechat.NetworkError{}, -601003},
+		{"a call that nobody waits for any more", fmt.Errorf("outer: %w", context.Canceled), -601001},
+		{"a response that is not WeChat's", &wechat.ResponseError{}, -601001},
+		{"anything else", errors.New("x"), -601001},
+	} {
+		if got := wechat.ErrCode(test.err); got != test.want {
+			t.Errorf("%s: %d, want %d", test.sentence, got, test.want)
+		}
+	}
+}
+
+func TestTheLabelOfACloudIDsResult(t *testing.T) {
+	for code, want := range map[int]string{0: "ok", -601005: "-601005", -601001: "-601001", -601010: "other", 40003: "other", 1: "other"} {
+		if got := (wechat.OpenData{Code: code}).MetricLabel(); got != want {
+			t.Errorf("%d is labelled %s, want %s", code, got, want)
+		}
+	}
+}
+
 func TestEveryErrorComesWithAdvice(t *testing.T) {
 	for _, err := range []error{
 		&wechat.NetworkError{}, &wechat.NetworkError{Timeout: true}, &wechat.ResponseError{},

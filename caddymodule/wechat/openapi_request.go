@@ -37,7 +37,7 @@ func (a OpenAPI) Request(args []Argument) (RelayRequest, error) {
 	case a.Method == http.MethodGet:
 		request.Query = a.query(args)
 	case a.File != "":
-		return a.form(request, args)
+		a.form(&request, args)
 	default:
 		request.ContentType = "application/json"
 		request.Body = a.object(args)
@@ -99,11 +99,10 @@ func isTokenName(name string) bool {
 
 // form makes multipart/form-data of the file, and the query of the other arguments. Without a file the body is empty: img_url
 // stands for the file then.
-func (a OpenAPI) form(request RelayRequest, args []Argument) (RelayRequest, error) {
+func (a OpenAPI) form(request *RelayRequest, args []Argument) {
 	request.Query = a.query(args)
 	var body bytes.Buffer
 	form := multipart.NewWriter(&body)
-	parts := 0
 	for _, arg := range args {
 		header := make(textproto.MIMEHeader)
 		switch {
@@ -119,24 +118,15 @@ func (a OpenAPI) form(request RelayRequest, args []Argument) (RelayRequest, erro
 		default:
 			continue
 		}
-		part, err := form.CreatePart(header)
-		if err != nil {
-			return RelayRequest{}, err
-		}
-		if _, err := part.Write(arg.Value); err != nil {
-			return RelayRequest{}, err
-		}
-		parts++
+		part, _ := form.CreatePart(header) // a buffer takes everything
+		_, _ = part.Write(arg.Value)
 	}
-	if parts == 0 {
-		return request, nil
+	if body.Len() == 0 {
+		return
 	}
-	if err := form.Close(); err != nil {
-		return RelayRequest{}, err
-	}
+	_ = form.Close()
 	request.ContentType = form.FormDataContentType()
 	request.Body = body.Bytes()
-	return request, nil
 }
 
 // fileType tells a file's type by its name, which is all that arrives of it.

@@ -145,6 +145,7 @@ func TestRequests(t *testing.T) {
 		{"fields as the SDK writes them", "subscribeMessage.addTemplate", []Argument{text("tid", `"401"`), text("kid_list", "[1,2]"), text("scene_desc", `"x"`)}, `POST /wxaapi/newtmpl/addtemplate application/json {"tid":"401","kidList":[1,2],"sceneDesc":"x"}`},
 		{"fields as WeChat writes them", "subscribeMessage.addTemplate", []Argument{text("tid", `"401"`), text("kidList", "[1,2]"), text("sceneDesc", `"x"`)}, `POST /wxaapi/newtmpl/addtemplate application/json {"tid":"401","kidList":[1,2],"sceneDesc":"x"}`},
 		{"fields within fields", "liveBroadcast.goodsAdd", []Argument{text("goods_info", `{"cover_img_url":"u","list":[ {"price_type":1,"\u0070rice_type":2}, [ ] ],"other_name":{"cover_img_url" : null}}`)}, `POST /wxaapi/broadcast/goods/add application/json {"goodsInfo":{"coverImgUrl":"u","list":[{"priceType":1,"priceType":2},[]],"other_name":{"coverImgUrl":null}}}`},
+		{"what is not respelled stays as it was written", "liveBroadcast.goodsAdd", []Argument{text("x", `{"\u0061\/":1,"ab":2}`)}, `POST /wxaapi/broadcast/goods/add application/json {"x":{"\u0061\/":1,"ab":2}}`},
 		{"a value that looks like a name", "liveBroadcast.goodsAdd", []Argument{text("url", `"goods_info"`)}, `POST /wxaapi/broadcast/goods/add application/json {"url":"goods_info"}`},
 		{"fields that begin with a capital", "cloudbase.describeExtensionUploadInfo", []Argument{text("extension_files", `[{"file_name":"a","file_type":"b"}]`)}, `POST /tcb/describeextensionuploadinfo application/json {"ExtensionFiles":[{"FileName":"a","FileType":"b"}]}`},
 		{"a picture", "security.imgSecCheck", []Argument{file("media", "media.png", "\x89PNG")}, "POST /wxa/img_sec_check multipart/form-data --B|Content-Disposition: form-data; name=\"media\"; filename=\"media.png\"|Content-Type: image/png||\x89PNG|--B--|"},
@@ -188,6 +189,27 @@ func TestRequests(t *testing.T) {
 		api, _ := FindOpenAPI(c.name)
 		if _, err := api.Request(c.args); err == nil || err.Error() != c.want {
 			t.Errorf("%s: %v, want %s", c.it, err, c.want)
+		}
+	}
+}
+
+// As wx-server-sdk writes them.
+func TestNamesInSnakeCase(t *testing.T) {
+	for name, want := range map[string]string{"": "", "tid": "tid", "kidList": "kid_list", "FileName": "file_name", "aB": "a_b", "AZ": "a_z", "a@[Z": "a@[_z", "aé": "aé"} {
+		if got := snakeCase(name); got != want {
+			t.Errorf("%q becomes %q, want %q", name, got, want)
+		}
+	}
+}
+
+func TestTypesOfFiles(t *testing.T) {
+	for name, want := range map[string]string{
+		"a.jpg": "image/jpeg", "a.JPEG": "image/jpeg", "a.png": "image/png", "a.gif": "image/gif", "a.bmp": "image/bmp", "a.webp": "image/webp",
+		"a.amr": "audio/amr", "a.mp3": "audio/mp3", "a.mp4": "video/mp4", "a.pdf": "application/pdf",
+		"a.of-no-known-type": "application/octet-stream", "png": "application/octet-stream", "": "application/octet-stream",
+	} {
+		if got := fileType(name); got != want {
+			t.Errorf("%q is %s, want %s", name, got, want)
 		}
 	}
 }

@@ -44,11 +44,14 @@ func TestRelay(t *testing.T) {
 		{"a get without one", token, RelayRequest{Method: "GET", Path: "/x"}, respondWith(404, "text/html", "no"), "GET|/x?access_token=made-up+token%2F%2B%267|" + request, RelayResponse{404, "text/html", []byte("no")}, false, "0"},
 		{"no token, where WeChat adds it", "", RelayRequest{Method: "GET", Path: "/x", Query: "a=b"}, respondWith(200, "", ""), "GET|/x?a=b|" + request, RelayResponse{200, "", []byte{}}, false, "0"},
 		{"a token that is repeated in both spellings", token, RelayRequest{Method: "GET", Path: "/x"}, respondWith(200, "text/plain", "made-up token/+&7 and made-up+token%2F%2B%267."), "", RelayResponse{200, "text/plain", []byte(strings.Repeat("*", 17) + " and " + strings.Repeat("*", 23) + ".")}, false, "0"},
-		{"a short token is not looked for", "short", RelayRequest{Method: "GET", Path: "/x"}, respondWith(200, "text/plain", "short"), "", RelayResponse{200, "text/plain", []byte("short")}, false, "0"},
+		{"a token of eight bytes is looked for", "a-token8", RelayRequest{Method: "GET", Path: "/x"}, respondWith(200, "text/plain", "a-token8"), "", RelayResponse{200, "text/plain", []byte("********")}, false, "0"},
+		{"a shorter token is not", "a-token", RelayRequest{Method: "GET", Path: "/x"}, respondWith(200, "text/plain", "a-token"), "", RelayResponse{200, "text/plain", []byte("a-token")}, false, "0"},
+		{"the largest response", token, RelayRequest{Method: "GET", Path: "/x"}, respondWith(599, "text/plain", strings.Repeat("x", 10<<20)), "", RelayResponse{599, "text/plain", []byte(strings.Repeat("x", 10<<20))}, false, "0"},
 		{"an error of WeChat's is a response", token, RelayRequest{Method: "GET", Path: "/x"}, respondWith(200, "application/json", `{"errcode":45009}`), "", RelayResponse{200, "application/json", []byte(`{"errcode":45009}`)}, false, "45009"},
 		{"a rejected token is an error too", token, RelayRequest{Method: "GET", Path: "/x"}, respondWith(200, "image/png", ` {"errcode":42001}`), "", RelayResponse{200, "image/png", []byte(` {"errcode":42001}`)}, true, "42001"},
 		{"a text in the place of a code is none", token, RelayRequest{Method: "GET", Path: "/x"}, respondWith(200, "", `{"errcode":"42001"}`), "", RelayResponse{200, "", []byte(`{"errcode":"42001"}`)}, false, "0"},
-		{"a large response is no error", token, RelayRequest{Method: "GET", Path: "/x"}, respondWith(200, "", `{"errcode":42001,"x":"`+strings.Repeat("x", 4<<10)+`"}`), "", RelayResponse{200, "", []byte(`{"errcode":42001,"x":"` + strings.Repeat("x", 4<<10) + `"}`)}, false, "0"},
+		{"the largest error", token, RelayRequest{Method: "GET", Path: "/x"}, respondWith(200, "", `{"errcode":42001,"x":"`+strings.Repeat("x", 4<<10-24)+`"}`), "", RelayResponse{200, "", []byte(`{"errcode":42001,"x":"` + strings.Repeat("x", 4<<10-24) + `"}`)}, true, "42001"},
+		{"a large response is no error", token, RelayRequest{Method: "GET", Path: "/x"}, respondWith(200, "", `{"errcode":42001,"x":"`+strings.Repeat("x", 4<<10-23)+`"}`), "", RelayResponse{200, "", []byte(`{"errcode":42001,"x":"` + strings.Repeat("x", 4<<10-23) + `"}`)}, false, "0"},
 	} {
 		answer, calls = test.answer, nil
 		response, err := c.Relay(t.Context(), test.token, test.request)
@@ -79,7 +82,10 @@ func TestRelayOfNoResponse(t *testing.T) {
 			w.Header().Set("Content-Length", "10")
 			_, _ = io.WriteString(w, "x")
 		},
-		"dropped": func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) },
+		"a switch of protocols": respondRaw("HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: x\r\n\r\n"),
+		"a status below 100":    respondRaw("HTTP/1.1 099 None\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"),
+		"a status above 599":    respondRaw("HTTP/1.1 600 None\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"),
+		"dropped":               func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) },
 	} {
 		server := httptest.NewServer(handler)
 		c, err := New(server.URL, func(Call) {})
@@ -98,6 +104,18 @@ func TestRelayOfNoResponse(t *testing.T) {
 	}
 	if IsTooLarge(nil) || IsTooLarge(errors.New("x")) {
 		t.Error("anything is too large")
+	}
+}
+
+// respondRaw writes what no server of net/http would, and ends the connection.
+func respondRaw(text string) http.HandlerFunc {
+	return func(w http.ResponseWriter, _ *http.Request) {
+		conn, _, err := http.NewResponseController(w).Hijack()
+		if err != nil {
+			return
+		}
+		defer conn.Close()
+		_, _ = io.WriteString(conn, text)
 	}
 }
 
