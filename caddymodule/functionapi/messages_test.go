@@ -90,6 +90,45 @@ func TestBrokenMessages(t *testing.T) {
 			t.Errorf("%s is taken for a message", name)
 		}
 	}
+	for _, message := range []string{"12", "120578", "1801ff"} { // a field's content, or its end, is missing
+		if req, err := decodeOpenDataReq(decodeHex(t, message)); err == nil || len(req.cloudIDs) > 0 {
+			t.Errorf("%s is taken for a list: %+v", message, req)
+		}
+		if req, err := decodeVoIPSignReq(decodeHex(t, message)); err == nil || req != (voIPSignReq{}) {
+			t.Errorf("%s is taken for what is to be signed: %+v", message, req)
+		}
+		if data, err := decodeSvrkit(decodeHex(t, message)); err == nil || data.reqData != nil {
+			t.Errorf("%s is taken for a service's: %+v", message, data)
+		}
+		if pair, err := decodePair(decodeHex(t, message)); err == nil || pair.value != nil {
+			t.Errorf("%s is taken for an argument: %+v", message, pair)
+		}
+	}
+}
+
+// Of what is counted, as much as is allowed is allowed.
+func TestMessagesAsLargeAsTheyMayBe(t *testing.T) {
+	var ids, pairs []byte
+	for i := range maxList + 1 {
+		req, err := decodeOpenDataReq(ids)
+		if err != nil || len(req.cloudIDs) != i {
+			t.Fatalf("%d CloudIDs are %d: %v", i, len(req.cloudIDs), err)
+		}
+		ids = appendBytes(ids, 2, []byte("id"))
+	}
+	if _, err := decodeOpenDataReq(ids); err == nil {
+		t.Error("more than a hundred CloudIDs are read")
+	}
+	for i := range maxArguments + 1 {
+		got, err := decodePairs(pairs)
+		if err != nil || len(got) != i {
+			t.Fatalf("%d arguments are %d: %v", i, len(got), err)
+		}
+		pairs = appendBytes(pairs, 1, appendBytes(nil, 1, []byte("name")))
+	}
+	if _, err := decodePairs(pairs); err != errTooMany {
+		t.Errorf("more than a hundred arguments: %v", err)
+	}
 }
 
 func FuzzMessages(f *testing.F) {

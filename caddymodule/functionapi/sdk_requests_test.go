@@ -229,6 +229,10 @@ func TestSDKForeignRequests(t *testing.T) {
 	t.Run("a part that is too long", func(t *testing.T) {
 		send(t, part{"apiName", strings.Repeat("x", 8<<10+1)}).refused(-601002, "longer than 8192 bytes")
 	})
+	t.Run("a part that is as long as it may be", func(t *testing.T) {
+		long := strings.Repeat("x", 8<<10)
+		send(t, part{"action", "wx.openApi"}, part{"wxCloudApiToken", good}, part{"requestData", message(2, message())}, part{"apiName", long}).refused(-601004, "not served by this gateway")
+	})
 	t.Run("a form that breaks off", func(t *testing.T) {
 		kind, body := form(t, part{"action", "wx.openApi"})
 		g.in(t).do(call{path: "/admin", kind: kind, body: body[:len(body)-10]}).refused(-601002, "cannot be read")
