@@ -62,11 +62,21 @@ function toError (api, cause) {
   return Object.assign(new Error(errMsg), { errCode: failure.errCode, errMsg: errMsg }, failure.more)
 }
 
+/**
+ * No function takes part in a login, so that none has failed.
+ *
+ * @type {typeof BY_STATUS}
+ */
+const BY_STATUS_OF_LOGIN = Object.assign({}, BY_STATUS, {
+  500: [-501001, 'resource system error'],
+  502: [-501001, 'resource system error']
+})
+
 /** @param {HTTPResponse} response */
-function httpFailure (response) {
+function httpFailure (response, byStatus = BY_STATUS) {
   const status = response.statusCode
   const other = status >= 400 && status < 500 ? [-501007, 'invalid request'] : [-501001, 'resource system error']
-  const known = BY_STATUS[status] || other
+  const known = byStatus[status] || other
   const own = errorIn(response)
   const code = own.errCode ? String(own.errCode) : known.join(' ')
   const reason = 'Error: errCode: ' + code + ' | errMsg: ' + (own.message || 'HTTP status ' + status)
@@ -267,7 +277,7 @@ class Session {
 
   /** @param {HTTPResponse} response */
   keep (response) {
-    if (response.statusCode < 200 || response.statusCode >= 300) throw prefixed('login: ', httpFailure(response))
+    if (response.statusCode < 200 || response.statusCode >= 300) throw prefixed('login: ', httpFailure(response, BY_STATUS_OF_LOGIN))
     let body
     try { body = JSON.parse(textOf(response)) } catch (err) { /* rejected below */ }
     if (!body || typeof body.token !== 'string' || !(body.expires_in > 0)) {

@@ -12,6 +12,7 @@ import (
 
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp/reverseproxy"
 	"github.com/tidwall/gjson"
 	"go.uber.org/zap"
 	"go.uber.org/zap/zapcore"
@@ -152,7 +153,7 @@ func (c *call) finish() {
 func sentences(members []invocation.Member) []string {
 	said := make([]string, 0, len(members))
 	for i := range members {
-		said = append(said, members[i].Sentence())
+		said = append(said, wechat.ExplainMember(members[i].Sentence(), members[i].Code))
 	}
 	return said
 }
@@ -246,8 +247,8 @@ func (c *call) errorText() string {
 // net/http may quote it.
 func whyNoResponse(err error) string {
 	status := httpbody.Status(err)
-	if network, ok := errors.AsType[*net.OpError](err); ok && network.Op == "dial" {
-		return "the function cannot be reached: " + network.Error() + "; does it run, and is its address in reverse_proxy right?"
+	if dialing, ok := errors.AsType[reverseproxy.DialError](err); ok {
+		return "the function cannot be reached: " + dialing.Error() + "; does it run, and is its address in reverse_proxy right?"
 	}
 	var timeout net.Error
 	switch {

@@ -133,6 +133,8 @@ func (h *Handler) endpoint(name string) (serve func(http.ResponseWriter, *http.R
 	switch name {
 	case "calls.json":
 		return h.serveCalls, http.MethodGet
+	case "calls.txt":
+		return h.serveText, http.MethodGet
 	case "codes.json":
 		return h.serveCodes, http.MethodGet
 	case "events":

@@ -194,7 +194,7 @@ func (c *Client) do(ctx context.Context, call Call, send func() (*http.Response,
 	}
 	switch {
 	case res.StatusCode != http.StatusOK:
-		return gjson.Result{}, &ResponseError{API: api, reason: fmt.Sprintf("HTTP status %d instead of 200", res.StatusCode)}
+		return gjson.Result{}, &ResponseError{API: api, reason: fmt.Sprintf("HTTP status %d instead of 200", res.StatusCode), outage: res.StatusCode >= http.StatusInternalServerError}
 	case len(body) > maxResponse:
 		return gjson.Result{}, &ResponseError{API: api, reason: fmt.Sprintf("more than %d bytes", maxResponse)}
 	}

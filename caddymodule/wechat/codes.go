@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 )
 
 // Party is who must act on an error code.
@@ -63,6 +64,15 @@ func Explain(number int) (code ErrorCode, known bool) {
 			"请查阅微信官方错误码列表 " + CodesPage + "，或用报错信息里的 rid 在微信开发者平台的 API 诊断工具中查询",
 		},
 	}, false
+}
+
+// ExplainMember adds what a code means and who must do what to a sentence about a member that has it; 0 is no code.
+func ExplainMember(sentence string, number int) string {
+	if number == 0 {
+		return sentence
+	}
+	code, _ := Explain(number)
+	return sentence + "; " + strings.TrimSuffix(code.English.Meaning, ".") + ", " + code.Party.String() + ": " + code.English.Advice
 }
 
 // Codes returns the whole table: the codes of WeChat's server API first, then the negative ones, each in order.

@@ -177,12 +177,12 @@ var codes = map[int]ErrorCode{
 	},
 	45009: {
 		Party:   PartyOperator,
-		English: Text{"daily quota used up", "raise the quota or clear it in WeChat's admin console; a longer cache saves calls"},
-		Chinese: Text{"当日调用额度已用完", "请在微信后台提高或清零额度；延长 cache 可减少调用"}, everybody: true,
+		English: Text{"daily quota used up", "it counts from midnight to midnight, Beijing time, for all that uses the AppID: find what makes the calls (caddy_cloudid_wechat_calls_total, other services), set `limit` for each user, or raise or clear the quota in WeChat's admin console"},
+		Chinese: Text{"当日调用额度已用完", "额度按北京时间自然日计算，使用同一 AppID 的所有服务共用：请查清是谁在调用（caddy_cloudid_wechat_calls_total 及其他服务），用 limit 限制单个用户，或在微信后台提高或清零额度"}, everybody: true,
 	},
 	45011: {
 		Party:   PartyOperator,
-		English: Text{"called too often", "too many calls a minute, of this API or, for logins, of this user; a longer cache saves calls"},
+		English: Text{"called too often", "too many calls a minute, of this API or, for logins, of this user: wait a minute, and let the client ask less often"},
 		Chinese: Text{"调用过于频繁", "该接口（登录则为该用户）每分钟调用过多；延长 cache 可减少调用"}, everybody: true,
 	},
 	45029: {
@@ -269,7 +269,7 @@ var codes = map[int]ErrorCode{
 	},
 	CodeUserMismatch: {
 		Party:   PartyClient,
-		English: Text{openDataMessages[CodeUserMismatch], "the CloudID was given to another user or app than the one who is logged in: check session and account, and that the client keeps no CloudID over a change of user"},
+		English: Text{openDataMessages[CodeUserMismatch], "the CloudID was given to another user or app than the one who is logged in: check session and account, and that the client keeps no CloudID over a change of user; nobody can redeem another user's"},
 		Chinese: Text{"CloudID 与调用用户不匹配", "该 CloudID 属于其他用户或其他小程序：请检查登录会话与账号，切换用户后不要沿用旧的 CloudID"},
 	},
 	CodeTimeout: {
@@ -326,8 +326,8 @@ var codes = map[int]ErrorCode{
 	},
 	-501007: {
 		Party:   PartyClient,
-		English: Text{"the call is malformed", "the message names the member and the rule"},
-		Chinese: Text{"请求参数错误", "报错信息指出了字段和规则"},
+		English: Text{"the call is malformed", "the message says what is wrong: the member and the rule, or what was wrong with the login"},
+		Chinese: Text{"请求参数错误", "报错信息指出了问题：字段和规则，或登录出错的原因"},
 	},
 	-501018: {
 		Party:   PartyOperator,

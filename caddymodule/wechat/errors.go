@@ -53,7 +53,7 @@ func (e *NetworkError) Unwrap() error { return e.ctxErr }
 // Advice says what the operator should do.
 func (e *NetworkError) Advice() string {
 	if e.Timeout {
-		return "check the network between this gateway and the endpoint; if it is only slow, raise the account's timeout"
+		return "check the network between this gateway and the endpoint; if it is only slow, raise the account's `timeout`, which is 3s unless it is set"
 	}
 	return "check the network between this gateway and the endpoint, DNS, proxies and TLS included"
 }
@@ -63,14 +63,21 @@ type ResponseError struct {
 	API        string
 	reason     string
 	unreadable bool // one item of it may be what cannot be read
+	outage     bool // its status is 5xx, which may be WeChat's after all
 }
 
 func (e *ResponseError) Error() string {
+	if e.outage {
+		return fmt.Sprintf("%s: WeChat, or a proxy on the way to it, fails: %s", e.API, e.reason)
+	}
 	return fmt.Sprintf("%s: the response is not WeChat's: %s", e.API, e.reason)
 }
 
 // Advice says what the operator should do.
 func (e *ResponseError) Advice() string {
+	if e.outage {
+		return "wait: this is an outage of WeChat or of a proxy in between, and calls are made again by themselves; if it goes on, look at the account's endpoint and the proxies"
+	}
 	return "check that the account's endpoint is WeChat's and that no proxy in between responds in its place"
 }
 

@@ -78,6 +78,32 @@ describe('the inspector in a browser', () => {
     await page.waitForFunction(() => [...document.querySelectorAll('#list .row')].filter(r => r.textContent.includes('/fn/repeat')).length === 2)
   }))
 
+  test('encrypted data is sent again with the session_key of the first time', () => withPage(async page => {
+    const { headers, encrypted } = await gateway.logIn()
+    await gateway.call('/session/steps', { weRunData: encrypted }, headers)
+    await row(page, '/session/steps').click()
+    await detail(page).getByText('decrypted here, with the session key').waitFor()
+    await detail(page).getByRole('button', { name: 'send again' }).click()
+    await detail(page).getByText(/sent again: status 200. It had fresh CloudIDs or encrypted data/).waitFor()
+    await page.waitForFunction(() => [...document.querySelectorAll('#list .row')].filter(r => /\/session\/steps.*weRunData ✓/.test(r.textContent)).length === 2)
+  }))
+
+  test('a call that gets no further than the session is there, and why', () => withPage(async page => {
+    await gateway.call('/session/nobody', { weRunData: steps })
+    await gateway.call('/login', { code: 'made-up' })
+    await row(page, '/session/nobody').getByText('401 rejected').waitFor()
+    assert.match(await row(page, '/session/nobody').innerText(), /wechat_session: no session token was sent/)
+    await row(page, '/login').click()
+    await detail(page).getByText('The client was told: 400, by wechat_login').waitFor()
+    await detail(page).getByText(/errcode 40029.*the client must call wx\.login again/).waitFor()
+  }))
+
+  test('a function that does not run is named as the cause', () => withPage(async page => {
+    await gateway.call('/down/steps', { weRunData: steps })
+    await row(page, '/down/steps').click()
+    await detail(page).getByText(/the function cannot be reached: dial tcp 127\.0\.0\.1:1: .*does it run/).waitFor()
+  }))
+
   test('copy as curl', () => withPage(async page => {
     await page.context().grantPermissions(['clipboard-read', 'clipboard-write'])
     await gateway.call("/fn/quote'", { note: "it's", weRunData: steps })
@@ -172,6 +198,31 @@ describe('the inspector in a browser', () => {
     await row(page, '/fn/last').click()
     await detail(page).getByText('POST /fn/last → 200').waitFor()
   }))
+})
+
+test('10,000 calls that are all kept: the page stays quick, draws a part, and shows older ones when scrolled', async () => {
+  const gateway = await startGateway('calls 10000')
+  const { page, seen, close } = await openPage(gateway.inspector)
+  try {
+    let left = 10_000
+    await Promise.all(Array.from({ length: 16 }, async () => { while (left-- > 0) await (await gateway.call('/fn/load', { n: left })).arrayBuffer() }))
+    await gateway.call('/fn/last', { n: 0 })
+    await row(page, '/fn/last').waitFor({ timeout: 5000 })
+    assert.equal(await rows(page).count(), 200)
+    await page.getByText(/^9[ ,]?\d\d\d older: scroll on/).waitFor()
+    await page.locator('#list').evaluate(list => { list.scrollTop = list.scrollHeight })
+    await page.waitForFunction(() => document.querySelectorAll('#list .row:not(.head)').length === 400)
+    await page.locator('#list').evaluate(list => { list.scrollTop = 0 })
+    await page.locator('#list').focus()
+    for (let i = 0; i < 420; i++) await page.keyboard.press('ArrowDown')
+    assert.equal(await page.locator('#list .row[aria-selected="true"]').count(), 1)
+    const took = await page.evaluate(() => { const start = performance.now(); render(); return performance.now() - start })
+    assert.ok(took < 250, `drawing the list takes ${took} ms`)
+    assert.deepEqual(seen.errors, [])
+  } finally {
+    await close()
+    await gateway.stop()
+  }
 })
 
 test('without capture there are neither bodies nor a way to send again', async () => {

@@ -30,11 +30,30 @@ export async function startGateway (options = '') {
 }
 http://${gateway} {
 	bind 127.0.0.1
-	cloudid {
-		openid ${user}
-		fields weRunData phone
+	wechat_login /login {
+		session_key
 	}
-	reverse_proxy ${echo.address}
+	handle /session/* {
+		wechat_session
+		cloudid {
+			fields weRunData phone
+			encrypted_data
+		}
+		reverse_proxy ${echo.address}
+	}
+	handle /down/* {
+		cloudid {
+			openid ${user}
+		}
+		reverse_proxy 127.0.0.1:1
+	}
+	handle {
+		cloudid {
+			openid ${user}
+			fields weRunData phone
+		}
+		reverse_proxy ${echo.address}
+	}
 }
 http://${wechat} {
 	bind 127.0.0.1
@@ -57,6 +76,13 @@ http://${inspector} {
   return {
     inspector: `http://${inspector}/`,
     call: (to, event, headers) => post(gateway, to, event, headers),
+    /** Logs the user in, and returns the header that says so and what WeChat gives to a device without CloudIDs. */
+    logIn: async () => {
+      const { code } = await (await post(wechat, '/sandbox/code', { openid: user })).json()
+      const { token } = await (await post(gateway, '/login', { code })).json()
+      const encrypted = await (await post(wechat, '/sandbox/encrypted', { openid: user, kind: 'werun' })).json()
+      return { headers: { 'Content-Type': 'application/json', Authorization: `Bearer ${token}` }, encrypted }
+    },
     mint: async (kind, more) => (await (await post(wechat, '/sandbox/cloudid', { openid: user, kind, ...more })).json()).cloudID,
     fault: fault => post(wechat, '/sandbox/fault', fault),
     reload: async options => {

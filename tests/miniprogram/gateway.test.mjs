@@ -131,7 +131,7 @@ describe('login', () => {
     assert.equal(state.logins, 2)
   })
 
-  for (const [what, errcode, errCode] of [['blocks the user', 40226, -501019], ['takes no more logins', 45011, -501003]]) {
+  for (const [what, errcode, errCode] of [['blocks the user', 40226, -501019], ['takes no more logins', 45011, -501003], ['calls the secret wrong', 40125, -501001]]) {
     test(`WeChat ${what}: the call fails at once`, async () => {
       await fault({ errcode, times: 100 })
       const { state, call } = installed()

@@ -23,16 +23,16 @@ const (
 )
 
 var reasonTexts = map[Reason]string{
-	Nested:      "it looks like a CloudID, but only direct members of the event are looked at",
+	Nested:      "it looks like a CloudID, but only direct members of the event are looked at: send it at the top level of `data`",
 	NotListed:   "it declares open data, but `fields` does not list this member",
 	NotCloudID:  "it looked like a CloudID, but WeChat says that it is none",
-	WrongForm:   "it declares no CloudID, as a string of its form or an object with one as cloudID would",
+	WrongForm:   "an ordinary member, which is no CloudID and declares none",
 	NamedAsID:   "it looks like a CloudID, but the member's name says that the function wants the id itself",
 	GuessOff:    "it looks like a CloudID, but `guess off` leaves strings alone; send it with cloudid_list or as an object with cloudID",
 	NoCaller:    "it looks like a CloudID, but nobody is logged in",
 	OverLimit:   "it looks like a CloudID, but the user has used up the account's `limit`",
 	NoKey:       "the session holds no session_key to decrypt it with; add `session_key` to wechat_login, and log in again",
-	CannotBe:    "it can be no CloudID, so WeChat was not asked; send what wx.getWeRunData or the like gave as cloudID, unchanged",
+	CannotBe:    "it can be no CloudID, so WeChat was not asked",
 	EncryptOff:  "it is the encryptedData and iv of a device without CloudIDs, which is read only with `encrypted_data` in cloudid, and `session_key` in wechat_login",
 	OutsideOfIt: "it looks like a CloudID, but stands beside the event that the option `event` names",
 }
@@ -62,7 +62,7 @@ const (
 
 var skippedTexts = map[Skipped]string{
 	NoBody:        "there is no body",
-	OtherType:     "the Content-Type is not JSON",
+	OtherType:     "the Content-Type is not JSON: the client must send application/json",
 	Passed:        "`pass` names its media type",
 	NoType:        "there is no Content-Type, and the body does not begin like a JSON object",
 	Method:        "bodies of GET and HEAD are not read without `fields` or `user_info`",
