@@ -104,7 +104,8 @@ type arrival struct {
 // gatewayUse is how a cloudid handler was reached.
 type gatewayUse struct {
 	place         string
-	authenticated bool // by a request that had passed an authenticator, or a handler that might be one
+	repeated      []string // by a request whose path had these beginnings twice, of which one was taken away
+	authenticated bool     // by a request that had passed an authenticator, or a handler that might be one
 	findings      []Finding
 }
 
@@ -125,6 +126,7 @@ func (r *report) server(s *server) {
 	for _, request := range requestsFor(s) {
 		w.follow(request)
 	}
+	w.logIns()
 	if w.exhausted {
 		r.add(Finding{
 			Kind: "undecided", Place: w.listen(),
@@ -185,6 +187,15 @@ func (a *arrival) unless() string {
 func (r *report) gateway(g *handler, use *gatewayUse) {
 	for _, f := range use.findings {
 		r.add(f)
+	}
+	if !g.reached && use.repeated != nil {
+		r.add(Finding{
+			Kind: "unreachable", Place: use.place,
+			Problem:   fmt.Sprintf("no request reaches this cloudid: its matcher asks for a path that begins with %s, which handle_path (or uri strip_prefix) has taken away by then, so the functions get what the client sent", strings.Join(use.repeated, ", ")),
+			Fix:       "write cloudid without a matcher there, or handle in place of handle_path",
+			directive: "cloudid",
+		})
+		return
 	}
 	if !g.reached {
 		r.add(Finding{

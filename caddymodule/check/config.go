@@ -90,6 +90,8 @@ type handler struct {
 	Allow        []string `json:"allow"`
 	Trust        []string `json:"trust"`
 	Capture      bool     `json:"capture"`
+	SessionKey   bool     `json:"session_key"`    // of wechat_login
+	Decrypts     bool     `json:"encrypted_data"` // of cloudid
 
 	keys    map[string]json.RawMessage // all of it
 	reached bool
@@ -110,6 +112,28 @@ func (h *handler) UnmarshalJSON(data []byte) error {
 		_ = json.Unmarshal(member, (*plain)(h))
 	}
 	return nil
+}
+
+// sessionAccount returns the account whose sessions an authentication handler lets in; ok is false if it is not wechat_session.
+func (h *handler) sessionAccount() (name string, ok bool) {
+	raw, ok := h.Providers["wechat"]
+	var session struct {
+		Account string `json:"account"`
+	}
+	return session.Account, ok && json.Unmarshal(raw, &session) == nil
+}
+
+// accountNamed returns the AppID that an option account means; "" where only a request tells.
+func (c *config) accountNamed(name string) string {
+	if name == "" && len(c.Apps.CloudID.Accounts) == 1 {
+		for only := range c.Apps.CloudID.Accounts {
+			return only
+		}
+	}
+	if strings.Contains(name, "{") {
+		return ""
+	}
+	return name
 }
 
 // needsSession reports whether the caller of a cloudid comes from what an authenticator sets.

@@ -8,10 +8,17 @@ import (
 
 // gateway notes how a cloudid handler was reached, and what its own lines say.
 func (w *walker) gateway(h *handler, st state, next, fail func(state)) {
-	h.reached = true
 	use := w.report.gateways[h]
 	use.place = w.describe(st, h)
+	if st.repeats() {
+		use.repeated = st.taken
+		st.passed, st.inVain = h, true
+		next(st)
+		return
+	}
+	h.reached = true
 	use.authenticated = use.authenticated || st.authenticated
+	w.accounts(h, st, use.place)
 	use.findings = nil
 	for _, f := range []Finding{w.caller(h, st), w.guesses(h), passes(h), w.trustedHeaders(h, st)} {
 		if f.Kind != "" {
@@ -21,7 +28,7 @@ func (w *walker) gateway(h *handler, st state, next, fail func(state)) {
 	}
 	st.stripped = st.stripped || !h.TrustHeaders
 	fail(st)
-	st.passed = h
+	st.passed, st.inVain = h, false
 	next(st)
 }
 

@@ -19,12 +19,15 @@ type state struct {
 
 	groups        []string // the route groups of which one route was taken
 	passed        *handler // the last cloudid
+	inVain        bool     // by a request that nobody makes, see repeats
 	authenticated bool     // an authenticator was passed, or a handler of which nobody knows that it is none
 	stripped      bool     // the client's own X-WX-* are gone
 	removed       [3]bool  // those of X-WX-*, X-CloudID-* and X-Functions-Extended-Context, one by one
 	headers       []string // header fields that a handler in front set, in lower case
 	placeholders  []string // names that vars and map set
 	unknown       bool     // a handler was passed that this check does not know
+	session       string   // the account whose wechat_session was passed; "" for none, or one that only a request tells
+	taken         []string // the beginnings of the path that handle_path and the like took away
 
 	place     []string
 	undecided []string
@@ -36,11 +39,17 @@ type walker struct {
 	report *report
 	server *server
 
+	logins   byHost // the wechat_login handlers
+	sessions byHost // the wechat_session handlers
+	decrypts byHost // the cloudid handlers with encrypted_data, behind a wechat_session
+
 	steps     int
 	exhausted bool
 }
 
-func newWalker(r *report, s *server) *walker { return &walker{report: r, server: s} }
+func newWalker(r *report, s *server) *walker {
+	return &walker{report: r, server: s, logins: byHost{}, sessions: byHost{}, decrypts: byHost{}}
+}
 
 func (w *walker) listen() string { return strings.Join(w.server.Listen, ", ") }
 
@@ -74,6 +83,14 @@ func (w *walker) handlersNamed(name string) []*handler {
 func (w *walker) follow(r request) {
 	st := state{request: r, path: r.path, pathKnown: true, place: []string{w.listen()}}
 	w.withErrors(w.server.Routes, w.server.Errors, st, func(state) {})
+}
+
+// repeats reports whether a request's path still begins with what was taken away in front: nobody but a client who writes it twice
+// makes such a request.
+func (st state) repeats() bool {
+	return slices.ContainsFunc(st.taken, func(prefix string) bool {
+		return prefix != "" && (st.path == prefix || strings.HasPrefix(st.path, prefix+"/"))
+	})
 }
 
 // withErrors walks routes; a handler in them that fails goes on with the error routes, if there are any.
@@ -189,6 +206,7 @@ func (w *walker) handler(h *handler, st state, next, fail func(state)) {
 		w.authenticate(h, st, next, fail)
 	case "wechat_login":
 		st.stripped = true
+		w.logins.note(st, w.report.config.accountNamed(h.Account), h)
 		fail(st)
 		next(st) // what is no login
 	case "cloudid":
@@ -219,8 +237,10 @@ func (w *walker) handler(h *handler, st state, next, fail func(state)) {
 }
 
 func (w *walker) authenticate(h *handler, st state, next, fail func(state)) {
-	if _, ours := h.Providers["wechat"]; ours {
+	if name, ours := h.sessionAccount(); ours {
 		st.stripped = true
+		st.session = w.report.config.accountNamed(name)
+		w.sessions.note(st, st.session, h)
 	}
 	fail(st)
 	st.authenticated = true
@@ -238,7 +258,8 @@ func (h *handler) rewrite(st state) state {
 			st.pathKnown = false
 		}
 	}
-	if strings.HasPrefix(st.path, h.StripPrefix) {
+	if h.StripPrefix != "" && strings.HasPrefix(st.path, h.StripPrefix) {
+		st.taken = append(slices.Clip(st.taken), strings.TrimSuffix(h.StripPrefix, "/"))
 		st.path = st.path[len(h.StripPrefix):]
 		if !strings.HasPrefix(st.path, "/") {
 			st.path = "/" + st.path
@@ -301,7 +322,7 @@ func (w *walker) proxy(h *handler, st state, next, fail func(state)) {
 		a := &arrival{w.describe(st, h), st.request.String(), h, st.undecided}
 		switch {
 		case st.passed != nil:
-			use.through = true
+			use.through = use.through || !st.inVain
 		case w.server.isLocal():
 		case !st.onError:
 			if use.around == nil || len(a.undecided) < len(use.around.undecided) {

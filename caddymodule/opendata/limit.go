@@ -52,7 +52,7 @@ func (e *LimitError) Error() string {
 	if e.NeverAllowed() {
 		return fmt.Sprintf("%d CloudIDs at once are more than the account's limit, which is %d for one user in %s", e.Asked, e.Max, e.Per)
 	}
-	return fmt.Sprintf("this user has had as many CloudIDs exchanged as is allowed: %d in %s", e.Max, e.Per)
+	return fmt.Sprintf("this user has had as many CloudIDs exchanged as the account's limit allows: %d in %s; wait, and ask less often", e.Max, e.Per)
 }
 
 // NeverAllowed reports whether waiting does not help: more were asked for at once than the limit ever allows.

@@ -326,8 +326,8 @@ var codes = map[int]ErrorCode{
 	},
 	-501007: {
 		Party:   PartyClient,
-		English: Text{"the call is malformed", "the message says what is wrong: the member and the rule, or what was wrong with the login"},
-		Chinese: Text{"请求参数错误", "报错信息指出了问题：字段和规则，或登录出错的原因"},
+		English: Text{"the call is malformed", "the message says what is wrong: the member and the rule, or what was wrong with the login; if it names a status alone, the gateway hides the words for want of handle_errors, but its inspector shows them"},
+		Chinese: Text{"请求参数错误", "报错信息指出了问题：字段和规则，或登录出错的原因；若只有状态码，是网关没有配置 handle_errors，可在其 inspector 中查看"},
 	},
 	-501018: {
 		Party:   PartyOperator,

@@ -34,7 +34,7 @@ func ExampleRules_Parse_rejected() {
 	_, err := rules.Parse([]byte(`{"we_run_data":{"data":"made up"}}`))
 	fmt.Println(err)
 	// Output:
-	// the member 'weRunData' must be sent once, spelled exactly so: letter case, escapes, space, _ and -, and what follows a NUL, a point or a bracket do not tell names apart in every language
+	// the member 'weRunData' must be sent once, spelled exactly so, and 'we_run_data' is the same name to some readers: letter case, escapes, space, _ and -, and what follows a NUL, a point or a bracket do not tell names apart in every language; rename it
 }
 
 func ExampleRules_CheckQuery() {

@@ -21,6 +21,7 @@ type parser struct {
 	counted    int    // how many of the candidates count against MaxDeclarations
 	seen       []bool // which of Rules.Fields the event has
 	repeated   int    // the first of Rules.Fields that the event has twice, or in another spelling
+	repeatedAs string // its name as it is written, in quotes
 
 	list         []listEntry
 	listMember   jsonscan.Member
@@ -59,7 +60,7 @@ func (p *parser) parse() error {
 		return p.ambiguous
 	}
 	if p.repeated != noName {
-		return duplicate(p.rules.Fields[p.repeated])
+		return duplicateOf(p.rules.Fields[p.repeated], p.repeatedAs)
 	}
 	if replaces {
 		if err := p.validate(); err != nil {
@@ -198,7 +199,7 @@ func (p *parser) visitListed(m jsonscan.Member, raw, value string) {
 	}
 	name := p.rules.Fields[found.index]
 	if p.seen[found.index] || !found.whole || !isText(raw, name) {
-		p.repeated = found.index
+		p.repeated, p.repeatedAs = found.index, raw
 		return
 	}
 	p.seen[found.index] = true
@@ -302,7 +303,7 @@ func (p *parser) checkUnique() error {
 			return duplicate(p.nameAt(found.index))
 		}
 	}
-	repeated := noName
+	repeated, repeatedAs := noName, ""
 	p.eachMember(func(m jsonscan.Member) {
 		raw := unsafeString(p.event.text[m.NameStart:m.NameEnd])
 		found := names.find(raw[1 : len(raw)-1])
@@ -310,11 +311,11 @@ func (p *parser) checkUnique() error {
 			return
 		}
 		if found.index >= len(p.candidates) || p.candidates[found.index].member != m {
-			repeated = found.index
+			repeated, repeatedAs = found.index, raw
 		}
 	})
 	if repeated != noName {
-		return duplicate(p.nameAt(repeated))
+		return duplicateOf(p.nameAt(repeated), repeatedAs)
 	}
 	return nil
 }

@@ -34,7 +34,16 @@ func tooMany(most int) error {
 }
 
 func duplicate(name string) error {
-	return reject("the member %s must be sent once, spelled exactly so: letter case, escapes, space, _ and -, and what follows a NUL, a point or a bracket do not tell names apart in every language", QuoteName(name))
+	return reject("the member %s must be sent once: letter case, escapes, space, _ and -, and what follows a NUL, a point or a bracket do not tell names apart in every language", QuoteName(name))
+}
+
+// duplicateOf names what was taken for a second member of the name, by the text of that one's name in quotes.
+func duplicateOf(name, rawOther string) error {
+	other := unescape(rawOther)
+	if other == name {
+		return reject("the member %s must be sent once, but there are two of it", QuoteName(name))
+	}
+	return reject("the member %s must be sent once, spelled exactly so, and %s is the same name to some readers: letter case, escapes, space, _ and -, and what follows a NUL, a point or a bracket do not tell names apart in every language; rename it", QuoteName(name), QuoteName(other))
 }
 
 // QuoteName shows a client's own name in a message for that client. Whatever could mean something to the JSON or HTML
