@@ -73,7 +73,7 @@ func (c *call) checkCaller(r *http.Request, declarations []event.Declaration) er
 		var ok bool
 		if c.sessionKey, ok = sessionkey.Of(r.Context(), c.appID(), c.caller.openid); !ok {
 			c.member(d.Name).Reason = invocation.NoKey
-			return caddyhttp.Error(http.StatusUnauthorized, fmt.Errorf("the member %s is encrypted, and the session has no session_key to decrypt it with: log in again", event.QuoteName(d.Name)))
+			return caddyhttp.Error(http.StatusUnauthorized, fmt.Errorf("the member %s is encrypted, and the session has no session_key to decrypt it with: log in again; if that does not help, the operator must add session_key to wechat_login", event.QuoteName(d.Name)))
 		}
 	}
 	return nil

@@ -361,7 +361,7 @@ func TestCallsAsText(t *testing.T) {
 	}
 	for _, want := range []string{
 		`POST /fn/steps\x1b[2J\u202e  200 failed  `, "account wx0  caller a1f3  request 7c1e\n",
-		"    weRunData: field, error -601006; cloudID expired, the developer of the mini program: CloudIDs live for five minutes",
+		"    weRunData: field, error -601006; cloudID expired, the developer of the mini program: CloudIDs live for five minutes, and so does encryptedData",
 		`    x\n\r\x9b: kept, nested: it looks like`,
 		"POST /login  502 upstream_error", "    the client was told: wechat rejects this service\n    rejected by: wechat_login\n    cause: errcode 40125\n",
 		"untouched (running)", "    the body was not read: the Content-Type is not JSON: the client must send application/json (text/plain)\n",

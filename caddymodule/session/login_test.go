@@ -173,10 +173,10 @@ var answers = []struct {
 	{it: "secret missing", fault: errcode(41004), status: 502, says: "its operator", logs: "correct the AppID or the secret"},
 	{it: "secret frozen", fault: errcode(40243), status: 502, says: "its operator", logs: "unfreeze the secret"},
 	{it: "whitelist", fault: errcode(40164), status: 502, says: "its operator", logs: "put the IP address 203.0.113.7 on the IP whitelist"},
-	{it: "quota", fault: errcode(45009), status: 502, says: "its operator", logs: "raise the quota"},
+	{it: "quota", fault: errcode(45009), status: 502, says: "its operator", logs: "raise or clear the quota"},
 	{it: "unheard of", fault: errcode(12345), status: 502, says: "its operator", logs: "errcode 12345"},
 
-	{it: "time-out", fault: sandbox.Fault{Kind: "latency", Latency: 10 * timeout}, status: 504, says: "wechat did not respond in time; call wx.login again", logs: "raise the account's timeout", lost: true},
+	{it: "time-out", fault: sandbox.Fault{Kind: "latency", Latency: 10 * timeout}, status: 504, says: "wechat did not respond in time; call wx.login again", logs: "raise the account's `timeout`", lost: true},
 	{it: "connection lost", fault: sandbox.Fault{Kind: "drop"}, status: 502, says: "no usable response; call wx.login again", logs: `"errcode":"network"`, lost: true},
 	{it: "half an answer", fault: sandbox.Fault{Kind: "half"}, status: 502, says: "no usable response", logs: `"errcode":"network"`, lost: true},
 	{it: "proxy's answer", fault: sandbox.Fault{Kind: "status", Code: 502}, status: 502, says: "no usable response", logs: "HTTP status 502", lost: true},

@@ -264,8 +264,8 @@ var codes = map[int]ErrorCode{
 	},
 	CodeExpiredCloudID: {
 		Party:   PartyClient,
-		English: Text{openDataMessages[CodeExpiredCloudID], "CloudIDs live for five minutes; " + adviceFresh},
-		Chinese: Text{"CloudID 已过期", "CloudID 五分钟内有效；" + adviceFreshZH},
+		English: Text{openDataMessages[CodeExpiredCloudID], "CloudIDs live for five minutes, and so does encryptedData; " + adviceFresh + "; where WeChat gives no CloudID, call wx.getWeRunData or the like again"},
+		Chinese: Text{"CloudID 已过期", "CloudID 和 encryptedData 五分钟内有效；" + adviceFreshZH + "；没有 CloudID 的设备请重新调用 wx.getWeRunData 等接口"},
 	},
 	CodeUserMismatch: {
 		Party:   PartyClient,

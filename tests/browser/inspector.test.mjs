@@ -35,7 +35,7 @@ describe('the inspector in a browser', () => {
     const text = await detail(page).innerText()
     assert.match(text, /weRunData\s+open data, asked of WeChat/)
     assert.match(text, /-601006\s+·\s+.*expired/i)
-    assert.match(text, /the developer of the mini program: CloudIDs live for five minutes; the client must get a new CloudID/)
+    assert.match(text, /the developer of the mini program: CloudIDs live for five minutes, and so does encryptedData; the client must get a new CloudID/)
     assert.match(text, /obj\.shareInfo\s+it looks like a CloudID, but only direct members/)
     assert.match(text, /account wx3d289323f5900f8e/)
     assert.match(text, /WeChat\s+[\d.]+ ms/)
