@@ -46,7 +46,7 @@ func TestWhenWeChatDoesNotRespond(t *testing.T) {
 		{"secret missing", errcode(41004, 1), "", -601001, 502, "41004", "correct the AppID or the secret"},
 		{"secret frozen", errcode(40243, 1), "", -601001, 502, "40243", "unfreeze the secret"},
 		{"quota used up", errcode(45009, 1), "", -601001, 502, "45009", "quota"},
-		{"too often", errcode(45011, 1), "", -601001, 502, "45011", "cache"},
+		{"too often", errcode(45011, 1), "", -601001, 502, "45011", "ask less often"},
 		{"not allowed", errcode(48001, 1), "", -601004, 502, "48001", "open cloud development"},
 		{"no cloud development", errcode(85088, 1), "", -601001, 502, "85088", "open cloud development"},
 		{"arguments malformed", errcode(40097, 1), "", -601001, 502, "40097", "rid"},

@@ -101,9 +101,8 @@ func TestARecordSaysWhatBecameOfEachMember(t *testing.T) {
 			}
 			var got []string
 			for i := range last[0].Members {
-				sentence, _, _ := strings.Cut(last[0].Members[i].Sentence(), "_: ")
-				sentence, _, _ = strings.Cut(sentence, ": it ")
-				got = append(got, sentence)
+				parts := strings.SplitN(last[0].Members[i].Sentence(), ": ", 3) // the name, what became of it, the reason in words
+				got = append(got, parts[0]+": "+parts[1])
 			}
 			if !slices.Equal(got, c.want) {
 				t.Errorf("members are\n\t%s\nwant\n\t%s", strings.Join(got, "\n\t"), strings.Join(c.want, "\n\t"))
