@@ -221,7 +221,7 @@ func TestHealth(t *testing.T) {
 	for i := range 5 {
 		a.resolve(appA, fmt.Sprint("user-", i))
 	}
-	want("while the breaker is open", 503, appA, "HTTP status 502", "check that the account's endpoint is WeChat's")
+	want("while the breaker is open", 503, appA, "HTTP status 502", "this is an outage of WeChat or of a proxy in between")
 	if status := a.status().Accounts[0]; status.Breakers["getopendata"] != "open" {
 		t.Errorf("the status says %v", status.Breakers)
 	}
