@@ -4,8 +4,6 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/caddyserver/caddy/v2"
-
 	"github.com/caddy-cloudid/caddy-cloudid/tests/caddyrig"
 )
 
@@ -89,9 +87,7 @@ func TestProvision(t *testing.T) {
 				handler += "," + c.handler
 			}
 			config := `{"admin":{"disabled":true},"apps":{"cloudid":` + c.app + `,"http":{"servers":{"a":{"listen":["127.0.0.1:0"],"routes":[{"handle":[` + handler + `}]}]}}}}}`
-			err := caddy.Load([]byte(config), true)
-			t.Cleanup(func() { _ = caddy.Stop() })
-			if err == nil || !strings.Contains(err.Error(), c.says) {
+			if err := caddyrig.New(t).ReloadJSON([]byte(config)); err == nil || !strings.Contains(err.Error(), c.says) {
 				t.Errorf("the error is %v, want one that says %q", err, c.says)
 			}
 		})

@@ -65,7 +65,7 @@ type rig struct {
 	host   string // of the sandbox
 }
 
-// start runs Caddy until the test ends. There is one Caddy in a process, so no two tests run at once.
+// start runs Caddy until the test ends.
 func start(t *testing.T, s setup) *rig {
 	t.Helper()
 	g := &rig{t: t, log: caddyrig.NewLog(t), wechat: sandbox.New(), url: "http://" + freeport.Addr(t)}
@@ -79,7 +79,7 @@ func start(t *testing.T, s setup) *rig {
 	if s.keys == "" {
 		s.keys = "key " + key
 	}
-	caddyrig.Load(t, strings.NewReplacer("$API", g.url, "$WECHAT", wechat.URL).Replace(fmt.Sprintf(`{
+	caddyrig.Start(t, strings.NewReplacer("$API", g.url, "$WECHAT", wechat.URL).Replace(fmt.Sprintf(`{
 	admin off
 	persist_config off
 	auto_https off

@@ -13,6 +13,7 @@ import (
 )
 
 func TestCaddyfile(t *testing.T) {
+	t.Parallel()
 	const (
 		respond = `{"body":"x","handler":"static_response"}`
 		authn   = `{"handler":"authentication","providers":{"wechat":{}}}`
@@ -70,6 +71,7 @@ func TestCaddyfile(t *testing.T) {
 }
 
 func TestCaddyfileErrors(t *testing.T) {
+	t.Parallel()
 	for site, says := range map[string]string{
 		"wechat_login wx1":                               `wechat_login takes no arguments behind the matcher, only a block: wechat_login { … }, not "wx1"`,
 		"wechat_session /fn/* wx1":                       `wechat_session takes no arguments behind the matcher, only a block: wechat_session { … }, not "wx1"`,
@@ -132,6 +134,7 @@ func TestConfigsThatAreRefused(t *testing.T) {
 }
 
 func TestTooShortASessionIsRefusedInJSONToo(t *testing.T) {
+	t.Parallel()
 	ctx, cancel := caddy.NewContext(caddy.Context{Context: t.Context()})
 	defer cancel()
 	for _, ttl := range []time.Duration{-time.Hour, 7200, time.Second - 1} {

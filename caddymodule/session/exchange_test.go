@@ -10,7 +10,6 @@ import (
 
 	"github.com/caddy-cloudid/caddy-cloudid/caddymodule/internal/invocation"
 	"github.com/caddy-cloudid/caddy-cloudid/caddymodule/sandbox"
-	"github.com/caddy-cloudid/caddy-cloudid/tests/caddyrig"
 	"github.com/caddy-cloudid/caddy-cloudid/tests/probe"
 )
 
@@ -21,6 +20,7 @@ const timeout = 500 * time.Millisecond
 var slow = sandbox.Fault{Kind: "latency", Latency: 500 * time.Millisecond}
 
 func TestEqualCodesInFlightShareOneCall(t *testing.T) {
+	t.Parallel()
 	g := newRig(t)
 	g.mustLoad(g.account(appA, ""), "wechat_login /one\n wechat_login /two")
 	g.fails(slow)
@@ -34,6 +34,7 @@ func TestEqualCodesInFlightShareOneCall(t *testing.T) {
 }
 
 func TestFailureOfASharedCallIsLoggedOnce(t *testing.T) {
+	t.Parallel()
 	g := newRig(t)
 	g.mustLoad(g.account(appA, "timeout "+timeout.String()), "wechat_login")
 	g.fails(sandbox.Fault{Kind: "latency", Latency: 10 * timeout})
@@ -50,6 +51,7 @@ func TestFailureOfASharedCallIsLoggedOnce(t *testing.T) {
 }
 
 func TestTwoAccountsShareNoCall(t *testing.T) {
+	t.Parallel()
 	g := newRig(t)
 	g.run()
 	code := g.code()
@@ -59,6 +61,7 @@ func TestTwoAccountsShareNoCall(t *testing.T) {
 }
 
 func TestClientThatGoesAwayTakesNothingFromOthers(t *testing.T) {
+	t.Parallel()
 	g := newRig(t)
 	g.run()
 	l := g.listen()
@@ -95,6 +98,7 @@ func TestClientThatGoesAwayTakesNothingFromOthers(t *testing.T) {
 }
 
 func TestLostCodeIsNotSentAgain(t *testing.T) {
+	t.Parallel()
 	g := newRig(t)
 	accounts := g.accounts("timeout " + timeout.String())
 	g.mustLoad(accounts, site)
@@ -132,7 +136,7 @@ func TestNothingIsLeftRunning(t *testing.T) {
 			_ = answer.Body.Close()
 			t.Error("the login was not slow")
 		}
-		caddyrig.Stop(t)
+		g.caddy.Stop(t)
 		http.DefaultClient.CloseIdleConnections()
 	}
 	for range 2 { // what Caddy starts once and keeps

@@ -18,6 +18,7 @@ import (
 )
 
 func TestLogin(t *testing.T) {
+	t.Parallel()
 	g := newRig(t)
 	g.mustLoad(g.account(appA, "key "+key), `
 		wechat_login /short { ttl 90s }
@@ -70,6 +71,7 @@ func TestLogin(t *testing.T) {
 }
 
 func TestWhatIsNoLogin(t *testing.T) {
+	t.Parallel()
 	g := newRig(t)
 	g.run()
 	const isJSON = "Content-Type: application/json"
@@ -109,6 +111,7 @@ func TestWhatIsNoLogin(t *testing.T) {
 }
 
 func TestBodyThatDoesNotEnd(t *testing.T) {
+	t.Parallel()
 	g := newRig(t)
 	g.mustLoad(g.account(appA, ""), "timeouts { read_timeout 200ms }\n wechat_login")
 	for _, c := range []struct {
@@ -144,6 +147,7 @@ func TestBodyThatDoesNotEnd(t *testing.T) {
 }
 
 func TestRequestBodyKeepsItsWord(t *testing.T) {
+	t.Parallel()
 	g := newRig(t)
 	g.mustLoad(g.account(appA, ""), "request_body { max_size 10 }\n wechat_login")
 	r := g.request("POST", "/", `{"code":"0123456789"}`, "Content-Type: application/json")
@@ -187,6 +191,7 @@ var answers = []struct {
 func errcode(code int) sandbox.Fault { return sandbox.Fault{Kind: "errcode", Code: code} }
 
 func TestAnswersToFailedLogins(t *testing.T) {
+	t.Parallel()
 	for _, c := range answers {
 		t.Run(c.it, func(t *testing.T) {
 			g := newRig(t)
@@ -225,6 +230,7 @@ func TestAnswersToFailedLogins(t *testing.T) {
 
 // While WeChat cannot be asked, logins are told so at once, and their codes stay good.
 func TestLoginsWhileTheBreakerIsOpen(t *testing.T) {
+	t.Parallel()
 	g := newRig(t)
 	g.mustLoad(g.account(appA, ""), "wechat_login")
 	fault := errcode(40125)
@@ -255,6 +261,7 @@ func TestLoginsWhileTheBreakerIsOpen(t *testing.T) {
 
 // Too many logins at once wait for their turn, within the timeout.
 func TestLoginsShareTheCallsOfTheAccount(t *testing.T) {
+	t.Parallel()
 	g := newRig(t)
 	g.mustLoad(g.account(appA, "max_calls 1\n timeout "+timeout.String()), "wechat_login")
 	g.fails(sandbox.Fault{Kind: "latency", Latency: 10 * timeout})
@@ -278,22 +285,23 @@ func TestLoginsShareTheCallsOfTheAccount(t *testing.T) {
 }
 
 func TestLoginsAreCounted(t *testing.T) {
+	t.Parallel()
 	g := newRig(t)
 	g.mustLoad(g.accounts("timeout "+timeout.String()), site)
+	lost := g.code()
 	for _, c := range []struct {
 		result string
 		login  func()
 	}{
 		{"ok", func() { g.login("/a/login", g.code()) }},
-		{"40029", func() { g.login("/a/login", "unknown") }},
+		{"40029", func() { g.login("/a/login", "unknown-"+g.code()) }},
 		{"40125", func() { g.fails(errcode(40125)); g.login("/a/login", g.code()) }},
-		{"network", func() { g.fails(sandbox.Fault{Kind: "drop"}); g.login("/a/login", "lost") }},
-		{"code_may_be_used", func() { g.login("/a/login", "lost") }},
+		{"network", func() { g.fails(sandbox.Fault{Kind: "drop"}); g.login("/a/login", lost) }},
+		{"code_may_be_used", func() { g.login("/a/login", lost) }},
 		{"rejected", func() { g.do(g.request("GET", "/a/login", "")) }},
 	} {
-		before := probe.Metric(t, "logins_total", appA, c.result)
 		c.login()
-		if got := probe.Metric(t, "logins_total", appA, c.result) - before; got != 1 {
+		if got := probe.Sum(t, g.caddy.Metrics(), "logins_total", appA, c.result); got != 1 {
 			t.Errorf("%s: counted %v", c.result, got)
 		}
 	}
@@ -304,6 +312,7 @@ func TestLoginsAreCounted(t *testing.T) {
 
 // A browser asks without credentials whether a page of another origin may log in.
 func TestPreflightOfALogin(t *testing.T) {
+	t.Parallel()
 	g := newRig(t)
 	g.run()
 	g.do(g.request("OPTIONS", "/a/login", "", "Origin: https://h5.example", "Access-Control-Request-Method: POST")).want(http.StatusOK, "authorization=") // of what is behind it
@@ -311,6 +320,7 @@ func TestPreflightOfALogin(t *testing.T) {
 }
 
 func TestUsedCodeIsRefused(t *testing.T) {
+	t.Parallel()
 	g := newRig(t)
 	g.run()
 	code := g.code()

@@ -13,6 +13,7 @@ import (
 
 // What clients claim to be reaches neither what is behind a session nor an error page that is proxied.
 func TestHeadersThatTellWhoCallsAreRemoved(t *testing.T) {
+	t.Parallel()
 	const claims = "openid={http.request.header.X-WX-OPENID} source={http.request.header.x_wx_source} keys={http.request.header.X-CloudID-Keys}" +
 		" context={http.request.header.X-Functions-Extended-Context} own={http.request.header.X-Own}"
 	const none = "openid= source= keys= context= own=kept"
@@ -66,6 +67,7 @@ func TestTrailersThatTellWhoCallsAreRemoved(t *testing.T) {
 
 // A browser asks without credentials whether a page of another origin may call.
 func TestPreflights(t *testing.T) {
+	t.Parallel()
 	g := newRig(t)
 	g.run()
 	const nobody = "id= appid= unionid="
@@ -80,6 +82,7 @@ func TestPreflights(t *testing.T) {
 
 // The operator can tell why, the client cannot.
 func TestReasonsForRejections(t *testing.T) {
+	t.Parallel()
 	g := newRig(t)
 	g.mustLoad(g.accounts("key "+key), site+"wechat_session /unknown { account {http.request.header.App} }\n")
 	user := usertoken.User{OpenID: openid}
@@ -101,9 +104,9 @@ func TestReasonsForRejections(t *testing.T) {
 		{"expired", "/b/me", []string{bearer(usertoken.Session, appB, key, -time.Second)}, appB},
 		{"unknown_account", "/unknown", []string{bearer(usertoken.Session, appA, key, time.Minute)}, ""},
 	} {
-		before := probe.Metric(t, "sessions_rejected_total", c.appid, c.reason)
+		before := probe.Sum(t, g.caddy.Metrics(), "sessions_rejected_total", c.appid, c.reason)
 		g.me(c.path, c.authorize...).want(http.StatusUnauthorized, "not authenticated")
-		if got := probe.Metric(t, "sessions_rejected_total", c.appid, c.reason) - before; got != 1 {
+		if got := probe.Sum(t, g.caddy.Metrics(), "sessions_rejected_total", c.appid, c.reason) - before; got != 1 {
 			t.Errorf("%s: counted %v", c.reason, got)
 		}
 	}

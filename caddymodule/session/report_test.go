@@ -7,8 +7,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/caddyserver/caddy/v2"
-
 	"github.com/caddy-cloudid/caddy-cloudid/caddymodule/account"
 	"github.com/caddy-cloudid/caddy-cloudid/caddymodule/internal/invocation"
 	"github.com/caddy-cloudid/caddy-cloudid/caddymodule/internal/usertoken"
@@ -37,18 +35,14 @@ func (l *listener) take() []*invocation.Record {
 
 func (g *rig) listen() *listener {
 	g.t.Helper()
-	ctx := caddy.ActiveContext()
-	app, err := ctx.App("cloudid")
-	if err != nil {
-		g.t.Fatal(err)
-	}
 	l := new(listener)
-	g.t.Cleanup(app.(*account.App).Invocations().Subscribe(l, 0))
+	g.t.Cleanup(g.caddy.App(g.t, "cloudid").(*account.App).Invocations().Subscribe(l, 0))
 	return l
 }
 
 // Who watches the calls sees those that got no further than the session or the login too, and why.
 func TestRejectionsAreShownToThoseWhoListen(t *testing.T) {
+	t.Parallel()
 	g := newRig(t)
 	g.run()
 	l := g.listen()
@@ -72,7 +66,7 @@ func TestRejectionsAreShownToThoseWhoListen(t *testing.T) {
 		{"a token of another account", me("/a/me", session(appB, key, time.Minute)), "wechat_session", appA, invocation.ClientError, "not authenticated", "for another account: wechat_login and wechat_session must name the same"},
 		{"a token of another key", me("/a/me", session(appA, "another-key", time.Minute)), "wechat_session", appA, invocation.ClientError, "not authenticated", "signed with another key"},
 		{"a token that has expired", me("/a/me", session(appA, key, -time.Second)), "wechat_session", appA, invocation.ClientError, "not authenticated", "has expired"},
-		{"a wrong code", func() reply { return g.login("/a/login", "unknown") }, "wechat_login", appA, invocation.ClientError, "the code is wrong", "errcode 40029"},
+		{"a wrong code", func() reply { return g.login("/a/login", "unknown-"+g.code()) }, "wechat_login", appA, invocation.ClientError, "the code is wrong", "errcode 40029"},
 		{"no login at all", func() reply { return g.do(g.request("GET", "/a/login", "")) }, "wechat_login", appA, invocation.ClientError, "a login is a POST request", ""},
 		{"a wrong secret", func() reply { g.fails(errcode(40125)); return g.login("/a/login", g.code()) }, "wechat_login", appA, invocation.UpstreamError, "its operator can tell from its log", "errcode 40125"},
 		{"a WeChat that is gone", func() reply { g.fails(sandbox.Fault{Kind: "drop"}); return g.login("/a/login", g.code()) }, "wechat_login", appA, invocation.UpstreamError, "wechat gave no usable response", "jscode2session"},

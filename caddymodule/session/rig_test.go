@@ -9,8 +9,6 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/caddyserver/caddy/v2"
-
 	"github.com/caddy-cloudid/caddy-cloudid/caddymodule/sandbox"
 	"github.com/caddy-cloudid/caddy-cloudid/tests/caddyrig"
 	"github.com/caddy-cloudid/caddy-cloudid/tests/freeport"
@@ -26,11 +24,12 @@ const (
 	union  = "UNIONID-of-the-user"
 )
 
-// rig is a Caddy in this process, with a sandbox for WeChat.
+// rig is a Caddy of a test's own, with a sandbox for WeChat.
 type rig struct {
 	t      *testing.T
 	wechat *sandbox.Server
-	api    string       // the sandbox's URL
+	api    string // the sandbox's URL
+	caddy  *caddyrig.Instance
 	log    caddyrig.Log // the file that holds all of Caddy's logs, access logs included
 	url    string       // of the site
 }
@@ -41,8 +40,7 @@ func newRig(t *testing.T) *rig {
 	wechat := sandbox.New()
 	api := httptest.NewServer(wechat)
 	t.Cleanup(api.Close)
-	t.Cleanup(func() { _ = caddy.Stop() })
-	return &rig{t: t, wechat: wechat, api: api.URL, log: caddyrig.NewLog(t)}
+	return &rig{t: t, wechat: wechat, api: api.URL, caddy: caddyrig.New(t), log: caddyrig.NewLog(t)}
 }
 
 // site is one that has all a mini program needs: a login and a page for those who have a session, for either account.
@@ -111,7 +109,7 @@ http://%s {
 		return err
 	}
 	g.url = "http://" + address
-	return caddy.Load(config, true)
+	return g.caddy.ReloadJSON(config)
 }
 
 // spread writes blocks that stand on one line, which reads better in a test, as Caddyfiles have them.
@@ -151,11 +149,11 @@ func (g *rig) wantCalls(want int) {
 // logged stops Caddy, and returns all that it logged.
 func (g *rig) logged() string {
 	g.t.Helper()
-	caddyrig.Stop(g.t)
+	g.caddy.Stop(g.t)
 	return g.log.Text(g.t)
 }
 
-// reply is an answer that was read to its end.
+// reply is a response that was read to its end.
 type reply struct {
 	t      *testing.T
 	status int

@@ -11,6 +11,7 @@ func count(text, part string) int { return strings.Count(text, part) }
 
 // Whatever happens, neither what is logged at DEBUG nor what clients are told holds anything that is not theirs.
 func TestNothingSecretIsTold(t *testing.T) {
+	t.Parallel()
 	g := newRig(t)
 	g.mustLoad(g.accounts("key "+key+"\n timeout "+timeout.String()), site)
 

@@ -9,7 +9,6 @@ import (
 	"time"
 
 	"github.com/caddy-cloudid/caddy-cloudid/caddymodule/internal/usertoken"
-	"github.com/caddy-cloudid/caddy-cloudid/tests/caddyrig"
 )
 
 const page = "id=" + openid + " appid=" + appA + " unionid=" + union + " authorization="
@@ -29,6 +28,7 @@ func sign(t *testing.T, kind usertoken.Kind, user usertoken.User, ttl time.Durat
 }
 
 func TestSession(t *testing.T) {
+	t.Parallel()
 	g := newRig(t)
 	g.run()
 	token := g.token("/a/login")
@@ -50,6 +50,7 @@ func TestSession(t *testing.T) {
 }
 
 func TestWhoIsNotLetIn(t *testing.T) {
+	t.Parallel()
 	g := newRig(t)
 	g.run()
 	token := g.token("/a/login")
@@ -104,6 +105,7 @@ func TestWhoIsNotLetIn(t *testing.T) {
 }
 
 func TestTokensOutliveWhatSignedThem(t *testing.T) {
+	t.Parallel()
 	g := newRig(t)
 	g.run()
 	token := g.token("/a/login")
@@ -113,7 +115,7 @@ func TestTokensOutliveWhatSignedThem(t *testing.T) {
 	g.mustLoad(g.accounts("key "+key+"\n timeout 1s"), site)
 	t.Run("a reload", stillIn)
 
-	caddyrig.Stop(t)
+	g.caddy.Stop(t)
 	g.run()
 	t.Run("a restart, and so a move to another node", stillIn)
 
@@ -133,6 +135,7 @@ func TestTokensOutliveWhatSignedThem(t *testing.T) {
 }
 
 func TestAccountMayDependOnTheRequest(t *testing.T) {
+	t.Parallel()
 	const routes = `
 		wechat_login   /login { account {http.request.header.App} }
 		wechat_session /me { account {http.request.header.App} }
@@ -164,6 +167,7 @@ func TestAccountMayDependOnTheRequest(t *testing.T) {
 }
 
 func TestAccountOfARequestThatIsNotSetUp(t *testing.T) {
+	t.Parallel()
 	g := newRig(t)
 	g.mustLoad("account "+appA+" {\n token none\n}", `
 		wechat_login   /login { account {http.request.header.App} }

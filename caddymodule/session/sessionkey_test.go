@@ -58,6 +58,7 @@ const (
 )
 
 func TestASessionCarriesTheSessionKey(t *testing.T) {
+	t.Parallel()
 	g := newRig(t)
 	g.mustLoad(g.account(appA, "key "+key), keysKept)
 	with, without := g.token("/login"), g.token("/login-without")

@@ -26,6 +26,7 @@ func hangUp(c *upstreamConn) {
 }
 
 func TestConnectionsAndRetries(t *testing.T) {
+	t.Parallel()
 	runBehaviours(t, []behaviour{
 		{"a GET on a connection that had ended is made again", setup{}, hangUp, func(s *side) {
 			c := s.dial()
@@ -176,6 +177,7 @@ func (s *side) getAtOnce(n int) {
 }
 
 func TestTimeoutsAndCancellation(t *testing.T) {
+	t.Parallel()
 	never := func(c *upstreamConn) { c.request() }
 	runBehaviours(t, []behaviour{
 		{"response_header_timeout is a 504", setup{transport: "response_header_timeout 100ms"}, never, func(s *side) {
@@ -275,6 +277,7 @@ func waitFor(t *testing.T, happened func() bool) {
 }
 
 func TestHealthAndUpstreams(t *testing.T) {
+	t.Parallel()
 	var sick atomic.Bool
 	runBehaviours(t, []behaviour{
 		{"active health checks", setup{proxy: "health_uri /health\nhealth_interval 20ms\nhealth_status 2xx\nhealth_method POST\nhealth_request_body ping"}, func(c *upstreamConn) {
@@ -323,12 +326,13 @@ func TestHealthAndUpstreams(t *testing.T) {
 
 // A reload closes the connections of the old configuration that nobody uses, and harms no request under way.
 func TestReload(t *testing.T) {
+	t.Parallel()
 	runBehaviours(t, []behaviour{{"closes what is idle", setup{transport: "dial_timeout 5s"}, slow(300 * time.Millisecond), func(s *side) {
 		s.getAtOnce(3)
 		c := s.dial().say(post("body"))
 		time.Sleep(50 * time.Millisecond)
 		s.caddyfile += "\n# another configuration\n"
-		caddyrig.Reload(s.t, s.caddyfile)
+		s.caddy.Reload(s.t, s.caddyfile)
 		c.wantResponse(http.StatusOK, "ok")
 		s.upstream.wantOpen(s.t, 0)
 		s.dial().say(get("/")).wantResponse(http.StatusOK, "ok")
@@ -338,12 +342,14 @@ func TestReload(t *testing.T) {
 
 // Different from transport http, whose client then waits for a response: nobody asked for another protocol.
 func TestAProtocolNobodyAskedFor(t *testing.T) {
+	t.Parallel()
 	s := start(t, "http1", setup{}, sayEach("HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\nConnection: Upgrade\r\n\r\n"))
 	s.dial().say(get("/")).wantResponse(http.StatusBadGateway, "")
 	s.upstream.wantOpen(t, 0)
 }
 
 func TestConfiguration(t *testing.T) {
+	t.Parallel()
 	const site = "http://localhost:%d {\nreverse_proxy %s {\ntransport http1 {\n%s\n}\n}\n}\n"
 	for _, test := range []struct{ to, options, wrong string }{
 		{"127.0.0.1:3000", "", ""},

@@ -34,6 +34,7 @@ type side struct {
 	address   string // of Caddy
 	upstream  *upstream
 	caddyfile string
+	caddy     *caddyrig.Instance
 }
 
 // bothTransports runs a test against `transport http`, which says what is right, and against `transport http1`.
@@ -43,7 +44,7 @@ func bothTransports(t *testing.T, s setup, serve func(*upstreamConn), run func(s
 	}
 }
 
-// start runs Caddy until the test ends. There is one Caddy in a process, so no two tests run at once.
+// start runs Caddy until the test ends.
 func start(t *testing.T, transport string, s setup, serve func(*upstreamConn)) *side {
 	t.Helper()
 	if s.listen == nil {
@@ -74,7 +75,7 @@ http://:%s {
 	}
 }
 `, s.global, port, s.site, s.to, s.proxy, s.transport))
-	caddyrig.Load(t, out.caddyfile)
+	out.caddy = caddyrig.Start(t, out.caddyfile)
 	return out
 }
 

@@ -42,6 +42,7 @@ func (s *side) wantAccepted(want int32) {
 }
 
 func TestMethodsAndBodies(t *testing.T) {
+	t.Parallel()
 	for _, method := range []string{"GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "PROPFIND"} {
 		t.Run(method, func(t *testing.T) {
 			bothTransports(t, setup{}, echo, func(s *side) {
@@ -61,6 +62,7 @@ func TestMethodsAndBodies(t *testing.T) {
 
 // What goes to the upstream is the same, byte for byte.
 func TestTheRequestOnTheWire(t *testing.T) {
+	t.Parallel()
 	for sentence, request := range map[string]string{
 		"a GET":                 get("/a%20b?c=d&e"),
 		"a GET with fields":     "GET / HTTP/1.1\r\nHost: site:80\r\nz: 1\r\nA: 2\r\nA: 3\r\nCookie: a=b\r\nUser-Agent: \r\nX-Ümlaut: x\r\n\r\n",
@@ -110,6 +112,7 @@ func TestTheRequestOnTheWire(t *testing.T) {
 }
 
 func TestResponses(t *testing.T) {
+	t.Parallel()
 	next := make(chan struct{})
 	runBehaviours(t, []behaviour{
 		{"a HEAD has no body, and the connection is used again", setup{}, sayEach("HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n"), func(s *side) {
@@ -245,6 +248,7 @@ func compressed(c *upstreamConn) {
 }
 
 func TestRequestsThatNeedMore(t *testing.T) {
+	t.Parallel()
 	runBehaviours(t, []behaviour{
 		{"a WebSocket", setup{}, func(c *upstreamConn) {
 			req := c.head()
@@ -365,6 +369,7 @@ func refuse(c *upstreamConn) {
 }
 
 func TestNetworks(t *testing.T) {
+	t.Parallel()
 	runBehaviours(t, []behaviour{
 		{"a Unix socket", setup{listen: func(t *testing.T) net.Listener {
 			listener, err := net.Listen("unix", filepath.Join(t.TempDir(), "socket"))

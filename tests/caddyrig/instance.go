@@ -24,32 +24,26 @@ type config struct {
 	apps   []caddy.App
 }
 
-// Start runs a Caddyfile until the test ends.
-func Start(t testing.TB, caddyfile string) *Instance {
-	t.Helper()
-	instance, err := StartJSON(t, MustAdapt(t, caddyfile))
-	if err != nil {
-		t.Fatalf("start: %v\n%s", err, caddyfile)
-	}
-	return instance
+// New returns an instance that runs nothing yet. What it runs is stopped when the test ends.
+func New(t testing.TB) *Instance {
+	i := new(Instance)
+	t.Cleanup(func() { i.Stop(t) })
+	return i
 }
 
-// StartJSON runs a config in JSON until the test ends, or returns why Caddy does not run it.
-func StartJSON(t testing.TB, json []byte) (*Instance, error) {
+// Start returns an instance that runs a Caddyfile.
+func Start(t testing.TB, caddyfile string) *Instance {
 	t.Helper()
-	i := new(Instance)
-	if err := i.ReloadJSON(json); err != nil {
-		return nil, err
-	}
-	t.Cleanup(func() { i.Stop(t) })
-	return i, nil
+	i := New(t)
+	i.Reload(t, caddyfile)
+	return i
 }
 
 // Reload makes a Caddyfile the running config, in the place of the one before it.
 func (i *Instance) Reload(t testing.TB, caddyfile string) {
 	t.Helper()
 	if err := i.ReloadJSON(MustAdapt(t, caddyfile)); err != nil {
-		t.Fatalf("reload: %v\n%s", err, caddyfile)
+		t.Fatalf("load: %v\n%s", err, caddyfile)
 	}
 }
 
