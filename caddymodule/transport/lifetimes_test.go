@@ -13,15 +13,17 @@ import (
 	"time"
 
 	"github.com/caddy-cloudid/caddy-cloudid/tests/caddyrig"
+	"github.com/caddy-cloudid/caddy-cloudid/tests/probe"
+	"github.com/caddy-cloudid/caddy-cloudid/tests/rawserver"
 )
 
 // hangUp serves one request on each connection, and hangs up in the middle of the second.
-func hangUp(c *upstreamConn) {
-	if _, _, ok := c.request(); !ok {
+func hangUp(c *rawserver.Conn) {
+	if c.Request() == nil {
 		return
 	}
-	c.say(okResponse)
-	c.request()
+	c.Say(okResponse)
+	c.Request()
 	_ = c.Close()
 }
 
@@ -41,33 +43,33 @@ func TestConnectionsAndRetries(t *testing.T) {
 			c.say(post("body")).wantResponse(http.StatusBadGateway, "")
 			c.say(post("body")).wantResponse(http.StatusOK, "ok")
 		}},
-		{"a POST on a connection that ended before is made on another", setup{}, func(c *upstreamConn) {
-			c.request()
-			c.say(okResponse)
+		{"a POST on a connection that ended before is made on another", setup{}, func(c *rawserver.Conn) {
+			c.Request()
+			c.Say(okResponse)
 			_ = c.Close()
 		}, func(s *side) {
 			c := s.dial()
 			for range 4 {
 				c.say(post("body")).wantResponse(http.StatusOK, "ok")
-				s.upstream.wantOpen(s.t, 0)
+				s.upstream.WantOpen(s.t, 0)
 				time.Sleep(5 * time.Millisecond)
 			}
 			s.wantAccepted(4)
 		}},
-		{"lb_retries with lb_retry_match repeats a POST whose body is buffered", setup{proxy: "request_buffers 4KiB\nlb_retries 3\nlb_retry_match method POST"}, func(c *upstreamConn) {
-			_, body, _ := c.request()
-			if c.number >= 3 {
-				c.say(fmt.Sprintf("HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%s", len(body), body))
+		{"lb_retries with lb_retry_match repeats a POST whose body is buffered", setup{proxy: "request_buffers 4KiB\nlb_retries 3\nlb_retry_match method POST"}, func(c *rawserver.Conn) {
+			body := rawserver.Body(c.Request())
+			if c.Number >= 3 {
+				c.Say(fmt.Sprintf("HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%s", len(body), body))
 			}
 			_ = c.Close()
 		}, func(s *side) {
 			s.dial().say(post("body")).wantResponse(http.StatusOK, "body")
 			s.wantAccepted(3)
 		}},
-		{"lb_retries without a buffer sends no body twice, nor half of one", setup{proxy: "lb_retries 3\nlb_retry_match method POST"}, func(c *upstreamConn) {
-			_, body, ok := c.request()
-			if ok && (c.number > 1 || body != "body") {
-				c.say("HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nagain")
+		{"lb_retries without a buffer sends no body twice, nor half of one", setup{proxy: "lb_retries 3\nlb_retry_match method POST"}, func(c *rawserver.Conn) {
+			req := c.Request()
+			if req != nil && (c.Number > 1 || rawserver.Body(req) != "body") {
+				c.Say("HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nagain")
 			}
 			_ = c.Close()
 		}, func(s *side) { s.dial().say(post("body")).wantResponse(http.StatusBadGateway, "") }},
@@ -77,23 +79,23 @@ func TestConnectionsAndRetries(t *testing.T) {
 				c.say(post("body")).wantResponse(http.StatusOK, "POST / body")
 			}
 		}},
-		{"lb_retry_match by the response's status", setup{proxy: "lb_retries 3\nlb_retry_match expression `{rp.status_code} == 503`"}, func(c *upstreamConn) {
+		{"lb_retry_match by the response's status", setup{proxy: "lb_retries 3\nlb_retry_match expression `{rp.status_code} == 503`"}, func(c *rawserver.Conn) {
 			for range 2 {
-				c.request()
-				c.say("HTTP/1.1 503 Service Unavailable\r\nContent-Length: 4\r\n\r\nbusy")
+				c.Request()
+				c.Say("HTTP/1.1 503 Service Unavailable\r\nContent-Length: 4\r\n\r\nbusy")
 			}
-			c.request()
-			c.say(okResponse)
+			c.Request()
+			c.Say(okResponse)
 		}, func(s *side) { // the body of the 503 is not read, so each costs its connection
 			s.dial().say(get("/")).wantResponse(http.StatusServiceUnavailable, "")
 			s.wantAccepted(4)
 		}},
-		{"what comes unasked is nobody's response", setup{}, func(c *upstreamConn) {
+		{"what comes unasked is nobody's response", setup{}, func(c *rawserver.Conn) {
 			for {
-				if _, _, ok := c.request(); !ok {
+				if c.Request() == nil {
 					return
 				}
-				c.say("HTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\n" + strconv.Itoa(c.number) + "HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\nbad")
+				c.Say("HTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\n" + strconv.Itoa(c.Number) + "HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\nbad")
 			}
 		}, func(s *side) {
 			c := s.dial()
@@ -102,33 +104,33 @@ func TestConnectionsAndRetries(t *testing.T) {
 				time.Sleep(5 * time.Millisecond)
 			}
 		}},
-		{"keepalive off", setup{transport: "keepalive off"}, func(c *upstreamConn) {
-			req, _, _ := c.request()
+		{"keepalive off", setup{transport: "keepalive off"}, func(c *rawserver.Conn) {
+			req := c.Request()
 			text := fmt.Sprint(req.Close)
-			c.say(fmt.Sprintf("HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%s", len(text), text))
+			c.Say(fmt.Sprintf("HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%s", len(text), text))
 		}, func(s *side) {
 			c := s.dial()
 			for range 3 {
 				c.say(get("/")).wantResponse(http.StatusOK, "true")
 			}
 			s.wantAccepted(3)
-			s.upstream.wantOpen(s.t, 0)
+			s.upstream.WantOpen(s.t, 0)
 		}},
 		{"keepalive 100ms", setup{transport: "keepalive 100ms"}, nil, func(s *side) {
 			s.dial().say(get("/")).wantResponse(http.StatusOK, "GET / ")
-			s.upstream.wantOpen(s.t, 0)
+			s.upstream.WantOpen(s.t, 0)
 		}},
 		{"keepalive_idle_conns_per_host", setup{transport: "keepalive_idle_conns_per_host 2"}, slow(50 * time.Millisecond), func(s *side) {
 			s.getAtOnce(5)
-			s.upstream.wantOpen(s.t, 2)
+			s.upstream.WantOpen(s.t, 2)
 		}},
 		{"keepalive_idle_conns", setup{transport: "keepalive_idle_conns 3"}, slow(50 * time.Millisecond), func(s *side) {
 			s.getAtOnce(5)
-			s.upstream.wantOpen(s.t, 3)
+			s.upstream.WantOpen(s.t, 3)
 		}},
 		{"max_conns_per_host", setup{transport: "max_conns_per_host 2"}, slow(10 * time.Millisecond), func(s *side) {
 			s.getAtOnce(10)
-			if n := s.upstream.accepted.Load(); n > 2 {
+			if n := s.upstream.Accepted.Load(); n > 2 {
 				s.t.Errorf("%d connections were opened", n)
 			}
 		}},
@@ -152,17 +154,17 @@ func TestConnectionsAndRetries(t *testing.T) {
 				})
 			}
 			wg.Wait()
-			s.upstream.wantOpenBetween(s.t, 0, 1)
+			s.upstream.WantOpenBetween(s.t, 0, 1)
 		}},
 	})
 }
 
 // slow responds to each request after a while.
-func slow(wait time.Duration) func(*upstreamConn) {
-	return func(c *upstreamConn) {
-		for _, _, ok := c.request(); ok; _, _, ok = c.request() {
+func slow(wait time.Duration) func(*rawserver.Conn) {
+	return func(c *rawserver.Conn) {
+		for c.Request() != nil {
 			time.Sleep(wait)
-			c.say(okResponse)
+			c.Say(okResponse)
 		}
 	}
 }
@@ -178,12 +180,12 @@ func (s *side) getAtOnce(n int) {
 
 func TestTimeoutsAndCancellation(t *testing.T) {
 	t.Parallel()
-	never := func(c *upstreamConn) { c.request() }
+	never := func(c *rawserver.Conn) { c.Request() }
 	runBehaviours(t, []behaviour{
 		{"response_header_timeout is a 504", setup{transport: "response_header_timeout 100ms"}, never, func(s *side) {
 			s.dial().say(get("/")).wantResponse(http.StatusGatewayTimeout, "")
 			s.dial().say(post("body")).wantResponse(http.StatusGatewayTimeout, "")
-			s.upstream.wantOpen(s.t, 0)
+			s.upstream.WantOpen(s.t, 0)
 		}},
 		{"response_header_timeout counts from the end of the request", setup{transport: "response_header_timeout 300ms"}, nil, func(s *side) {
 			c := s.dial().say("POST / HTTP/1.1\r\nHost: site\r\nContent-Length: 4\r\n\r\n")
@@ -193,70 +195,70 @@ func TestTimeoutsAndCancellation(t *testing.T) {
 			}
 			c.wantResponse(http.StatusOK, "POST / body")
 		}},
-		{"response_header_timeout does not cut off a body", setup{transport: "response_header_timeout 100ms"}, func(c *upstreamConn) {
-			c.request()
-			c.say("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\no")
+		{"response_header_timeout does not cut off a body", setup{transport: "response_header_timeout 100ms"}, func(c *rawserver.Conn) {
+			c.Request()
+			c.Say("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\no")
 			time.Sleep(200 * time.Millisecond)
-			c.say("k")
+			c.Say("k")
 		}, func(s *side) { s.dial().say(get("/")).wantResponse(http.StatusOK, "ok") }},
 		{"read_timeout before the response is a 504", setup{transport: "read_timeout 100ms"}, never, func(s *side) {
 			s.dial().say(get("/")).wantResponse(http.StatusGatewayTimeout, "")
-			s.upstream.wantOpen(s.t, 0)
+			s.upstream.WantOpen(s.t, 0)
 		}},
-		{"read_timeout within the body ends it", setup{transport: "read_timeout 100ms"}, func(c *upstreamConn) {
-			c.request()
-			c.say("HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nhalf")
+		{"read_timeout within the body ends it", setup{transport: "read_timeout 100ms"}, func(c *rawserver.Conn) {
+			c.Request()
+			c.Say("HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nhalf")
 		}, func(s *side) {
 			if text, err := io.ReadAll(s.dial().say(get("/")).response("GET").Body); string(text) != "half" || err == nil {
 				s.t.Errorf("got %q, %v", text, err)
 			}
-			s.upstream.wantOpen(s.t, 0)
+			s.upstream.WantOpen(s.t, 0)
 		}},
-		{"read_timeout is of each read", setup{transport: "read_timeout 200ms"}, func(c *upstreamConn) {
-			c.request()
-			c.say("HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n")
+		{"read_timeout is of each read", setup{transport: "read_timeout 200ms"}, func(c *rawserver.Conn) {
+			c.Request()
+			c.Say("HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n")
 			for range 5 {
 				time.Sleep(100 * time.Millisecond)
-				c.say("x")
+				c.Say("x")
 			}
 		}, func(s *side) { s.dial().say(get("/")).wantResponse(http.StatusOK, "xxxxx") }},
-		{"write_timeout", setup{transport: "write_timeout 200ms"}, func(c *upstreamConn) { c.head(); time.Sleep(time.Second) }, func(s *side) {
+		{"write_timeout", setup{transport: "write_timeout 200ms"}, func(c *rawserver.Conn) { c.Head(); time.Sleep(time.Second) }, func(s *side) {
 			c := s.dial()
 			go func() { _, _ = io.WriteString(c.Conn, post(strings.Repeat("x", 1<<25))) }()
 			if status := c.response("POST").StatusCode; status < 500 {
 				s.t.Errorf("got %d", status)
 			}
 		}},
-		{"a client that leaves while it waits", setup{}, func(c *upstreamConn) { c.request(); c.say("") }, func(s *side) {
+		{"a client that leaves while it waits", setup{}, func(c *rawserver.Conn) { c.Request(); c.Say("") }, func(s *side) {
 			for _, request := range []string{get("/"), post("body"), post(strings.Repeat("x", 1<<20))} {
 				c := s.dial().say(request)
-				waitFor(s.t, func() bool { return s.upstream.open.Load() == 1 })
+				probe.Eventually(s.t, "the request is there", func() bool { return s.upstream.Open.Load() == 1 })
 				time.Sleep(20 * time.Millisecond)
 				_ = c.Close()
-				s.upstream.wantOpen(s.t, 0)
+				s.upstream.WantOpen(s.t, 0)
 			}
 		}},
-		{"a client that leaves while it uploads", setup{}, func(c *upstreamConn) { c.request() }, func(s *side) {
+		{"a client that leaves while it uploads", setup{}, func(c *rawserver.Conn) { c.Request() }, func(s *side) {
 			for _, length := range []int{100, 1 << 20} {
 				c := s.dial().say(fmt.Sprintf("POST / HTTP/1.1\r\nHost: site\r\nContent-Length: %d\r\n\r\nhalf", length))
-				waitFor(s.t, func() bool { return s.upstream.open.Load() == 1 })
+				probe.Eventually(s.t, "the request is there", func() bool { return s.upstream.Open.Load() == 1 })
 				time.Sleep(20 * time.Millisecond) // earlier, the connection was not used, and may stay
 				_ = c.Close()
-				s.upstream.wantOpen(s.t, 0)
+				s.upstream.WantOpen(s.t, 0)
 			}
 		}},
-		{"a client that leaves while it is sent a body", setup{}, func(c *upstreamConn) {
-			c.request()
-			c.say("HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nevent\r\n")
+		{"a client that leaves while it is sent a body", setup{}, func(c *rawserver.Conn) {
+			c.Request()
+			c.Say("HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nevent\r\n")
 		}, func(s *side) {
 			c := s.dial().say(get("/"))
 			_, _ = io.ReadFull(c.response("GET").Body, make([]byte, 5))
 			_ = c.Close()
-			s.upstream.wantOpen(s.t, 0)
+			s.upstream.WantOpen(s.t, 0)
 		}},
-		{"a client that reads slowly gets all of it", setup{}, func(c *upstreamConn) {
-			c.request()
-			c.say("HTTP/1.1 200 OK\r\nContent-Length: 5000000\r\n\r\n" + strings.Repeat("x", 5_000_000))
+		{"a client that reads slowly gets all of it", setup{}, func(c *rawserver.Conn) {
+			c.Request()
+			c.Say("HTTP/1.1 200 OK\r\nContent-Length: 5000000\r\n\r\n" + strings.Repeat("x", 5_000_000))
 		}, func(s *side) {
 			res := s.dial().say(get("/")).response("GET")
 			time.Sleep(100 * time.Millisecond)
@@ -267,38 +269,30 @@ func TestTimeoutsAndCancellation(t *testing.T) {
 	})
 }
 
-func waitFor(t *testing.T, happened func() bool) {
-	t.Helper()
-	for deadline := time.Now().Add(5 * time.Second); !happened(); time.Sleep(time.Millisecond) {
-		if time.Now().After(deadline) {
-			t.Fatal("it did not happen")
-		}
-	}
-}
-
 func TestHealthAndUpstreams(t *testing.T) {
 	t.Parallel()
 	var sick atomic.Bool
 	runBehaviours(t, []behaviour{
-		{"active health checks", setup{proxy: "health_uri /health\nhealth_interval 20ms\nhealth_status 2xx\nhealth_method POST\nhealth_request_body ping"}, func(c *upstreamConn) {
-			for req, body, ok := c.request(); ok; req, body, ok = c.request() {
+		{"active health checks", setup{proxy: "health_uri /health\nhealth_interval 20ms\nhealth_status 2xx\nhealth_method POST\nhealth_request_body ping"}, func(c *rawserver.Conn) {
+			for req := c.Request(); req != nil; req = c.Request() {
+				body := rawserver.Body(req)
 				if req.URL.Path == "/health" && (sick.Load() || req.Method != http.MethodPost || body != "ping") {
-					c.say("HTTP/1.1 500 Sick\r\nContent-Length: 0\r\n\r\n")
+					c.Say("HTTP/1.1 500 Sick\r\nContent-Length: 0\r\n\r\n")
 					continue
 				}
-				c.say(okResponse)
+				c.Say(okResponse)
 			}
 		}, func(s *side) {
 			for _, status := range []int{http.StatusOK, http.StatusServiceUnavailable, http.StatusOK} {
 				sick.Store(status != http.StatusOK)
-				waitFor(s.t, func() bool { return s.dial().say(get("/")).response("GET").StatusCode == status })
+				probe.Eventually(s.t, "the health check is believed", func() bool { return s.dial().say(get("/")).response("GET").StatusCode == status })
 			}
 		}},
-		{"passive health checks", setup{proxy: "fail_duration 10s\nmax_fails 1\nunhealthy_status 500"}, sayEach("HTTP/1.1 500 Sick\r\nContent-Length: 4\r\n\r\nsick"), func(s *side) {
+		{"passive health checks", setup{proxy: "fail_duration 10s\nmax_fails 1\nunhealthy_status 500"}, rawserver.SayEach("HTTP/1.1 500 Sick\r\nContent-Length: 4\r\n\r\nsick"), func(s *side) {
 			s.dial().say(get("/")).wantResponse(http.StatusInternalServerError, "sick")
 			s.dial().say(get("/")).wantResponse(http.StatusServiceUnavailable, "")
 		}},
-		{"passive health checks of failures", setup{proxy: "fail_duration 10s"}, func(c *upstreamConn) { c.request(); _ = c.Close() }, func(s *side) {
+		{"passive health checks of failures", setup{proxy: "fail_duration 10s"}, func(c *rawserver.Conn) { c.Request(); _ = c.Close() }, func(s *side) {
 			s.dial().say(get("/")).wantResponse(http.StatusBadGateway, "")
 			s.dial().say(get("/")).wantResponse(http.StatusServiceUnavailable, "")
 		}},
@@ -308,16 +302,16 @@ func TestHealthAndUpstreams(t *testing.T) {
 		}},
 		{"unhealthy_request_count", setup{proxy: "unhealthy_request_count 1"}, slow(200 * time.Millisecond), func(s *side) {
 			first := s.dial().say(get("/"))
-			waitFor(s.t, func() bool { return s.upstream.open.Load() == 1 })
+			probe.Eventually(s.t, "the request is there", func() bool { return s.upstream.Open.Load() == 1 })
 			s.dial().say(get("/")).wantResponse(http.StatusServiceUnavailable, "")
 			first.wantResponse(http.StatusOK, "ok")
 		}},
 		{"upstreams by a placeholder", setup{to: "{query.to}"}, nil, func(s *side) {
-			s.dial().say(get("/?to="+s.upstream.address)).wantResponse(http.StatusOK, "GET /?to="+s.upstream.address+" ")
+			s.dial().say(get("/?to="+s.upstream.Address)).wantResponse(http.StatusOK, "GET /?to="+s.upstream.Address+" ")
 			s.dial().say(get("/?to=127.0.0.1:1")).wantResponse(http.StatusBadGateway, "")
 		}},
 		{"placeholders of the response's time", setup{proxy: "header_down X {http.reverse_proxy.upstream.hostport}"}, nil, func(s *side) {
-			if res := s.dial().say(get("/")).wantResponse(http.StatusOK, "GET / "); res.Header.Get("X") != s.upstream.address {
+			if res := s.dial().say(get("/")).wantResponse(http.StatusOK, "GET / "); res.Header.Get("X") != s.upstream.Address {
 				s.t.Errorf("the header is %v", res.Header)
 			}
 		}},
@@ -334,18 +328,18 @@ func TestReload(t *testing.T) {
 		s.caddyfile += "\n# another configuration\n"
 		s.caddy.Reload(s.t, s.caddyfile)
 		c.wantResponse(http.StatusOK, "ok")
-		s.upstream.wantOpen(s.t, 0)
+		s.upstream.WantOpen(s.t, 0)
 		s.dial().say(get("/")).wantResponse(http.StatusOK, "ok")
-		s.upstream.wantOpen(s.t, 1)
+		s.upstream.WantOpen(s.t, 1)
 	}}})
 }
 
 // Different from transport http, whose client then waits for a response: nobody asked for another protocol.
 func TestAProtocolNobodyAskedFor(t *testing.T) {
 	t.Parallel()
-	s := start(t, "http1", setup{}, sayEach("HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\nConnection: Upgrade\r\n\r\n"))
+	s := start(t, "http1", setup{}, rawserver.SayEach("HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\nConnection: Upgrade\r\n\r\n"))
 	s.dial().say(get("/")).wantResponse(http.StatusBadGateway, "")
-	s.upstream.wantOpen(t, 0)
+	s.upstream.WantOpen(t, 0)
 }
 
 func TestConfiguration(t *testing.T) {

@@ -7,14 +7,13 @@ import (
 	"net"
 	"net/http"
 	"strings"
-	"sync"
-	"sync/atomic"
 	"testing"
 	"time"
 
 	_ "github.com/caddy-cloudid/caddy-cloudid/caddymodule/transport"
 	"github.com/caddy-cloudid/caddy-cloudid/tests/caddyrig"
 	"github.com/caddy-cloudid/caddy-cloudid/tests/freeport"
+	"github.com/caddy-cloudid/caddy-cloudid/tests/rawserver"
 )
 
 // setup is what a case changes of the usual configuration. $UPSTREAM is replaced by the upstream's address.
@@ -24,7 +23,7 @@ type setup struct {
 	to        string // the upstreams; default $UPSTREAM
 	global    string // global options
 	site      string // what stands before reverse_proxy
-	listen    func(t *testing.T) net.Listener
+	listen    func(t testing.TB) net.Listener
 }
 
 // side is a Caddy that proxies to an upstream by one of the two transports.
@@ -32,30 +31,34 @@ type side struct {
 	t         *testing.T
 	name      string // of the transport
 	address   string // of Caddy
-	upstream  *upstream
+	upstream  *rawserver.Server
 	caddyfile string
 	caddy     *caddyrig.Instance
 }
 
 // bothTransports runs a test against `transport http`, which says what is right, and against `transport http1`.
-func bothTransports(t *testing.T, s setup, serve func(*upstreamConn), run func(s *side)) {
+func bothTransports(t *testing.T, s setup, serve func(*rawserver.Conn), run func(s *side)) {
 	for _, name := range []string{"http", "http1"} {
 		t.Run(name, func(t *testing.T) { run(start(t, name, s, serve)) })
 	}
 }
 
 // start runs Caddy until the test ends.
-func start(t *testing.T, transport string, s setup, serve func(*upstreamConn)) *side {
+func start(t *testing.T, transport string, s setup, serve func(*rawserver.Conn)) *side {
 	t.Helper()
 	if s.listen == nil {
-		s.listen = listenTCP
+		s.listen = rawserver.ListenTCP
 	}
-	out := &side{t: t, name: transport, address: freeport.Addr(t), upstream: startUpstream(t, s.listen(t), serve)}
+	out := &side{t: t, name: transport, address: freeport.Addr(t), upstream: rawserver.Start(t, s.listen(t), serve)}
+	upstream := out.upstream.Address
+	if out.upstream.Network == "unix" {
+		upstream = "unix/" + upstream
+	}
 	if s.to == "" {
 		s.to = "$UPSTREAM"
 	}
 	_, port, _ := net.SplitHostPort(out.address)
-	out.caddyfile = strings.NewReplacer("$UPSTREAM", out.upstream.address, "$TRANSPORT", transport).Replace(fmt.Sprintf(`{
+	out.caddyfile = strings.NewReplacer("$UPSTREAM", upstream, "$TRANSPORT", transport).Replace(fmt.Sprintf(`{
 	admin off
 	persist_config off
 	auto_https off
@@ -132,130 +135,10 @@ func post(body string) string {
 	return fmt.Sprintf("POST / HTTP/1.1\r\nHost: site\r\nContent-Length: %d\r\n\r\n%s", len(body), body)
 }
 
-// upstream is a server that a test plays by hand.
-type upstream struct {
-	address  string
-	accepted atomic.Int32
-	open     atomic.Int32
-	listener net.Listener
-	mu       sync.Mutex
-	conns    []net.Conn
-}
-
-func listenTCP(t *testing.T) net.Listener {
-	t.Helper()
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	return listener
-}
-
-// startUpstream serves each connection by calling serve; then it reads until the other side hangs up.
-func startUpstream(t *testing.T, listener net.Listener, serve func(*upstreamConn)) *upstream {
-	t.Helper()
-	u := &upstream{address: listener.Addr().String(), listener: listener}
-	if listener.Addr().Network() == "unix" {
-		u.address = "unix/" + u.address
-	}
-	var wg sync.WaitGroup
-	wg.Go(func() {
-		for {
-			conn, err := listener.Accept()
-			if err != nil {
-				return
-			}
-			u.mu.Lock()
-			u.conns = append(u.conns, conn)
-			u.mu.Unlock()
-			u.open.Add(1)
-			number := int(u.accepted.Add(1))
-			wg.Go(func() {
-				defer u.open.Add(-1)
-				defer conn.Close()
-				serve(&upstreamConn{Conn: conn, reader: bufio.NewReader(conn), number: number})
-				_, _ = io.Copy(io.Discard, conn)
-			})
-		}
-	})
-	t.Cleanup(func() {
-		_ = listener.Close()
-		u.mu.Lock()
-		for _, conn := range u.conns {
-			_ = conn.Close()
-		}
-		u.mu.Unlock()
-		wg.Wait()
-	})
-	return u
-}
-
-func (u *upstream) wantOpen(t *testing.T, want int32) {
-	t.Helper()
-	u.wantOpenBetween(t, want, want)
-}
-
-// wantOpenBetween waits a little: the upstream notices only after a while that the other side has hung up.
-func (u *upstream) wantOpenBetween(t *testing.T, least, most int32) {
-	t.Helper()
-	for deadline := time.Now().Add(5 * time.Second); ; time.Sleep(time.Millisecond) {
-		open := u.open.Load()
-		if least <= open && open <= most {
-			return
-		}
-		if time.Now().After(deadline) {
-			t.Errorf("%d connections to the upstream are open, want %d to %d", open, least, most)
-			return
-		}
-	}
-}
-
-type upstreamConn struct {
-	net.Conn
-	reader *bufio.Reader
-	number int
-}
-
-func (c *upstreamConn) say(text string) { _, _ = io.WriteString(c.Conn, text) }
-
-// head reads a request's head; nil when there is none.
-func (c *upstreamConn) head() *http.Request {
-	req, err := http.ReadRequest(c.reader)
-	if err != nil {
-		return nil
-	}
-	return req
-}
-
-// request reads a request and its body; false when there is none.
-func (c *upstreamConn) request() (req *http.Request, body string, ok bool) {
-	req = c.head()
-	if req == nil {
-		return nil, "", false
-	}
-	text, err := io.ReadAll(req.Body)
-	return req, string(text), err == nil
-}
-
-func sayEach(text string) func(*upstreamConn) {
-	return func(c *upstreamConn) {
-		for {
-			if _, _, ok := c.request(); !ok {
-				return
-			}
-			c.say(text)
-		}
-	}
-}
-
 // echo responds to each request with its method, its path and its body.
-func echo(c *upstreamConn) {
-	for {
-		req, body, ok := c.request()
-		if !ok {
-			return
-		}
-		text := req.Method + " " + req.RequestURI + " " + body
-		c.say(fmt.Sprintf("HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%s", len(text), text))
+func echo(c *rawserver.Conn) {
+	for req := c.Request(); req != nil; req = c.Request() {
+		text := req.Method + " " + req.RequestURI + " " + rawserver.Body(req)
+		c.Say(fmt.Sprintf("HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%s", len(text), text))
 	}
 }

@@ -11,6 +11,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/caddy-cloudid/caddy-cloudid/tests/rawserver"
 )
 
 const okResponse = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
@@ -19,7 +21,7 @@ const okResponse = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
 type behaviour struct {
 	sentence string
 	setup    setup
-	serve    func(*upstreamConn) // default: echo
+	serve    func(*rawserver.Conn) // default: echo
 	run      func(s *side)
 }
 
@@ -36,7 +38,7 @@ func runBehaviours(t *testing.T, table []behaviour) {
 
 func (s *side) wantAccepted(want int32) {
 	s.t.Helper()
-	if n := s.upstream.accepted.Load(); n != want {
+	if n := s.upstream.Accepted.Load(); n != want {
 		s.t.Errorf("%d connections were opened, want %d", n, want)
 	}
 }
@@ -82,7 +84,7 @@ func TestTheRequestOnTheWire(t *testing.T) {
 			var seen []string
 			for _, name := range []string{"http", "http1"} {
 				received := make(chan string, 1)
-				s := start(t, name, setup{}, func(c *upstreamConn) {
+				s := start(t, name, setup{}, func(c *rawserver.Conn) {
 					var text []byte
 					for piece := make([]byte, 1<<16); ; {
 						_ = c.SetReadDeadline(time.Now().Add(50 * time.Millisecond))
@@ -93,12 +95,12 @@ func TestTheRequestOnTheWire(t *testing.T) {
 						}
 					}
 					received <- string(text)
-					c.say(okResponse)
+					c.Say(okResponse)
 				})
 				c := s.dial().say(request)
 				select {
 				case got := <-received:
-					seen = append(seen, strings.NewReplacer(s.address, "caddy", s.upstream.address, "upstream").Replace(got))
+					seen = append(seen, strings.NewReplacer(s.address, "caddy", s.upstream.Address, "upstream").Replace(got))
 					c.wantResponse(http.StatusOK, "ok")
 				case <-time.After(time.Second):
 					seen = append(seen, fmt.Sprint("no request, but ", c.response("GET").StatusCode))
@@ -115,7 +117,7 @@ func TestResponses(t *testing.T) {
 	t.Parallel()
 	next := make(chan struct{})
 	runBehaviours(t, []behaviour{
-		{"a HEAD has no body, and the connection is used again", setup{}, sayEach("HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n"), func(s *side) {
+		{"a HEAD has no body, and the connection is used again", setup{}, rawserver.SayEach("HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n"), func(s *side) {
 			c := s.dial()
 			for range 2 {
 				if res := c.say("HEAD / HTTP/1.1\r\nHost: site\r\n\r\n").response(http.MethodHead); res.ContentLength != 100 {
@@ -124,10 +126,10 @@ func TestResponses(t *testing.T) {
 			}
 			s.wantAccepted(1)
 		}},
-		{"204 and 304 have none", setup{}, func(c *upstreamConn) {
+		{"204 and 304 have none", setup{}, func(c *rawserver.Conn) {
 			for _, status := range []string{"204 No Content", "304 Not Modified", "204 No Content", "304 Not Modified"} {
-				c.request()
-				c.say("HTTP/1.1 " + status + "\r\nX: 1\r\n\r\n")
+				c.Request()
+				c.Say("HTTP/1.1 " + status + "\r\nX: 1\r\n\r\n")
 			}
 		}, func(s *side) {
 			c := s.dial()
@@ -138,7 +140,7 @@ func TestResponses(t *testing.T) {
 			}
 			s.wantAccepted(1)
 		}},
-		{"103 goes to the client", setup{}, sayEach("HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n" + okResponse), func(s *side) {
+		{"103 goes to the client", setup{}, rawserver.SayEach("HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n" + okResponse), func(s *side) {
 			c := s.dial().say(get("/"))
 			if res := c.response("GET"); res.StatusCode != http.StatusEarlyHints || res.Header.Get("Link") != "</a>" {
 				s.t.Errorf("got %d with %v", res.StatusCode, res.Header)
@@ -147,41 +149,41 @@ func TestResponses(t *testing.T) {
 				s.t.Error("the hint is in the final response, too")
 			}
 		}},
-		{"chunks are streamed as they come", setup{}, func(c *upstreamConn) {
-			c.request()
-			c.say("HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n")
+		{"chunks are streamed as they come", setup{}, func(c *rawserver.Conn) {
+			c.Request()
+			c.Say("HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n")
 			for range 3 {
 				<-next
-				c.say("5\r\nevent\r\n")
+				c.Say("5\r\nevent\r\n")
 			}
-			c.say("0\r\n\r\n")
+			c.Say("0\r\n\r\n")
 		}, streamed(next)},
-		{"with flush_interval -1 so is a body of known length", setup{proxy: "flush_interval -1"}, func(c *upstreamConn) {
-			c.request()
-			c.say("HTTP/1.1 200 OK\r\nContent-Length: 15\r\n\r\n")
+		{"with flush_interval -1 so is a body of known length", setup{proxy: "flush_interval -1"}, func(c *rawserver.Conn) {
+			c.Request()
+			c.Say("HTTP/1.1 200 OK\r\nContent-Length: 15\r\n\r\n")
 			for range 3 {
 				<-next
-				c.say("event")
+				c.Say("event")
 			}
 		}, streamed(next)},
-		{"a body that ends with the connection", setup{}, func(c *upstreamConn) {
-			c.request()
-			c.say("HTTP/1.1 200 OK\r\n\r\nuntil the end")
+		{"a body that ends with the connection", setup{}, func(c *rawserver.Conn) {
+			c.Request()
+			c.Say("HTTP/1.1 200 OK\r\n\r\nuntil the end")
 			_ = c.Close()
 		}, func(s *side) {
 			s.dial().say(get("/")).wantResponse(http.StatusOK, "until the end")
 			s.dial().say(get("/")).wantResponse(http.StatusOK, "until the end")
 			s.wantAccepted(2)
 		}},
-		{"trailers, announced or not", setup{}, sayEach("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nTrailer: A\r\n\r\n2\r\nok\r\n0\r\nA: 1\r\nB: 2\r\n\r\n"), func(s *side) {
+		{"trailers, announced or not", setup{}, rawserver.SayEach("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nTrailer: A\r\n\r\n2\r\nok\r\n0\r\nA: 1\r\nB: 2\r\n\r\n"), func(s *side) {
 			res := s.dial().say(get("/")).wantResponse(http.StatusOK, "ok")
 			if got := fmt.Sprint(res.Trailer); got != "map[A:[1] B:[2]]" {
 				s.t.Errorf("the trailers are %s", got)
 			}
 		}},
-		{"a body that breaks off is no complete response", setup{}, func(c *upstreamConn) {
-			c.request()
-			c.say("HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nhalf")
+		{"a body that breaks off is no complete response", setup{}, func(c *rawserver.Conn) {
+			c.Request()
+			c.Say("HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nhalf")
 			_ = c.Close()
 		}, func(s *side) {
 			res := s.dial().say(get("/")).response("GET")
@@ -189,14 +191,14 @@ func TestResponses(t *testing.T) {
 				s.t.Errorf("got %q, %v", text, err)
 			}
 		}},
-		{"what is no HTTP is a 502", setup{}, sayEach("bye\r\n\r\n"), func(s *side) {
+		{"what is no HTTP is a 502", setup{}, rawserver.SayEach("bye\r\n\r\n"), func(s *side) {
 			s.dial().say(get("/")).wantResponse(http.StatusBadGateway, "")
 		}},
-		{"a connection that ends is a 502", setup{}, func(c *upstreamConn) { c.request(); _ = c.Close() }, func(s *side) {
+		{"a connection that ends is a 502", setup{}, func(c *rawserver.Conn) { c.Request(); _ = c.Close() }, func(s *side) {
 			s.dial().say(get("/")).wantResponse(http.StatusBadGateway, "")
 			s.wantAccepted(1)
 		}},
-		{"max_response_header", setup{transport: "max_response_header 1000"}, sayEach("HTTP/1.1 200 OK\r\nX: " + strings.Repeat("x", 2000) + "\r\nContent-Length: 2\r\n\r\nok"), func(s *side) {
+		{"max_response_header", setup{transport: "max_response_header 1000"}, rawserver.SayEach("HTTP/1.1 200 OK\r\nX: " + strings.Repeat("x", 2000) + "\r\nContent-Length: 2\r\n\r\nok"), func(s *side) {
 			s.dial().say(get("/")).wantResponse(http.StatusBadGateway, "")
 		}},
 		{"buffers", setup{transport: "read_buffer 100\nwrite_buffer 100"}, nil, func(s *side) {
@@ -232,8 +234,8 @@ func streamed(next chan<- struct{}) func(*side) {
 }
 
 // compressed responds with the encoding that it was asked for, in that.
-func compressed(c *upstreamConn) {
-	for req, _, ok := c.request(); ok; req, _, ok = c.request() {
+func compressed(c *rawserver.Conn) {
+	for req := c.Request(); req != nil; req = c.Request() {
 		encoding := req.Header.Get("Accept-Encoding")
 		text, field := encoding+": plain", ""
 		if encoding == "gzip" {
@@ -243,17 +245,17 @@ func compressed(c *upstreamConn) {
 			_ = w.Close()
 			text, field = zipped.String(), "Content-Encoding: gzip\r\n"
 		}
-		c.say(fmt.Sprintf("HTTP/1.1 200 OK\r\n%sContent-Length: %d\r\n\r\n%s", field, len(text), text))
+		c.Say(fmt.Sprintf("HTTP/1.1 200 OK\r\n%sContent-Length: %d\r\n\r\n%s", field, len(text), text))
 	}
 }
 
 func TestRequestsThatNeedMore(t *testing.T) {
 	t.Parallel()
 	runBehaviours(t, []behaviour{
-		{"a WebSocket", setup{}, func(c *upstreamConn) {
-			req := c.head()
-			c.say("HTTP/1.1 101 Switching Protocols\r\nUpgrade: " + req.Header.Get("Upgrade") + "\r\nConnection: Upgrade\r\n\r\n")
-			_, _ = io.CopyN(c, c.reader, 5)
+		{"a WebSocket", setup{}, func(c *rawserver.Conn) {
+			req := c.Head()
+			c.Say("HTTP/1.1 101 Switching Protocols\r\nUpgrade: " + req.Header.Get("Upgrade") + "\r\nConnection: Upgrade\r\n\r\n")
+			_, _ = io.CopyN(c, c.Reader, 5)
 		}, func(s *side) {
 			c := s.dial().say("GET / HTTP/1.1\r\nHost: site\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n")
 			if res := c.response("GET"); res.StatusCode != http.StatusSwitchingProtocols {
@@ -264,19 +266,20 @@ func TestRequestsThatNeedMore(t *testing.T) {
 				s.t.Errorf("got %q, %v", got, err)
 			}
 		}},
-		{"chunks and trailers", setup{}, func(c *upstreamConn) {
-			req, body, _ := c.request()
+		{"chunks and trailers", setup{}, func(c *rawserver.Conn) {
+			req := c.Request()
+			body := rawserver.Body(req)
 			text := fmt.Sprint(req.TransferEncoding, body, req.Trailer)
-			c.say(fmt.Sprintf("HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%s", len(text), text))
+			c.Say(fmt.Sprintf("HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%s", len(text), text))
 		}, func(s *side) {
 			s.dial().say("POST / HTTP/1.1\r\nHost: site\r\nTransfer-Encoding: chunked\r\nTrailer: T\r\n\r\n4\r\nbody\r\n0\r\nT: 1\r\n\r\n").
 				wantResponse(http.StatusOK, "[chunked]bodymap[T:[1]]")
 		}},
-		{"Expect: 100-continue", setup{transport: "expect_continue_timeout 5s"}, func(c *upstreamConn) {
-			req := c.head()
-			c.say("HTTP/1.1 100 Continue\r\n\r\n")
+		{"Expect: 100-continue", setup{transport: "expect_continue_timeout 5s"}, func(c *rawserver.Conn) {
+			req := c.Head()
+			c.Say("HTTP/1.1 100 Continue\r\n\r\n")
 			body, _ := io.ReadAll(req.Body)
-			c.say(fmt.Sprintf("HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%s", len(body), body))
+			c.Say(fmt.Sprintf("HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%s", len(body), body))
 		}, func(s *side) {
 			c := s.dial().say("POST / HTTP/1.1\r\nHost: site\r\nContent-Length: 4\r\nExpect: 100-continue\r\n\r\n")
 			if res := c.response("POST"); res.StatusCode != http.StatusContinue {
@@ -296,13 +299,13 @@ func TestRequestsThatNeedMore(t *testing.T) {
 			go func() { _, _ = io.WriteString(c.Conn, post(strings.Repeat("x", 1<<24))) }()
 			c.wantResponse(http.StatusRequestEntityTooLarge, "big")
 		}},
-		{"an upload is streamed as it comes", setup{}, func(c *upstreamConn) {
-			req := c.head()
+		{"an upload is streamed as it comes", setup{}, func(c *rawserver.Conn) {
+			req := c.Head()
 			for range 3 {
 				_, _ = io.CopyN(io.Discard, req.Body, 4)
-				c.say("HTTP/1.1 103 Early Hints\r\n\r\n")
+				c.Say("HTTP/1.1 103 Early Hints\r\n\r\n")
 			}
-			c.say(okResponse)
+			c.Say(okResponse)
 		}, func(s *side) {
 			c := s.dial().say("POST / HTTP/1.1\r\nHost: site\r\nContent-Length: 12\r\n\r\n")
 			for range 3 {
@@ -316,10 +319,11 @@ func TestRequestsThatNeedMore(t *testing.T) {
 			s.dial().say(get("/?x=a%0d%0aEvil:%201")).wantResponse(http.StatusBadGateway, "")
 			s.dial().say(get("/?x=a")).wantResponse(http.StatusOK, "GET /?x=a ")
 		}},
-		{"request_buffers", setup{proxy: "request_buffers 4KiB"}, func(c *upstreamConn) {
-			for req, body, ok := c.request(); ok; req, body, ok = c.request() {
+		{"request_buffers", setup{proxy: "request_buffers 4KiB"}, func(c *rawserver.Conn) {
+			for req := c.Request(); req != nil; req = c.Request() {
+				body := rawserver.Body(req)
 				text := fmt.Sprint(req.ContentLength, len(body))
-				c.say(fmt.Sprintf("HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%s", len(text), text))
+				c.Say(fmt.Sprintf("HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%s", len(text), text))
 			}
 		}, func(s *side) {
 			c := s.dial()
@@ -334,15 +338,15 @@ func TestRequestsThatNeedMore(t *testing.T) {
 			}
 			s.wantAccepted(1)
 		}},
-		{"handle_response", setup{proxy: "@bad status 500\nhandle_response @bad {\nrespond \"mended\" 203\n}\n@copied status 202\nhandle_response @copied {\ncopy_response 201\n}"}, func(c *upstreamConn) {
+		{"handle_response", setup{proxy: "@bad status 500\nhandle_response @bad {\nrespond \"mended\" 203\n}\n@copied status 202\nhandle_response @copied {\ncopy_response 201\n}"}, func(c *rawserver.Conn) {
 			for _, status := range []string{"500", "202", "200"} {
-				c.request()
-				c.say("HTTP/1.1 " + status + " X\r\nContent-Length: 2\r\n\r\nok")
+				c.Request()
+				c.Say("HTTP/1.1 " + status + " X\r\nContent-Length: 2\r\n\r\nok")
 			}
 		}, func(s *side) {
 			s.dial().say(get("/")).wantResponse(203, "mended")
 		}},
-		{"copy_response", setup{proxy: "@copied status 202\nhandle_response @copied {\ncopy_response 201\n}"}, sayEach("HTTP/1.1 202 X\r\nContent-Length: 2\r\n\r\nok"), func(s *side) {
+		{"copy_response", setup{proxy: "@copied status 202\nhandle_response @copied {\ncopy_response 201\n}"}, rawserver.SayEach("HTTP/1.1 202 X\r\nContent-Length: 2\r\n\r\nok"), func(s *side) {
 			c := s.dial()
 			c.say(get("/")).wantResponse(201, "ok")
 			c.say(get("/")).wantResponse(201, "ok")
@@ -360,42 +364,34 @@ func TestRequestsThatNeedMore(t *testing.T) {
 }
 
 // refuse responds to a request before it was read, and reads no more for a while.
-func refuse(c *upstreamConn) {
-	if c.head() == nil {
+func refuse(c *rawserver.Conn) {
+	if c.Head() == nil {
 		return
 	}
-	c.say("HTTP/1.1 413 Content Too Large\r\nContent-Length: 3\r\n\r\nbig")
+	c.Say("HTTP/1.1 413 Content Too Large\r\nContent-Length: 3\r\n\r\nbig")
 	time.Sleep(200 * time.Millisecond)
 }
 
 func TestNetworks(t *testing.T) {
 	t.Parallel()
 	runBehaviours(t, []behaviour{
-		{"a Unix socket", setup{listen: func(t *testing.T) net.Listener {
-			listener, err := net.Listen("unix", filepath.Join(t.TempDir(), "socket"))
-			if err != nil {
-				t.Fatal(err)
-			}
-			return listener
+		{"a Unix socket", setup{listen: func(t testing.TB) net.Listener {
+			return rawserver.Listen(t, "unix", filepath.Join(t.TempDir(), "socket"))
 		}}, nil, func(s *side) {
 			c := s.dial()
 			c.say(post("body")).wantResponse(http.StatusOK, "POST / body")
 			c.say(get("/")).wantResponse(http.StatusOK, "GET / ")
 			s.wantAccepted(1)
 		}},
-		{"IPv6", setup{listen: func(t *testing.T) net.Listener {
-			listener, err := net.Listen("tcp", "[::1]:0")
-			if err != nil {
-				t.Skip("this machine has no IPv6")
-			}
-			return listener
+		{"IPv6", setup{listen: func(t testing.TB) net.Listener {
+			return rawserver.Listen(t, "tcp", "[::1]:0")
 		}}, nil, func(s *side) {
 			s.dial().say(post("body")).wantResponse(http.StatusOK, "POST / body")
 		}},
-		{"local_address", setup{transport: "local_address 127.0.0.9"}, func(c *upstreamConn) {
+		{"local_address", setup{transport: "local_address 127.0.0.9"}, func(c *rawserver.Conn) {
 			host, _, _ := net.SplitHostPort(c.RemoteAddr().String())
-			c.request()
-			c.say(fmt.Sprintf("HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%s", len(host), host))
+			c.Request()
+			c.Say(fmt.Sprintf("HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%s", len(host), host))
 		}, func(s *side) { s.dial().say(get("/")).wantResponse(http.StatusOK, "127.0.0.9") }},
 		{"a name, and resolvers", setup{transport: "resolvers 127.0.0.1:1\ndial_timeout 500ms", to: "no-such-name.example:80"}, nil, func(s *side) {
 			if status := s.dial().say(get("/")).response("GET").StatusCode; status != http.StatusBadGateway && status != http.StatusGatewayTimeout {
@@ -403,11 +399,11 @@ func TestNetworks(t *testing.T) {
 			}
 		}},
 		{"nobody listens: 502", setup{to: "127.0.0.1:1"}, nil, func(s *side) { s.dial().say(get("/")).wantResponse(http.StatusBadGateway, "") }},
-		{"PROXY protocol", setup{transport: "proxy_protocol v1"}, func(c *upstreamConn) {
-			line, _ := c.reader.ReadString('\n')
-			c.request()
+		{"PROXY protocol", setup{transport: "proxy_protocol v1"}, func(c *rawserver.Conn) {
+			line, _ := c.Reader.ReadString('\n')
+			c.Request()
 			word, _, _ := strings.Cut(line, " ")
-			c.say(fmt.Sprintf("HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%s", len(word), word))
+			c.Say(fmt.Sprintf("HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%s", len(word), word))
 		}, func(s *side) { s.dial().say(get("/")).wantResponse(http.StatusOK, "PROXY") }},
 		{"a forward proxy", setup{transport: "network_proxy url http://$UPSTREAM", to: "site.example:8080"}, echo, func(s *side) {
 			s.dial().say(get("/path")).wantResponse(http.StatusOK, "GET http://site/path ")

@@ -11,27 +11,29 @@ import (
 	"testing"
 	"testing/iotest"
 	"time"
+
+	"github.com/caddy-cloudid/caddy-cloudid/tests/rawserver"
 )
 
 // At every point of an exchange its context may end. The error is the context's, the connection is closed, and nobody is left
 // behind.
 func TestCancelledAtEveryPoint(t *testing.T) {
-	never := func(c *serverConn) { c.request() }
+	never := func(c *rawserver.Conn) { c.Request() }
 	for _, test := range []struct {
 		sentence string
-		serve    func(c *serverConn)
+		serve    func(c *rawserver.Conn)
 		request  func(ctx context.Context) *http.Request
 	}{
 		{"waiting for the response", never, nil},
-		{"after a 1xx response", func(c *serverConn) { c.request(); c.say("HTTP/1.1 103 Early Hints\r\n\r\n") }, nil},
-		{"in the middle of the head", func(c *serverConn) { c.request(); c.say("HTTP/1.1 200 OK\r\nContent-") }, nil},
-		{"in the middle of a body with a length", func(c *serverConn) { c.request(); c.say("HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nhalf") }, nil},
-		{"in the middle of a chunk", func(c *serverConn) {
-			c.request()
-			c.say("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n10\r\nhalf")
+		{"after a 1xx response", func(c *rawserver.Conn) { c.Request(); c.Say("HTTP/1.1 103 Early Hints\r\n\r\n") }, nil},
+		{"in the middle of the head", func(c *rawserver.Conn) { c.Request(); c.Say("HTTP/1.1 200 OK\r\nContent-") }, nil},
+		{"in the middle of a body with a length", func(c *rawserver.Conn) { c.Request(); c.Say("HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nhalf") }, nil},
+		{"in the middle of a chunk", func(c *rawserver.Conn) {
+			c.Request()
+			c.Say("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n10\r\nhalf")
 		}, nil},
-		{"in the middle of a body that lasts until the end", func(c *serverConn) { c.request(); c.say("HTTP/1.1 200 OK\r\n\r\nhalf") }, nil},
-		{"writing a body that nobody reads", func(*serverConn) { time.Sleep(200 * time.Millisecond) }, func(ctx context.Context) *http.Request {
+		{"in the middle of a body that lasts until the end", func(c *rawserver.Conn) { c.Request(); c.Say("HTTP/1.1 200 OK\r\n\r\nhalf") }, nil},
+		{"writing a body that nobody reads", func(*rawserver.Conn) { time.Sleep(200 * time.Millisecond) }, func(ctx context.Context) *http.Request {
 			return newRequest(ctx, http.MethodPost, io.LimitReader(forever{}, 1<<30), 1<<30)
 		}},
 		{"while the body does not come", never, func(ctx context.Context) *http.Request {
@@ -55,7 +57,7 @@ func TestCancelledAtEveryPoint(t *testing.T) {
 			if _, err := u.do(c, req); !errors.Is(err, cause) {
 				t.Errorf("got %v", err)
 			}
-			u.wantOpen(t, 0)
+			u.WantOpen(t, 0)
 			wantGoroutines(t, before+2) // of the upstream
 		})
 	}
@@ -85,7 +87,7 @@ func TestCancelledBeforeAndWhileDialing(t *testing.T) {
 
 // After the end of a response its context no longer matters: the connection is somebody else's.
 func TestCancelledAfterTheEnd(t *testing.T) {
-	u, c := startUpstream(t, sayEach(okResponse)), newClient(t, nil)
+	u, c := startUpstream(t, rawserver.SayEach(okResponse)), newClient(t, nil)
 	for range 100 {
 		ctx, cancel := context.WithCancel(t.Context())
 		if got, err := u.get(ctx, c); got != "ok" || err != nil {
@@ -93,14 +95,14 @@ func TestCancelledAfterTheEnd(t *testing.T) {
 		}
 		cancel()
 	}
-	if n := u.accepted.Load(); n != 1 {
+	if n := u.Accepted.Load(); n != 1 {
 		t.Errorf("%d connections were opened", n)
 	}
 }
 
 func TestCloseWhileReading(t *testing.T) {
-	u, c := startUpstream(t, func(c *serverConn) { c.request(); c.say("HTTP/1.1 200 OK\r\n\r\n") }), newClient(t, nil)
-	res, err := c.RoundTrip(newRequest(t.Context(), http.MethodGet, nil, 0), u.network, u.address)
+	u, c := startUpstream(t, func(c *rawserver.Conn) { c.Request(); c.Say("HTTP/1.1 200 OK\r\n\r\n") }), newClient(t, nil)
+	res, err := c.RoundTrip(newRequest(t.Context(), http.MethodGet, nil, 0), u.Network, u.Address)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -108,23 +110,23 @@ func TestCloseWhileReading(t *testing.T) {
 	if _, err := io.ReadAll(res.Body); err == nil {
 		t.Error("the body that was cut off looks complete")
 	}
-	u.wantOpen(t, 0)
+	u.WantOpen(t, 0)
 }
 
 func TestResponseHeaderTimeout(t *testing.T) {
 	limit := 100 * time.Millisecond
 	withLimit := func(o *Options) { o.ResponseHeaderTimeout = limit }
 	t.Run("is a time-out", func(t *testing.T) {
-		u, c := startUpstream(t, func(c *serverConn) { c.request(); c.say("HTTP/1.1 200 OK\r\n") }), newClient(t, withLimit)
+		u, c := startUpstream(t, func(c *rawserver.Conn) { c.Request(); c.Say("HTTP/1.1 200 OK\r\n") }), newClient(t, withLimit)
 		_, err := u.get(t.Context(), c)
 		timeout, ok := err.(net.Error) // as Caddy asks
 		if !ok || !timeout.Timeout() || !errors.Is(err, context.DeadlineExceeded) {
 			t.Errorf("got %v", err)
 		}
-		u.wantOpen(t, 0)
+		u.WantOpen(t, 0)
 	})
 	t.Run("begins when the request was sent", func(t *testing.T) {
-		u, c := startUpstream(t, sayEach(okResponse)), newClient(t, withLimit)
+		u, c := startUpstream(t, rawserver.SayEach(okResponse)), newClient(t, withLimit)
 		for _, length := range []int{10, 100_000} {
 			slow := iotest.OneByteReader(&slowly{strings.NewReader(strings.Repeat("x", length)), 3, limit})
 			if got, err := u.do(c, newRequest(t.Context(), http.MethodPost, slow, int64(length))); got != "ok" || err != nil {
@@ -133,24 +135,24 @@ func TestResponseHeaderTimeout(t *testing.T) {
 		}
 	})
 	t.Run("ends with the head", func(t *testing.T) {
-		u, c := startUpstream(t, func(c *serverConn) {
-			c.request()
-			c.say("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\no")
+		u, c := startUpstream(t, func(c *rawserver.Conn) {
+			c.Request()
+			c.Say("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\no")
 			time.Sleep(2 * limit)
-			c.say("k")
+			c.Say("k")
 		}), newClient(t, withLimit)
 		if got, err := u.get(t.Context(), c); got != "ok" || err != nil {
 			t.Errorf("got %q, %v", got, err)
 		}
 	})
 	t.Run("does not reach the next request", func(t *testing.T) {
-		u, c := startUpstream(t, sayEach(okResponse)), newClient(t, withLimit)
+		u, c := startUpstream(t, rawserver.SayEach(okResponse)), newClient(t, withLimit)
 		for end := time.Now().Add(2 * limit); time.Now().Before(end); time.Sleep(time.Millisecond) {
 			if got, err := u.do(c, post(t.Context(), "body")); got != "ok" || err != nil {
 				t.Fatalf("got %q, %v", got, err)
 			}
 		}
-		if n := u.accepted.Load(); n != 1 {
+		if n := u.Accepted.Load(); n != 1 {
 			t.Errorf("%d connections were opened", n)
 		}
 	})

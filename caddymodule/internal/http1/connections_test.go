@@ -7,6 +7,8 @@ import (
 	"strconv"
 	"testing"
 	"time"
+
+	"github.com/caddy-cloudid/caddy-cloudid/tests/rawserver"
 )
 
 func TestWhichConnectionsAreKept(t *testing.T) {
@@ -26,17 +28,17 @@ func TestWhichConnectionsAreKept(t *testing.T) {
 		{"not when something stands behind the response, which the next request would take for its own", okResponse + "HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\nbad", 3},
 	} {
 		t.Run(test.sentence, func(t *testing.T) {
-			u, c := startUpstream(t, sayEach(test.response)), newClient(t, nil)
+			u, c := startUpstream(t, rawserver.SayEach(test.response)), newClient(t, nil)
 			for range 3 {
 				if got, err := u.get(t.Context(), c); got != "ok" || err != nil {
 					t.Errorf("got %q, %v", got, err)
 				}
 			}
-			if n := u.accepted.Load(); n != test.opened {
+			if n := u.Accepted.Load(); n != test.opened {
 				t.Errorf("%d connections were opened, want %d", n, test.opened)
 			}
 			c.CloseIdle()
-			u.wantOpen(t, 0)
+			u.WantOpen(t, 0)
 		})
 	}
 }
@@ -50,9 +52,9 @@ func TestResponsesWithoutABodyFreeTheirConnectionAtOnce(t *testing.T) {
 		"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n":         http.MethodHead,
 		"HTTP/1.1 204 No Content\r\nTransfer-Encoding: chunked\r\n\r\n": http.MethodGet,
 	} {
-		u, c := startUpstream(t, sayEach(response)), newClient(t, nil)
+		u, c := startUpstream(t, rawserver.SayEach(response)), newClient(t, nil)
 		for range 3 {
-			res, err := c.RoundTrip(newRequest(t.Context(), method, nil, 0), u.network, u.address)
+			res, err := c.RoundTrip(newRequest(t.Context(), method, nil, 0), u.Network, u.Address)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -60,16 +62,16 @@ func TestResponsesWithoutABodyFreeTheirConnectionAtOnce(t *testing.T) {
 				t.Errorf("%q has a body", response)
 			}
 		}
-		if n := u.accepted.Load(); n != 1 {
+		if n := u.Accepted.Load(); n != 1 {
 			t.Errorf("%d connections were opened for %q", n, response)
 		}
 	}
 }
 
 func TestAResponseThatIsNotReadCostsItsConnection(t *testing.T) {
-	u, c := startUpstream(t, sayEach(okResponse)), newClient(t, nil)
+	u, c := startUpstream(t, rawserver.SayEach(okResponse)), newClient(t, nil)
 	for range 2 {
-		res, err := c.RoundTrip(newRequest(t.Context(), http.MethodGet, nil, 0), u.network, u.address)
+		res, err := c.RoundTrip(newRequest(t.Context(), http.MethodGet, nil, 0), u.Network, u.Address)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -78,30 +80,30 @@ func TestAResponseThatIsNotReadCostsItsConnection(t *testing.T) {
 			t.Errorf("a read after Close: %v", err)
 		}
 	}
-	if n := u.accepted.Load(); n != 2 {
+	if n := u.Accepted.Load(); n != 2 {
 		t.Errorf("%d connections were opened, want 2", n)
 	}
-	u.wantOpen(t, 0)
+	u.WantOpen(t, 0)
 }
 
 // A server that says something unasked must not be believed to respond to the next request, which may be another user's.
 func TestWhatComesUnaskedIsNoResponse(t *testing.T) {
 	const unasked = "HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\nbad"
-	for name, then := range map[string]func(*serverConn){
-		"in the same packet": func(*serverConn) {},
-		"later":              func(c *serverConn) { time.Sleep(5 * time.Millisecond); c.say(unasked) },
-		"a byte":             func(c *serverConn) { c.say("\n") },
-		"as it hangs up":     func(c *serverConn) { _ = c.Close() },
+	for name, then := range map[string]func(*rawserver.Conn){
+		"in the same packet": func(*rawserver.Conn) {},
+		"later":              func(c *rawserver.Conn) { time.Sleep(5 * time.Millisecond); c.Say(unasked) },
+		"a byte":             func(c *rawserver.Conn) { c.Say("\n") },
+		"as it hangs up":     func(c *rawserver.Conn) { _ = c.Close() },
 	} {
 		t.Run(name, func(t *testing.T) {
 			said := make(chan struct{}, 10)
-			u, c := startUpstream(t, func(c *serverConn) {
-				for c.request() != nil {
-					text := "HTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\n" + strconv.Itoa(c.number)
+			u, c := startUpstream(t, func(c *rawserver.Conn) {
+				for c.Request() != nil {
+					text := "HTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\n" + strconv.Itoa(c.Number)
 					if name == "in the same packet" {
 						text += unasked
 					}
-					c.say(text)
+					c.Say(text)
 					then(c)
 					said <- struct{}{}
 				}
@@ -135,15 +137,15 @@ func TestARequestOnAConnectionThatEnded(t *testing.T) {
 		{"nor when what came is no HTTP", http.MethodGet, "", "", "bye\r\n\r\n", false},
 	} {
 		t.Run(test.sentence, func(t *testing.T) {
-			u, c := startUpstream(t, func(c *serverConn) {
-				if c.number > 1 {
-					sayEach("HTTP/1.1 200 OK\r\nX-Again: 1\r\nContent-Length: 0\r\n\r\n")(c)
+			u, c := startUpstream(t, func(c *rawserver.Conn) {
+				if c.Number > 1 {
+					rawserver.SayEach("HTTP/1.1 200 OK\r\nX-Again: 1\r\nContent-Length: 0\r\n\r\n")(c)
 					return
 				}
-				c.request()
-				c.say("HTTP/1.1 204 No Content\r\n\r\n")
-				c.request()
-				c.say(test.end)
+				c.Request()
+				c.Say("HTTP/1.1 204 No Content\r\n\r\n")
+				c.Request()
+				c.Say(test.end)
 				_ = c.Close()
 			}), newClient(t, nil)
 			if _, err := u.get(t.Context(), c); err != nil {
@@ -157,14 +159,14 @@ func TestARequestOnAConnectionThatEnded(t *testing.T) {
 			if test.header != "" {
 				req.Header[test.header] = nil
 			}
-			res, err := c.RoundTrip(req, u.network, u.address)
+			res, err := c.RoundTrip(req, u.Network, u.Address)
 			if test.again && (err != nil || res.Header.Get("X-Again") == "") {
 				t.Errorf("got %v", err)
 			}
 			if !test.again && err == nil {
 				t.Error("the request was made again")
 			}
-			if n := u.accepted.Load(); n == 2 != test.again {
+			if n := u.Accepted.Load(); n == 2 != test.again {
 				t.Errorf("%d connections were opened", n)
 			}
 		})
@@ -173,11 +175,11 @@ func TestARequestOnAConnectionThatEnded(t *testing.T) {
 
 // On a connection of its own a request is made once: a server that hangs up does so because of it.
 func TestARequestOnANewConnectionIsMadeOnce(t *testing.T) {
-	u, c := startUpstream(t, func(c *serverConn) { c.request(); _ = c.Close() }), newClient(t, nil)
+	u, c := startUpstream(t, func(c *rawserver.Conn) { c.Request(); _ = c.Close() }), newClient(t, nil)
 	if _, err := u.get(t.Context(), c); !errors.Is(err, io.EOF) {
 		t.Errorf("got %v", err)
 	}
-	if n := u.accepted.Load(); n != 1 {
+	if n := u.Accepted.Load(); n != 1 {
 		t.Errorf("%d connections were opened", n)
 	}
 }

@@ -14,6 +14,8 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"github.com/caddy-cloudid/caddy-cloudid/tests/rawserver"
 )
 
 // vector is a file of testdata/responses: sentences and expectations behind #, then what a server says, as quoted strings.
@@ -78,9 +80,9 @@ func TestVectors(t *testing.T) {
 	for _, path := range paths {
 		t.Run(strings.TrimSuffix(filepath.Base(path), ".txt"), func(t *testing.T) {
 			v := readVector(t, path)
-			serve := func(c *serverConn) {
-				for c.request() != nil {
-					c.say(v.text)
+			serve := func(c *rawserver.Conn) {
+				for c.Request() != nil {
+					c.Say(v.text)
 					if v.fields["then"] == "close" {
 						_ = c.Close()
 					}
@@ -91,13 +93,13 @@ func TestVectors(t *testing.T) {
 
 			u, c := startUpstream(t, serve), newClient(t, nil)
 			roundTrip := func() string {
-				return verdict(c.RoundTrip(newRequest(ctx, v.fields["method"], nil, 0), u.network, u.address))
+				return verdict(c.RoundTrip(newRequest(ctx, v.fields["method"], nil, 0), u.Network, u.Address))
 			}
 			if got := roundTrip(); !sameVerdict(got, v.fields["want"]) {
 				t.Errorf("the verdict is %s, want %s", got, v.fields["want"])
 			}
 			roundTrip()
-			if reused := u.accepted.Load() == 1; reused != (v.fields["reused"] == "yes") {
+			if reused := u.Accepted.Load() == 1; reused != (v.fields["reused"] == "yes") {
 				t.Errorf("the connection was reused: %v", reused)
 			}
 
@@ -105,7 +107,7 @@ func TestVectors(t *testing.T) {
 			transport := &http.Transport{DisableCompression: true}
 			defer transport.CloseIdleConnections()
 			req := newRequest(ctx, v.fields["method"], nil, 0)
-			req.URL.Host = other.address
+			req.URL.Host = other.Address
 			if got := verdict(transport.RoundTrip(req)); !sameVerdict(got, v.fields["net/http"]) {
 				t.Errorf("net/http's verdict is %s, want %s", got, v.fields["net/http"])
 			}

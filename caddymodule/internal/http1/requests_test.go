@@ -14,6 +14,8 @@ import (
 	"testing"
 	"testing/iotest"
 	"time"
+
+	"github.com/caddy-cloudid/caddy-cloudid/tests/rawserver"
 )
 
 // writes is a connection that remembers what each Write was.
@@ -56,11 +58,11 @@ func TestHowARequestIsWritten(t *testing.T) {
 	} {
 		t.Run(test.sentence, func(t *testing.T) {
 			received := make(chan string, 1)
-			u := startUpstream(t, func(c *serverConn) {
-				req := c.request()
+			u := startUpstream(t, func(c *rawserver.Conn) {
+				req := c.Request()
 				body, _ := io.ReadAll(req.Body)
 				received <- string(body)
-				c.say(okResponse)
+				c.Say(okResponse)
 			})
 			var conn *writes
 			c := newClient(t, func(o *Options) {
@@ -115,7 +117,7 @@ func TestBodiesThatAreWrong(t *testing.T) {
 		}, 4, false},
 	} {
 		t.Run(test.sentence, func(t *testing.T) {
-			u, c := startUpstream(t, sayEach(okResponse)), newClient(t, nil)
+			u, c := startUpstream(t, rawserver.SayEach(okResponse)), newClient(t, nil)
 			if _, err := u.get(t.Context(), c); err != nil {
 				t.Fatal(err)
 			}
@@ -132,7 +134,7 @@ func TestBodiesThatAreWrong(t *testing.T) {
 			if got, err := u.get(t.Context(), c); got != "ok" || err != nil {
 				t.Errorf("then %q, %v", got, err)
 			}
-			if kept := u.accepted.Load() == 1; kept != test.kept {
+			if kept := u.Accepted.Load() == 1; kept != test.kept {
 				t.Errorf("the connection was kept: %v", kept)
 			}
 		})
@@ -146,9 +148,9 @@ func (stuck) Read([]byte) (int, error) { return 0, nil }
 // A server may respond before it has the whole request, and hang up or not.
 func TestEarlyResponses(t *testing.T) {
 	const tooLarge = "HTTP/1.1 413 Content Too Large\r\nContent-Length: 3\r\n\r\nbig"
-	for name, end := range map[string]func(*serverConn){
-		"the server reads no more": func(*serverConn) { time.Sleep(100 * time.Millisecond) },
-		"the server hangs up":      func(c *serverConn) { time.Sleep(20 * time.Millisecond); _ = c.Close() },
+	for name, end := range map[string]func(*rawserver.Conn){
+		"the server reads no more": func(*rawserver.Conn) { time.Sleep(100 * time.Millisecond) },
+		"the server hangs up":      func(c *rawserver.Conn) { time.Sleep(20 * time.Millisecond); _ = c.Close() },
 	} {
 		for kind, body := range map[string]func(context.Context) (io.Reader, int64){
 			"a body that is large":           func(context.Context) (io.Reader, int64) { return io.LimitReader(forever{}, 1<<26), 1 << 26 },
@@ -157,16 +159,16 @@ func TestEarlyResponses(t *testing.T) {
 			"a small body that never begins": func(ctx context.Context) (io.Reader, int64) { return &until{ctx: ctx}, 100 },
 		} {
 			t.Run(kind+", "+name, func(t *testing.T) {
-				u, c := startUpstream(t, func(c *serverConn) {
-					if _, err := http.ReadRequest(c.reader); err == nil {
-						c.say(tooLarge)
+				u, c := startUpstream(t, func(c *rawserver.Conn) {
+					if _, err := http.ReadRequest(c.Reader); err == nil {
+						c.Say(tooLarge)
 						end(c)
 					}
 				}), newClient(t, nil)
 				ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
 				defer cancel()
 				r, length := body(ctx)
-				res, err := c.RoundTrip(newRequest(ctx, http.MethodPost, r, length), u.network, u.address)
+				res, err := c.RoundTrip(newRequest(ctx, http.MethodPost, r, length), u.Network, u.Address)
 				if err != nil {
 					t.Fatal(err)
 				}
@@ -175,7 +177,7 @@ func TestEarlyResponses(t *testing.T) {
 				}
 				_ = res.Body.Close()
 				cancel()
-				u.wantOpen(t, 0) // half a request is on it: it is not kept
+				u.WantOpen(t, 0) // half a request is on it: it is not kept
 			})
 		}
 	}
@@ -183,11 +185,11 @@ func TestEarlyResponses(t *testing.T) {
 
 // Where the server says why and hangs up before the request could be written, its words are the response.
 func TestLastWordsAreHeard(t *testing.T) {
-	u, c := startUpstream(t, func(c *serverConn) {
-		c.request()
-		c.say(okResponse)
-		_, _ = c.reader.Peek(1) // the next request begins
-		c.say("HTTP/1.1 503 Service Unavailable\r\nContent-Length: 4\r\n\r\nbusy")
+	u, c := startUpstream(t, func(c *rawserver.Conn) {
+		c.Request()
+		c.Say(okResponse)
+		_, _ = c.Reader.Peek(1) // the next request begins
+		c.Say("HTTP/1.1 503 Service Unavailable\r\nContent-Length: 4\r\n\r\nbusy")
 		_ = c.Close()
 	}), newClient(t, nil)
 	if got, err := u.get(t.Context(), c); got != "ok" || err != nil {
@@ -200,14 +202,14 @@ func TestLastWordsAreHeard(t *testing.T) {
 
 // Whether a body is read on a goroutine of its own or not, all of it arrives, and nothing of another's.
 func TestManyBodiesAtOnce(t *testing.T) {
-	u, c := startUpstream(t, func(c *serverConn) {
+	u, c := startUpstream(t, func(c *rawserver.Conn) {
 		for {
-			req := c.request()
+			req := c.Request()
 			if req == nil {
 				return
 			}
 			body, _ := io.ReadAll(req.Body)
-			c.say(fmt.Sprintf("HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%s", len(body), body))
+			c.Say(fmt.Sprintf("HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%s", len(body), body))
 		}
 	}), newClient(t, func(o *Options) { o.MaxIdlePerHost = 8 })
 	var wg sync.WaitGroup
@@ -227,11 +229,11 @@ func TestManyBodiesAtOnce(t *testing.T) {
 	}
 	wg.Wait()
 	c.CloseIdle()
-	u.wantOpen(t, 0)
+	u.WantOpen(t, 0)
 }
 
 func TestRequestsThatAreRefused(t *testing.T) {
-	u, c := startUpstream(t, sayEach(okResponse)), newClient(t, nil)
+	u, c := startUpstream(t, rawserver.SayEach(okResponse)), newClient(t, nil)
 	for name, change := range map[string]func(*http.Request){
 		"a method of two lines":    func(r *http.Request) { r.Method = "GET / HTTP/1.1\r\n\r\nGET" },
 		"a method with a space":    func(r *http.Request) { r.Method = "GET /" },
@@ -257,7 +259,7 @@ func TestRequestsThatAreRefused(t *testing.T) {
 			t.Errorf("%s: got %q", name, got)
 		}
 	}
-	if n := u.accepted.Load(); n != 0 {
+	if n := u.Accepted.Load(); n != 0 {
 		t.Errorf("%d connections were opened", n)
 	}
 	secret := newRequest(t.Context(), http.MethodGet, nil, 0)

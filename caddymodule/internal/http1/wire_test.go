@@ -8,7 +8,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"net/http/httptest"
 	"net/http/httptrace"
@@ -17,6 +16,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/caddy-cloudid/caddy-cloudid/tests/rawserver"
 )
 
 // certificate returns a server's TLS configuration, and a client's that trusts it.
@@ -36,33 +37,33 @@ func overTLS(config *tls.Config) func(*Options) {
 
 func TestConnectionsOverTLSAreKept(t *testing.T) {
 	serverConfig, config := certificate(t)
-	u, c := startUpstreamOn(t, "tcp", "127.0.0.1:0", serverConfig, sayEach(okResponse)), newClient(t, overTLS(config))
+	u, c := startUpstreamOn(t, tls.NewListener(rawserver.ListenTCP(t), serverConfig), rawserver.SayEach(okResponse)), newClient(t, overTLS(config))
 	for range 10 {
 		if got, err := u.do(c, post(t.Context(), "body")); got != "ok" || err != nil {
 			t.Fatalf("got %q, %v", got, err)
 		}
 		time.Sleep(2 * time.Millisecond) // session tickets come late
 	}
-	if n := u.accepted.Load(); n != 1 {
+	if n := u.Accepted.Load(); n != 1 {
 		t.Errorf("%d connections were opened for 10 requests", n)
 	}
 	c.CloseIdle()
-	u.wantOpen(t, 0)
+	u.WantOpen(t, 0)
 }
 
 func TestWhatComesUnaskedOverTLS(t *testing.T) {
 	serverConfig, config := certificate(t)
-	for name, then := range map[string]func(*serverConn){
-		"a response": func(c *serverConn) { c.say(okResponse) },
-		"a byte":     func(c *serverConn) { c.say("x") },
-		"the end":    func(c *serverConn) { _ = c.Close() },
-		"no TLS":     func(c *serverConn) { _, _ = io.WriteString(c.Conn.(*tls.Conn).NetConn(), okResponse) },
+	for name, then := range map[string]func(*rawserver.Conn){
+		"a response": func(c *rawserver.Conn) { c.Say(okResponse) },
+		"a byte":     func(c *rawserver.Conn) { c.Say("x") },
+		"the end":    func(c *rawserver.Conn) { _ = c.Close() },
+		"no TLS":     func(c *rawserver.Conn) { _, _ = io.WriteString(c.Conn.(*tls.Conn).NetConn(), okResponse) },
 	} {
 		t.Run(name, func(t *testing.T) {
 			said := make(chan struct{}, 10)
-			u, c := startUpstreamOn(t, "tcp", "127.0.0.1:0", serverConfig, func(c *serverConn) {
-				for c.request() != nil {
-					c.say(fmt.Sprintf("HTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\n%d", c.number))
+			u, c := startUpstreamOn(t, tls.NewListener(rawserver.ListenTCP(t), serverConfig), func(c *rawserver.Conn) {
+				for c.Request() != nil {
+					c.Say(fmt.Sprintf("HTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\n%d", c.Number))
 					then(c)
 					said <- struct{}{}
 				}
@@ -80,7 +81,7 @@ func TestWhatComesUnaskedOverTLS(t *testing.T) {
 // A server that does not finish its half of the goodbye, or a write that hangs, must not hold up whoever gives up.
 func TestCancelledOverTLS(t *testing.T) {
 	serverConfig, config := certificate(t)
-	u, c := startUpstreamOn(t, "tcp", "127.0.0.1:0", serverConfig, func(c *serverConn) { c.request(); time.Sleep(300 * time.Millisecond) }), newClient(t, overTLS(config))
+	u, c := startUpstreamOn(t, tls.NewListener(rawserver.ListenTCP(t), serverConfig), func(c *rawserver.Conn) { c.Request(); time.Sleep(300 * time.Millisecond) }), newClient(t, overTLS(config))
 	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
 	defer cancel()
 	start := time.Now()
@@ -90,7 +91,7 @@ func TestCancelledOverTLS(t *testing.T) {
 	if took := time.Since(start); took > 3*time.Second {
 		t.Errorf("it took %v", took)
 	}
-	u.wantOpen(t, 0)
+	u.WantOpen(t, 0)
 }
 
 func TestNetworks(t *testing.T) {
@@ -98,18 +99,14 @@ func TestNetworks(t *testing.T) {
 		{"unix", filepath.Join(t.TempDir(), "socket")}, {"tcp", "[::1]:0"}, {"tcp6", "[::1]:0"}, {"tcp4", "127.0.0.1:0"},
 	} {
 		t.Run(test.network+" "+filepath.Base(test.address), func(t *testing.T) {
-			if probe, err := net.Listen("tcp", "[::1]:0"); err == nil {
-				_ = probe.Close()
-			} else if strings.Contains(test.address, "::1") {
-				t.Skip("this machine has no IPv6")
-			}
-			u, c := startUpstreamOn(t, test.network, test.address, nil, sayEach(okResponse)), newClient(t, nil)
+			u, c := startUpstreamOn(t, rawserver.Listen(t, test.network, test.address), rawserver.SayEach(okResponse)), newClient(t, nil)
+			u.Network = test.network
 			for range 3 {
 				if got, err := u.do(c, post(t.Context(), "body")); got != "ok" || err != nil {
 					t.Errorf("got %q, %v", got, err)
 				}
 			}
-			if n := u.accepted.Load(); n != 1 {
+			if n := u.Accepted.Load(); n != 1 {
 				t.Errorf("%d connections were opened", n)
 			}
 		})
@@ -117,10 +114,10 @@ func TestNetworks(t *testing.T) {
 }
 
 func TestInformationalResponses(t *testing.T) {
-	serve := func(c *serverConn) {
-		for c.request() != nil {
-			c.say("HTTP/1.1 100 Continue\r\n\r\n")
-			c.say("HTTP/1.1 103 Early Hints\r\nLink: </a>\r\nLink: </b>\r\n\r\nHTTP/1.1 199 Odd\r\n\r\n" + okResponse)
+	serve := func(c *rawserver.Conn) {
+		for c.Request() != nil {
+			c.Say("HTTP/1.1 100 Continue\r\n\r\n")
+			c.Say("HTTP/1.1 103 Early Hints\r\nLink: </a>\r\nLink: </b>\r\n\r\nHTTP/1.1 199 Odd\r\n\r\n" + okResponse)
 		}
 	}
 	t.Run("are forwarded", func(t *testing.T) {
@@ -148,15 +145,15 @@ func TestInformationalResponses(t *testing.T) {
 		if _, err := u.get(ctx, c); err != refusal {
 			t.Errorf("got %v", err)
 		}
-		u.wantOpen(t, 0)
+		u.WantOpen(t, 0)
 	})
 	t.Run("are skipped where nobody asks, and bounded", func(t *testing.T) {
 		u, c := startUpstream(t, serve), newClient(t, nil)
 		if text, err := u.get(t.Context(), c); text != "ok" || err != nil {
 			t.Errorf("got %q, %v", text, err)
 		}
-		endless := startUpstream(t, func(c *serverConn) {
-			c.request()
+		endless := startUpstream(t, func(c *rawserver.Conn) {
+			c.Request()
 			for {
 				if _, err := io.WriteString(c, "HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n"); err != nil {
 					return
@@ -166,13 +163,13 @@ func TestInformationalResponses(t *testing.T) {
 		if _, err := endless.get(t.Context(), newClient(t, func(o *Options) { o.MaxResponseHeader = 4 << 10 })); err == nil {
 			t.Error("there was a response")
 		}
-		endless.wantOpen(t, 0)
+		endless.WantOpen(t, 0)
 	})
 }
 
 func TestMaxResponseHeader(t *testing.T) {
 	for size, fits := range map[int]bool{900: true, 1100: false, 1 << 20: false} {
-		u := startUpstream(t, sayEach("HTTP/1.1 200 OK\r\nX: "+strings.Repeat("x", size)+"\r\nContent-Length: 2\r\n\r\nok"))
+		u := startUpstream(t, rawserver.SayEach("HTTP/1.1 200 OK\r\nX: "+strings.Repeat("x", size)+"\r\nContent-Length: 2\r\n\r\nok"))
 		c := newClient(t, func(o *Options) { o.MaxResponseHeader, o.ReadBufferSize = 1000, 64 })
 		got, err := u.get(t.Context(), c)
 		if fits && (got != "ok" || err != nil) {
@@ -182,7 +179,7 @@ func TestMaxResponseHeader(t *testing.T) {
 			t.Errorf("%d bytes: %v", size, err)
 		}
 	}
-	u := startUpstream(t, sayEach("HTTP/1.1 200 OK\r\nContent-Length: 100000\r\n\r\n"+strings.Repeat("x", 100000)))
+	u := startUpstream(t, rawserver.SayEach("HTTP/1.1 200 OK\r\nContent-Length: 100000\r\n\r\n"+strings.Repeat("x", 100000)))
 	if got, err := u.get(t.Context(), newClient(t, func(o *Options) { o.MaxResponseHeader = 1000 })); len(got) != 100000 || err != nil {
 		t.Errorf("the body is bounded, too: %d bytes, %v", len(got), err)
 	}
@@ -194,9 +191,9 @@ func TestCompression(t *testing.T) {
 	_, _ = io.WriteString(w, "the plain text")
 	_ = w.Close()
 	asked := make(chan string, 1)
-	serve := func(c *serverConn) {
+	serve := func(c *rawserver.Conn) {
 		for {
-			req := c.request()
+			req := c.Request()
 			if req == nil {
 				return
 			}
@@ -205,7 +202,7 @@ func TestCompression(t *testing.T) {
 			if req.URL.Path == "/broken" {
 				text = text[:len(text)-5] + "xxxxx"
 			}
-			c.say(fmt.Sprintf("HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: %d\r\n\r\n%s", len(text), text))
+			c.Say(fmt.Sprintf("HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: %d\r\n\r\n%s", len(text), text))
 		}
 	}
 	for _, test := range []struct {
@@ -224,7 +221,7 @@ func TestCompression(t *testing.T) {
 			u := startUpstream(t, serve)
 			req := newRequest(t.Context(), http.MethodGet, nil, 0)
 			c := newClient(t, func(o *Options) { o.DisableCompression = false; test.change(o, req) })
-			res, err := c.RoundTrip(req, u.network, u.address)
+			res, err := c.RoundTrip(req, u.Network, u.Address)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -255,16 +252,16 @@ func TestCompression(t *testing.T) {
 			}
 			<-asked
 		}
-		if n := u.accepted.Load(); n != 1 {
+		if n := u.Accepted.Load(); n != 1 {
 			t.Errorf("%d connections were opened", n)
 		}
 	})
 }
 
 func TestDisableKeepAlives(t *testing.T) {
-	u := startUpstream(t, func(c *serverConn) {
-		for req := c.request(); req != nil; req = c.request() {
-			c.say(fmt.Sprintf("HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\n%v", req.Close))
+	u := startUpstream(t, func(c *rawserver.Conn) {
+		for req := c.Request(); req != nil; req = c.Request() {
+			c.Say(fmt.Sprintf("HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\n%v", req.Close))
 		}
 	})
 	c := newClient(t, func(o *Options) { o.DisableKeepAlives = true })
@@ -273,15 +270,15 @@ func TestDisableKeepAlives(t *testing.T) {
 			t.Errorf("got %q, %v", got, err)
 		}
 	}
-	if n := u.accepted.Load(); n != 3 {
+	if n := u.Accepted.Load(); n != 3 {
 		t.Errorf("%d connections were opened", n)
 	}
-	u.wantOpen(t, 0)
+	u.WantOpen(t, 0)
 }
 
 func TestTrailers(t *testing.T) {
-	u, c := startUpstream(t, sayEach("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nTrailer: A\r\n\r\n2\r\nok\r\n0\r\nA: 1\r\nB: 2\r\n\r\n")), newClient(t, nil)
-	res, err := c.RoundTrip(newRequest(t.Context(), http.MethodGet, nil, 0), u.network, u.address)
+	u, c := startUpstream(t, rawserver.SayEach("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nTrailer: A\r\n\r\n2\r\nok\r\n0\r\nA: 1\r\nB: 2\r\n\r\n")), newClient(t, nil)
+	res, err := c.RoundTrip(newRequest(t.Context(), http.MethodGet, nil, 0), u.Network, u.Address)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -297,16 +294,16 @@ func TestTrailers(t *testing.T) {
 // A response is read as it comes, not when it is complete.
 func TestStreaming(t *testing.T) {
 	next := make(chan struct{})
-	u, c := startUpstream(t, func(c *serverConn) {
-		c.request()
-		c.say("HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n")
+	u, c := startUpstream(t, func(c *rawserver.Conn) {
+		c.Request()
+		c.Say("HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n")
 		for range 3 {
 			<-next
-			c.say("5\r\nevent\r\n")
+			c.Say("5\r\nevent\r\n")
 		}
-		c.say("0\r\n\r\n")
+		c.Say("0\r\n\r\n")
 	}), newClient(t, nil)
-	res, err := c.RoundTrip(newRequest(t.Context(), http.MethodGet, nil, 0), u.network, u.address)
+	res, err := c.RoundTrip(newRequest(t.Context(), http.MethodGet, nil, 0), u.Network, u.Address)
 	if err != nil {
 		t.Fatal(err)
 	}
