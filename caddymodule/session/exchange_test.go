@@ -86,7 +86,7 @@ func TestClientThatGoesAwayTakesNothingFromOthers(t *testing.T) {
 
 	g.login("/a/login", code).want(http.StatusOK, "token")
 	g.wantCalls(1)
-	probe.Eventually(t, "the client's going away is counted", func() bool { return probe.Metric(t, "logins_total", appA, "canceled") == 1 })
+	probe.Eventually(t, "the client's going away is counted", func() bool { return probe.Sum(t, g.caddy.Metrics(), "logins_total", appA, "canceled") == 1 })
 	var seen []*invocation.Record
 	probe.Eventually(t, "it is shown", func() bool { seen = append(seen, l.take()...); return len(seen) > 0 })
 	if len(seen) != 1 || seen[0].Outcome != invocation.Canceled || seen[0].Status != 499 {
