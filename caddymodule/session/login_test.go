@@ -61,7 +61,7 @@ func TestLogin(t *testing.T) {
 	})
 	t.Run("the longest code is for WeChat to judge", func(t *testing.T) {
 		g := g.in(t)
-		g.login("/", strings.Repeat("x", 512)).want(http.StatusBadRequest, "the code is wrong or has ended")
+		g.login("/", strings.Repeat("x", 512)).want(http.StatusBadRequest, "the code is wrong")
 	})
 	t.Run("other members do not matter, nor do parameters of the type", func(t *testing.T) {
 		g := g.in(t)
