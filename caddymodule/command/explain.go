@@ -13,13 +13,15 @@ import (
 
 func explainCommand() *cobra.Command {
 	return &cobra.Command{
-		Use:   "explain [--zh] <errcode>...",
+		Use:   "explain [--zh] <errcode or word>...",
 		Short: "Says what error codes mean, and who must do what",
 		Long: `
 Says what error codes mean, who must act, and what is to be done: the errcodes
 of WeChat's server API, the errCodes that stand in the place of a CloudID
 (-601001 to -601009), and those of the cloud that functions and clients know.
---zh says it in Chinese. Without a code it lists all that it knows.
+It knows the words of log lines and the inspector too, such as nested,
+other_type or timeout. --zh says codes in Chinese. Without a code it lists all
+that it knows.
 
   $ caddy cloudid explain 40164 -601006
 `,
@@ -31,37 +33,46 @@ of WeChat's server API, the errCodes that stand in the place of a CloudID
 
 func runExplain(cmd *cobra.Command, args []string) error {
 	say := sayEnglish
-	var numbers []int
+	var asked []string
 	for _, arg := range args {
 		switch arg {
 		case "-h", "--help":
 			return cmd.Help()
 		case "--zh":
 			say = sayChinese
-			continue
+		default:
+			asked = append(asked, arg)
 		}
-		// As it is copied from a log line or a message: 40164, -601006, errcode:40164, (-601006),
-		number, err := strconv.Atoi(strings.TrimLeft(strings.Trim(strings.ToLower(arg), `",.;()`), "ercod=:\""))
+	}
+	if len(asked) == 0 {
+		return list(cmd.OutOrStdout(), say)
+	}
+	var texts []string
+	for _, arg := range asked {
+		text, err := explainOne(arg, say)
 		if err != nil {
-			return fmt.Errorf("%q is no error code; give numbers, such as 40164 or -601006", arg)
-		}
-		numbers = append(numbers, number)
-	}
-	out := cmd.OutOrStdout()
-	if len(numbers) == 0 {
-		return list(out, say)
-	}
-	for i, number := range numbers {
-		if i > 0 {
-			_, _ = fmt.Fprintln(out)
-		}
-		code, _ := wechat.Explain(number)
-		text := say(code)
-		if _, err := fmt.Fprintf(out, "%d  %s\n  %s%s\n  %s%s\n", number, text.meaning, text.partyLabel, text.party, text.adviceLabel, text.advice); err != nil {
 			return err
 		}
+		texts = append(texts, text)
 	}
-	return nil
+	_, err := io.WriteString(cmd.OutOrStdout(), strings.Join(texts, "\n"))
+	return err
+}
+
+// explainOne explains a code or a word, as it is copied from a log line or a message: 40164, -601006, errcode:40164, (-601006), nested:
+func explainOne(arg string, say func(wechat.ErrorCode) words) (string, error) {
+	number, err := strconv.Atoi(strings.TrimLeft(strings.Trim(strings.ToLower(arg), `",.;()`), "ercod=:\""))
+	if err != nil {
+		word := strings.Trim(arg, `",.;:()`)
+		text, err := explainWord(word)
+		if err != nil {
+			return "", fmt.Errorf("%q is neither an error code, such as 40164 or -601006, nor a word of a log line, such as nested or timeout", arg)
+		}
+		return word + "  " + text + "\n", nil
+	}
+	code, _ := wechat.Explain(number)
+	text := say(code)
+	return fmt.Sprintf("%d  %s\n  %s%s\n  %s%s\n", number, text.meaning, text.partyLabel, text.party, text.adviceLabel, text.advice), nil
 }
 
 func list(out io.Writer, say func(wechat.ErrorCode) words) error {
