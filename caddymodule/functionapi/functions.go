@@ -201,7 +201,7 @@ func functionError(ctx context.Context, err error) error {
 }
 
 // functionResult makes a result, as a JSON text, of what a function responds: JSON is itself, a text is a string and never a
-// number, nothing is null.
+// number, an object or an array without a Content-Type is itself too, nothing is null.
 func functionResult(response *http.Response, body []byte) ([]byte, error) {
 	mediaType, _, _ := mime.ParseMediaType(response.Header.Get("Content-Type"))
 	switch {
@@ -216,11 +216,18 @@ func functionResult(response *http.Response, body []byte) ([]byte, error) {
 			return nil, functionFailed("the function's result is called JSON and is none")
 		}
 		return body, nil
+	case response.Header.Get("Content-Type") == "" && isObjectOrArray(body):
+		return body, nil // Node's http sends no type by itself; the client module reads it so, too
 	case !utf8.Valid(body):
 		return nil, functionFailed("the function's result is neither JSON nor text")
 	default:
 		return gjson.AppendJSONString(nil, string(body)), nil
 	}
+}
+
+func isObjectOrArray(body []byte) bool {
+	text := bytes.TrimLeft(body, " \t\r\n")
+	return len(text) > 0 && (text[0] == '{' || text[0] == '[') && jsonscan.Check(body) == nil
 }
 
 func functionFailed(reason string) error {
