@@ -38,6 +38,9 @@ var clientWritten = []string{
 	"http.request.header.", "http.regexp.", "http.request.remote", "http.request.method",
 }
 
+// knownOfUsers are the placeholders that wechat_session and basic_auth set.
+var knownOfUsers = []string{"http.auth.user.id", "http.auth.user.appid", "http.auth.user.unionid"}
+
 // caller judges where the openid comes from.
 func (w *walker) caller(h *handler, st state) Finding {
 	openid := h.openid()
@@ -56,20 +59,18 @@ func (w *walker) caller(h *handler, st state) Finding {
 		}
 	}
 	name := openid[open+1 : end]
-	if strings.HasPrefix(name, "http.auth.") {
+	if strings.HasPrefix(name, "http.auth.") && (!st.authenticated || st.unknown || st.otherUsers || slices.Contains(knownOfUsers, name)) {
 		return Finding{} // whether an authenticator is in front is asked over all walks
 	}
-	if header, ok := strings.CutPrefix(name, "http.request.header."); ok && slices.Contains(st.headers, strings.ToLower(header)) {
-		return Finding{} // a handler in front set it
-	}
-	for _, prefix := range clientWritten {
-		if strings.HasPrefix(name, prefix) {
-			return Finding{
-				Kind: "client-openid", directive: "openid", argument: openid,
-				Problem: fmt.Sprintf("the openid comes from {%s}, which the client writes, so anybody can act as anybody", name),
-				Fix:     "delete the line openid and put wechat_session in front, or name a placeholder that an authenticator sets",
-			}
+	if st.isClients(openid) {
+		return Finding{
+			Kind: "client-openid", directive: "openid", argument: openid,
+			Problem: fmt.Sprintf("the openid comes from {%s}, which the client writes, so anybody can act as anybody", name),
+			Fix:     "delete the line openid and put wechat_session in front, or name a placeholder that an authenticator sets",
 		}
+	}
+	if header, ok := strings.CutPrefix(name, "http.request.header."); ok && slices.Contains(st.headers, strings.ToLower(header)) {
+		return Finding{}
 	}
 	if slices.Contains(st.placeholders, name) || st.unknown || strings.HasPrefix(name, "http.request.tls.client.") {
 		return Finding{}

@@ -25,6 +25,8 @@ type state struct {
 	removed       [3]bool  // those of X-WX-*, X-CloudID-* and X-Functions-Extended-Context, one by one
 	headers       []string // header fields that a handler in front set, in lower case
 	placeholders  []string // names that vars and map set
+	fromClient    []string // those of them that vars set to what the client writes
+	otherUsers    bool     // an authenticator was passed of which this check does not know what it tells of a user
 	unknown       bool     // a handler was passed that this check does not know
 	session       string   // the account whose wechat_session was passed; "" for none, or one that only a request tells
 	taken         []string // the beginnings of the path that handle_path and the like took away
@@ -193,10 +195,7 @@ func (w *walker) handler(h *handler, st state, next, fail func(state)) {
 	case "headers":
 		next(h.changeHeaders(st))
 	case "vars":
-		for name := range h.keys {
-			st.placeholders = append(slices.Clip(st.placeholders), "http.vars."+name)
-		}
-		next(st)
+		next(h.setVars(st))
 	case "map":
 		for _, name := range h.Destinations {
 			st.placeholders = append(slices.Clip(st.placeholders), strings.Trim(name, "{}"))
@@ -242,9 +241,44 @@ func (w *walker) authenticate(h *handler, st state, next, fail func(state)) {
 		st.session = w.report.config.accountNamed(name)
 		w.sessions.note(st, st.session, h)
 	}
+	for provider := range h.Providers {
+		st.otherUsers = st.otherUsers || provider != "wechat" && provider != "http_basic"
+	}
 	fail(st)
 	st.authenticated = true
 	next(st)
+}
+
+// setVars returns the state behind the handler vars.
+func (h *handler) setVars(st state) state {
+	for name, raw := range h.keys {
+		var value string
+		if json.Unmarshal(raw, &value) == nil && st.isClients(value) {
+			st.fromClient = append(slices.Clip(st.fromClient), "http.vars."+name)
+		} else {
+			st.placeholders = append(slices.Clip(st.placeholders), "http.vars."+name)
+		}
+	}
+	return st
+}
+
+// isClients reports whether a text holds a placeholder for what the client writes.
+func (st *state) isClients(text string) bool {
+	for rest := text; ; {
+		_, behind, found := strings.Cut(rest, "{")
+		if !found {
+			return false
+		}
+		name, _, _ := strings.Cut(behind, "}")
+		if header, ok := strings.CutPrefix(name, "http.request.header."); ok && slices.Contains(st.headers, strings.ToLower(header)) {
+			rest = behind // a handler in front set it
+			continue
+		}
+		if slices.Contains(st.fromClient, name) || slices.ContainsFunc(clientWritten, func(prefix string) bool { return strings.HasPrefix(name, prefix) }) {
+			return true
+		}
+		rest = behind
+	}
 }
 
 // rewrite returns the state behind a rewrite; a path that holds a placeholder is unknown from there on.
@@ -283,8 +317,12 @@ func (h *handler) changeHeaders(st state) state {
 	if json.Unmarshal(h.Request, &request) != nil {
 		return st
 	}
-	for name := range request.Set {
-		st.headers = append(slices.Clip(st.headers), strings.ToLower(name))
+	for name, values := range request.Set {
+		if name = strings.ToLower(name); slices.ContainsFunc(values, st.isClients) {
+			st.headers = slices.DeleteFunc(slices.Clone(st.headers), func(set string) bool { return set == name })
+		} else {
+			st.headers = append(slices.Clip(st.headers), name)
+		}
 	}
 	for _, name := range request.Delete {
 		name = strings.ToLower(name)
