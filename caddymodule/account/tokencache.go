@@ -28,6 +28,10 @@ var errClosed = errors.New("the token source was closed")
 
 // tokenCache keeps one token: fetched when it is first needed, once however many wait for it, and renewed in the background before
 // it expires for as long as somebody uses it.
+//
+// It shares a fetch by its own means, since golang.org/x/sync/singleflight does not say whether a call joins another or starts one.
+// Close has to wait for every fetch that was started, and a token of a fetch that was abandoned (singleflight's Forget) must not
+// replace one of a fetch that was started later; both take a count of the fetches that were started.
 type tokenCache struct {
 	appid    string
 	fetch    func(context.Context) (wechat.Token, error)
