@@ -107,7 +107,7 @@ func (c config) only(t *testing.T) *Account {
 	return account
 }
 
-// resolve exchanges the documented CloudID and returns the code of the answer.
+// resolve exchanges the documented CloudID and returns the code of the response.
 func (c config) resolve(t *testing.T) int {
 	t.Helper()
 	result, err := c.only(t).Resolve(t.Context(), "o1", []string{steps}, nil)

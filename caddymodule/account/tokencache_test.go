@@ -431,7 +431,7 @@ func TestCloseStopsAll(t *testing.T) {
 	})
 }
 
-func TestAFetchThatGetsNoAnswerCostsOneDeadline(t *testing.T) {
+func TestAFetchThatGetsNoResponseCostsOneDeadline(t *testing.T) {
 	t.Parallel()
 	f := &fetcher{takes: time.Hour}
 	withTokenCache(t, f, func(t *testing.T, k *tokenCache) {

@@ -117,14 +117,14 @@ func TestTheTableOfTheStatus(t *testing.T) {
 			AppID:       "wx00000000000000bb",
 			Token:       account.TokenStatus{Source: "none"},
 			Breakers:    map[string]string{"getopendata": "open", "jscode2session": "half-open", "relay": "closed"},
-			LastFailure: &account.Failure{Time: now.Add(-49 * time.Hour), Error: "getopendata: no answer in time", Advice: "check the network"},
+			LastFailure: &account.Failure{Time: now.Add(-49 * time.Hour), Error: "getopendata: no response in time", Advice: "check the network"},
 		},
 	}}, now)
 	const want = `ACCOUNT              TOKEN                            BREAKERS                                     CALLS (FAILED)                       CACHE
 wx00000000000000aa   stable, 12m old, ends in 1h47m   closed                                       getopendata 12 (2), stable_token 1   12 of 10000
 wx00000000000000bb   none                             getopendata open, jscode2session half-open   none yet                             off
 
-wx00000000000000bb failed 2d ago: getopendata: no answer in time
+wx00000000000000bb failed 2d ago: getopendata: no response in time
   check the network
 `
 	if err != nil || out.String() != want {

@@ -30,14 +30,14 @@ type functionCall struct {
 	body   string
 }
 
-func startFunctionServer(t *testing.T, answer http.HandlerFunc) *functionServer {
+func startFunctionServer(t *testing.T, response http.HandlerFunc) *functionServer {
 	t.Helper()
 	f := new(functionServer)
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		body, _ := io.ReadAll(r.Body)
 		f.calls.Add(1)
 		f.last.Store(&functionCall{r.Method + " " + r.RequestURI, r.Header.Clone(), string(body)})
-		answer(w, r)
+		response(w, r)
 	}))
 	t.Cleanup(server.Close)
 	f.url = server.URL
@@ -67,7 +67,7 @@ func TestCallFunction(t *testing.T) {
 	if fresh == token(t, user) || strings.Count(fresh, ".") != 2 {
 		t.Errorf("the token is %q", fresh)
 	}
-	g.do(call{path: "/getOpenData", token: fresh, body: `{"list":["` + steps + `"]}`}).says(200, stepsAnswer)
+	g.do(call{path: "/getOpenData", token: fresh, body: `{"list":["` + steps + `"]}`}).says(200, stepsData)
 
 	g.do(call{path: "/callFunction", token: token(t, user), body: `{"name":"f"}`}).says(200, `"errCode":0`)
 	if got = f.last.Load(); got.body != "{}" {
@@ -81,8 +81,8 @@ func TestCallFunction(t *testing.T) {
 }
 
 func TestFunctionResults(t *testing.T) {
-	var answer atomic.Value
-	f := startFunctionServer(t, func(w http.ResponseWriter, r *http.Request) { answer.Load().(http.HandlerFunc)(w, r) })
+	var response atomic.Value
+	f := startFunctionServer(t, func(w http.ResponseWriter, r *http.Request) { response.Load().(http.HandlerFunc)(w, r) })
 	g := start(t, setup{api: "functions " + f.url + "/{name}"})
 	status := func(status int, kind, body string) http.HandlerFunc {
 		return func(w http.ResponseWriter, _ *http.Request) {
@@ -93,10 +93,10 @@ func TestFunctionResults(t *testing.T) {
 	}
 	ok := func(result string) string { return `{"result":` + result + `,"errCode":0,"errMsg":"callFunction:ok"}` }
 	for _, c := range []struct {
-		it     string
-		answer http.HandlerFunc
-		status int
-		body   string // the whole, or of an error a part
+		it       string
+		response http.HandlerFunc
+		status   int
+		body     string // the whole, or of an error a part
 	}{
 		{"JSON, byte for byte", status(200, "application/json; charset=utf-8", ` {"a" : 1E2, "a":2}`), 200, ok(` {"a" : 1E2, "a":2}`)},
 		{"JSON of another name", status(201, "application/x+json", `[]`), 200, ok(`[]`)},
@@ -125,7 +125,7 @@ func TestFunctionResults(t *testing.T) {
 		{"a connection that breaks", func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) }, 502, `{"errCode":-504001,"errMsg":"callFunction:fail -504001 functions request fail. the function's connection ended before its response did"}`},
 	} {
 		t.Run(c.it, func(t *testing.T) {
-			answer.Store(c.answer)
+			response.Store(c.response)
 			r := g.in(t).do(call{path: "/callFunction", token: token(t, user), body: `{"name":"f"}`})
 			if c.status == 200 {
 				r.is(200, c.body)
@@ -136,12 +136,12 @@ func TestFunctionResults(t *testing.T) {
 	}
 	t.Run("no response in time", func(t *testing.T) {
 		defer functionapi.SetFunctionTimeout(100 * time.Millisecond)()
-		answer.Store(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() }))
+		response.Store(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() }))
 		g.in(t).do(call{path: "/callFunction", token: token(t, user), body: `{"name":"f"}`}).says(504, `{"errCode":-501002,"errMsg":"callFunction:fail -501002 resource server timeout. the function did not respond in time"}`)
 	})
 	t.Run("a caller that hangs up ends the call", func(t *testing.T) {
 		ended := make(chan struct{})
-		answer.Store(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done(); close(ended) }))
+		response.Store(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done(); close(ended) }))
 		ctx, cancel := context.WithTimeout(t.Context(), 200*time.Millisecond)
 		defer cancel()
 		req, _ := http.NewRequestWithContext(ctx, http.MethodPost, g.url+"/callFunction", strings.NewReader(`{"name":"f"}`))

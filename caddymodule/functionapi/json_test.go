@@ -14,25 +14,25 @@ import (
 func TestGetOpenData(t *testing.T) {
 	g := start(t, setup{})
 	strange := g.mint(sandbox.OpenData{OpenID: user, Data: []byte(`{ "n": 1.10, "html":"<b>&\u00e9" , "n":2}`)})
-	strangeAnswer := `{"cloudID":"` + strange + `","data":{ "n": 1.10, "html":"<b>&\u00e9" , "n":2}}`
+	strangeResponse := `{"cloudID":"` + strange + `","data":{ "n": 1.10, "html":"<b>&\u00e9" , "n":2}}`
 	foreign := g.mint(sandbox.OpenData{OpenID: other, Kind: "phone"})
-	foreignAnswer := `{"cloudID":"` + foreign + `","errCode":-601007,"errMsg":"cloudID and calling user does not match"}`
+	foreignResponse := `{"cloudID":"` + foreign + `","errCode":-601007,"errMsg":"cloudID and calling user does not match"}`
 	ended := g.mint(sandbox.OpenData{OpenID: user, Kind: "phone", TTL: -1})
-	endedAnswer := `{"cloudID":"` + ended + `","errCode":-601006,"errMsg":"cloudID expired."}`
+	endedResponse := `{"cloudID":"` + ended + `","errCode":-601006,"errMsg":"cloudID expired."}`
 
 	for _, c := range []struct {
 		name, body, list string
 	}{
-		{"one id is answered with WeChat's object", `{"list":["` + steps + `"]}`, stepsAnswer},
-		{"answers stand in the order of the ids", `{"list":["` + group + `","` + steps + `"]}`, groupAnswer + `,` + stepsAnswer},
-		{"an id given twice is answered twice", `{"list":["` + steps + `","` + group + `","` + steps + `"]}`, stepsAnswer + `,` + groupAnswer + `,` + stepsAnswer},
-		{"an id that failed has its error in its place", `{"list":["` + steps + `","` + unknown + `","` + group + `"]}`, stepsAnswer + `,` + unknownAnswer + `,` + groupAnswer},
-		{"an id that ended says so", `{"list":["` + ended + `"]}`, endedAnswer},
-		{"another user's id is refused", `{"list":["` + foreign + `"]}`, foreignAnswer},
-		{"open data is carried byte for byte", `{"list":["` + strange + `"]}`, strangeAnswer},
-		{"an id with escapes is the id", `{"list":["\u0032` + steps[1:] + `"]}`, stepsAnswer},
-		{"no ids, no answers", `{"list":[]}`, ``},
-		{"other members are none of ours", `{"appid":5,"list":["` + steps + `"],"x":null}`, stepsAnswer},
+		{"one id is answered with WeChat's object", `{"list":["` + steps + `"]}`, stepsData},
+		{"answers stand in the order of the ids", `{"list":["` + group + `","` + steps + `"]}`, groupData + `,` + stepsData},
+		{"an id given twice is answered twice", `{"list":["` + steps + `","` + group + `","` + steps + `"]}`, stepsData + `,` + groupData + `,` + stepsData},
+		{"an id that failed has its error in its place", `{"list":["` + steps + `","` + unknown + `","` + group + `"]}`, stepsData + `,` + unknownError + `,` + groupData},
+		{"an id that ended says so", `{"list":["` + ended + `"]}`, endedResponse},
+		{"another user's id is refused", `{"list":["` + foreign + `"]}`, foreignResponse},
+		{"open data is carried byte for byte", `{"list":["` + strange + `"]}`, strangeResponse},
+		{"an id with escapes is the id", `{"list":["\u0032` + steps[1:] + `"]}`, stepsData},
+		{"no ids, no responses", `{"list":[]}`, ``},
+		{"other members are none of ours", `{"appid":5,"list":["` + steps + `"],"x":null}`, stepsData},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			r := g.in(t).do(call{path: "/getOpenData", token: token(t, user), body: c.body})
@@ -117,21 +117,21 @@ func TestGetVoIPSign(t *testing.T) {
 func TestJSONRequests(t *testing.T) {
 	g := start(t, setup{})
 	list := `{"list":["` + steps + `"]}`
-	answer := `{"list":[` + stepsAnswer + `],"errCode":0,"errMsg":"getOpenData:ok"}`
+	response := `{"list":[` + stepsData + `],"errCode":0,"errMsg":"getOpenData:ok"}`
 	for _, c := range []struct {
 		name   string
 		call   call
 		status int
 		says   string
 	}{
-		{"a body without a length is read like any other", call{body: list, chunked: true}, 200, answer},
-		{"JSON may be called by another name", call{body: list, kind: "application/vnd.x+json; charset=utf-8"}, 200, answer},
+		{"a body without a length is read like any other", call{body: list, chunked: true}, 200, response},
+		{"JSON may be called by another name", call{body: list, kind: "application/vnd.x+json; charset=utf-8"}, 200, response},
 		{"a form is no JSON", call{body: list, kind: "application/x-www-form-urlencoded"}, 415, "Content-Type: application/json"},
 		{"a body of no type is no JSON", call{body: list, kind: "-"}, 415, "Content-Type: application/json"},
 		{"a compressed body is not read", call{body: list, header: map[string]string{"Content-Encoding": "gzip"}}, 415, "send it plain"},
 		{"GET is not how it is called", call{method: "GET"}, 405, "the method must be POST"},
-		{"a body of 1 MiB is not too large", call{body: list + strings.Repeat(" ", 1<<20-len(list))}, 200, answer},
-		{"a hundred ids are not too many", call{body: `{"list":["` + steps + `"` + strings.Repeat(`,"`+steps+`"`, 99) + `]}`}, 200, `{"list":[` + stepsAnswer + strings.Repeat(","+stepsAnswer, 99) + `],"errCode":0,`},
+		{"a body of 1 MiB is not too large", call{body: list + strings.Repeat(" ", 1<<20-len(list))}, 200, response},
+		{"a hundred ids are not too many", call{body: `{"list":["` + steps + `"` + strings.Repeat(`,"`+steps+`"`, 99) + `]}`}, 200, `{"list":[` + stepsData + strings.Repeat(","+stepsData, 99) + `],"errCode":0,`},
 		{"a body over 1 MiB is too large", call{body: `{"list":["` + strings.Repeat("x", 1<<20-12) + `"]}`}, 413, "larger than 1048576 bytes"},
 		{"also where its length was not announced", call{body: `{"list":["` + strings.Repeat("x", 1<<20) + `"]}`, chunked: true}, 413, "larger than 1048576 bytes"},
 		{"a byte order mark is refused", call{body: "\xEF\xBB\xBF" + list}, 400, "byte order mark"},
@@ -180,11 +180,11 @@ func TestFailedExchanges(t *testing.T) {
 	for _, c := range []struct {
 		name  string
 		fault sandbox.Fault
-		list  string // the answer to getOpenData
+		list  string // the response to getOpenData
 		sign  int    // the status of getVoIPSign
 		says  string // and what it says
 	}{
-		{"no answer in time is a time-out", sandbox.Fault{Kind: "latency", Latency: time.Minute}, embedded("-601008", "server-side request timedout"), 504, `{"errCode":-601008,"errMsg":"getVoIPSign:fail -601008 server-side request timedout. WeChat did not respond in time`},
+		{"no response in time is a time-out", sandbox.Fault{Kind: "latency", Latency: time.Minute}, embedded("-601008", "server-side request timedout"), 504, `{"errCode":-601008,"errMsg":"getVoIPSign:fail -601008 server-side request timedout. WeChat did not respond in time`},
 		{"a connection that ends is a network fault", sandbox.Fault{Kind: "drop", Times: 2}, embedded("-601003", "system network error"), 502, `{"errCode":-601003,"errMsg":"getVoIPSign:fail -601003 system network error. WeChat could not be reached`},
 		{"an openid that WeChat does not know", sandbox.Fault{Kind: "errcode", Code: 40003}, embedded("-601007", "cloudID and calling user does not match"), 502, `{"errCode":-601007,`},
 		{"an API that the app may not call", sandbox.Fault{Kind: "errcode", Code: 48001}, embedded("-601004", "api permission denied"), 502, `errcode 48001`},
@@ -216,7 +216,7 @@ func TestCacheIsShared(t *testing.T) {
 	site.url = "http://" + addr
 	given := site.do(call{path: "/fn", body: `{"weRunData":"` + steps + `"}`})
 	given.says(200)
-	want := `{"list":[` + stepsAnswer + `],"errCode":0,"errMsg":"getOpenData:ok"}`
+	want := `{"list":[` + stepsData + `],"errCode":0,"errMsg":"getOpenData:ok"}`
 	g.do(call{path: "/getOpenData", token: given.body, body: `{"list":["` + steps + `"]}`}).is(200, want)
 	g.do(call{path: "/wxa/getopendata", token: given.body, body: `{"cloudid_list":["` + steps + `"]}`}).says(200, `"errcode":0`)
 	if calls := g.wechat.Calls(); calls.GetOpenData != 1 || calls.IDs != 1 {
@@ -232,7 +232,7 @@ func TestFunctionHangsUp(t *testing.T) {
 	req := request(ctx, t, g.url+"/getOpenData", `{"list":["`+steps+`"]}`)
 	if res, err := http.DefaultClient.Do(req); err == nil {
 		res.Body.Close()
-		t.Fatal("there was an answer")
+		t.Fatal("there was a response")
 	}
 	for end := time.Now().Add(10 * time.Second); !strings.Contains(g.log.Text(t), `"status":499`); time.Sleep(10 * time.Millisecond) {
 		if time.Now().After(end) {
@@ -267,7 +267,7 @@ func TestGetOpenDataBeyondTheLimit(t *testing.T) {
 	}
 	g.do(call{path: "/wxa/getopendata", token: good, body: `{"cloudid_list":` + ids(1) + `}`}).says(200, `"errcode":45011`)
 	g.sdk("ApiGetOpenDataByCloudId", svrkit("ApiGetOpenDataByCloudId", openDataReq(strings.Trim(ids(1), `["]`))), good).refused(-601004, "2 in 1m0s")
-	g.do(call{path: "/getOpenData", token: token(t, other), body: `{"list":["` + steps + `"]}`}).says(200, stepsAnswer)
+	g.do(call{path: "/getOpenData", token: token(t, other), body: `{"list":["` + steps + `"]}`}).says(200, stepsData)
 }
 
 // What can be no CloudID is neither asked for nor repeated; its neighbours are answered.
@@ -276,7 +276,7 @@ func TestGetOpenDataOfWhatIsNoCloudID(t *testing.T) {
 	const none = `{"cloudID":"","errCode":-601005,"errMsg":"invalid cloudID"}`
 	for _, text := range []string{`<script>alert(1)</script>`, `a b`, ``, `é`, strings.Repeat("x", 257), `a\"b`, `a\n`} {
 		g.do(call{path: "/getOpenData", token: token(t, user), body: `{"list":["` + text + `","` + steps + `"]}`}).
-			is(200, `{"list":[`+none+`,`+stepsAnswer+`],"errCode":0,"errMsg":"getOpenData:ok"}`)
+			is(200, `{"list":[`+none+`,`+stepsData+`],"errCode":0,"errMsg":"getOpenData:ok"}`)
 	}
 	if ids := g.wechat.Calls().IDs; ids > 7 {
 		t.Errorf("%d ids were asked for", ids)

@@ -15,7 +15,7 @@ const (
 	recordedOpenData = "0802222b0a174170694765744f70656e446174614279436c6f756449641210120732375f676f6f6412056261645f31"
 	recordedVoIPSign = "0802221d0a0b417069566f69705369676e120e1202673118df80daee0522026e31"
 	recordedOpenAPI  = "0800122d0a0e0a066f70656e69641204226f31220a1b0a0c636c6f756469645f6c697374120b5b2232375f676f6f64225d"
-	recordedAnswer   = "0a080a065349472d67313000"
+	recordedResponse = "0a080a065349472d67313000"
 )
 
 func decodeHex(t testing.TB, text string) []byte {
@@ -52,18 +52,18 @@ func TestRecordedMessages(t *testing.T) {
 		t.Errorf("openapi: %+v, %v", data, err)
 	}
 
-	if answer := encodeCommOpenAPIResp(encodeVoIPSignResp("SIG-g1"), ""); !bytes.Equal(answer, decodeHex(t, recordedAnswer)) {
-		t.Errorf("the answer to getVoIPSign is %x, want %s", answer, recordedAnswer)
+	if response := encodeCommOpenAPIResp(encodeVoIPSignResp("SIG-g1"), ""); !bytes.Equal(response, decodeHex(t, recordedResponse)) {
+		t.Errorf("the response to getVoIPSign is %x, want %s", response, recordedResponse)
 	}
 }
 
-func TestAnswersAreNeverEmpty(t *testing.T) {
-	if answer := encodeCommOpenAPIResp(encodeOpenDataResp(nil, nil), ""); len(answer) == 0 {
-		t.Error("no answers are no bytes")
+func TestResponsesAreNeverEmpty(t *testing.T) {
+	if response := encodeCommOpenAPIResp(encodeOpenDataResp(nil, nil), ""); len(response) == 0 {
+		t.Error("no responses are no bytes")
 	}
-	answer := encodeCommOpenAPIResp(encodeOpenDataResp([]string{"i"}, []wechat.OpenData{{JSON: []byte("{}")}}), "application/json")
-	if want := "0a090a070a01691202" + "7b7d" + "1210" + hex.EncodeToString([]byte("application/json")) + "3000"; hex.EncodeToString(answer) != want {
-		t.Errorf("the answer is %x, want %s", answer, want)
+	response := encodeCommOpenAPIResp(encodeOpenDataResp([]string{"i"}, []wechat.OpenData{{JSON: []byte("{}")}}), "application/json")
+	if want := "0a090a070a01691202" + "7b7d" + "1210" + hex.EncodeToString([]byte("application/json")) + "3000"; hex.EncodeToString(response) != want {
+		t.Errorf("the response is %x, want %s", response, want)
 	}
 }
 
@@ -132,7 +132,7 @@ func TestMessagesAsLargeAsTheyMayBe(t *testing.T) {
 }
 
 func FuzzMessages(f *testing.F) {
-	for _, recorded := range []string{recordedOpenData, recordedVoIPSign, recordedOpenAPI, recordedAnswer} {
+	for _, recorded := range []string{recordedOpenData, recordedVoIPSign, recordedOpenAPI, recordedResponse} {
 		f.Add(decodeHex(f, recorded))
 	}
 	f.Fuzz(func(_ *testing.T, message []byte) {

@@ -56,7 +56,7 @@ type snapshot struct {
 	Home   string `json:"home"`
 }
 
-// seen is what tests/functions/plain.cjs answers.
+// seen is what tests/functions/plain.cjs responds with.
 type seen struct {
 	Start, Data, End, Late snapshot
 	Written                string

@@ -55,7 +55,7 @@ func TestEveryNameOfTheTable(t *testing.T) {
 		t.Run(api.Name, func(t *testing.T) {
 			g := g.in(t)
 			if strings.HasPrefix(api.Name, "cloudbase.get") && !strings.Contains(api.Name, "Statistics") {
-				return // the gateway's own, see TestSDKAnswers
+				return // the gateway's own, see TestSDKResponses
 			}
 			account := ""
 			if strings.HasPrefix(api.Name, "officialAccount.") {
@@ -92,8 +92,8 @@ type captured struct {
 	method, path, query, kind, body, token string
 }
 
-// capture stands before the sandbox and answers all but tokens itself.
-func capture(t *testing.T, last *captured, answer http.HandlerFunc) func(http.Handler) http.Handler {
+// capture stands before the sandbox and responds itself to all but calls for tokens.
+func capture(t *testing.T, last *captured, response http.HandlerFunc) func(http.Handler) http.Handler {
 	var mu sync.Mutex
 	return func(next http.Handler) http.Handler {
 		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -111,7 +111,7 @@ func capture(t *testing.T, last *captured, answer http.HandlerFunc) func(http.Ha
 			mu.Lock()
 			*last = captured{r.Method, r.URL.Path, query.Encode(), r.Header.Get("Content-Type"), string(body), accessToken}
 			mu.Unlock()
-			answer(w, r)
+			response(w, r)
 		})
 	}
 }
@@ -181,20 +181,20 @@ func ownToken(g *rig) string {
 // What WeChat answers is told from its bytes, since it sends JSON as text and errors as pictures.
 func TestOpenAPIResponses(t *testing.T) {
 	var (
-		last   captured
-		answer atomic.Value
+		last     captured
+		response atomic.Value
 	)
 	picture := "\x89PNG\r\n\x1a\n" + strings.Repeat("\x00{", 100)
 	g := start(t, setup{api: "openapi *", account: "timeout 500ms", wechat: capture(t, &last, func(w http.ResponseWriter, r *http.Request) {
-		answer.Load().(http.HandlerFunc)(w, r)
+		response.Load().(http.HandlerFunc)(w, r)
 	})})
 	good := token(t, user)
 	for _, c := range []struct {
-		it, api string
-		answer  http.HandlerFunc
-		kind    string // "": a refusal
-		body    string
-		errcode int64
+		it, api  string
+		response http.HandlerFunc
+		kind     string // "": a refusal
+		body     string
+		errcode  int64
 	}{
 		{"JSON", "wxacode.get", say("application/json; encoding=utf-8", `{"errcode":0,"a":1}`), "application/json", `{"errcode":0,"a":1}`, 0},
 		{"JSON called text", "security.msgSecCheck", say("text/plain", `{"errcode":0}`), "application/json", `{"errcode":0}`, 0},
@@ -220,7 +220,7 @@ func TestOpenAPIResponses(t *testing.T) {
 		{"no response in time", "wxacode.get", func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() }, "", "WeChat did not respond in time", -604102},
 	} {
 		t.Run(c.it, func(t *testing.T) {
-			answer.Store(c.answer)
+			response.Store(c.response)
 			r := g.in(t).sdk(c.api, openAPI("path", `"x"`), good)
 			if c.kind == "" {
 				r.refused(c.errcode, c.body)

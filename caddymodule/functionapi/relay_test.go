@@ -43,7 +43,7 @@ func TestRelay(t *testing.T) {
 			_, _ = io.WriteString(w, `{ "errcode":87014, "errmsg":"risky content" }`)
 		}),
 	})
-	const answer = `{ "errcode":87014, "errmsg":"risky content" }`
+	const response = `{ "errcode":87014, "errmsg":"risky content" }`
 	good := token(t, user)
 	for _, c := range []struct {
 		name string
@@ -58,7 +58,7 @@ func TestRelay(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			c.call.path = "/wxa/msg_sec_check" + c.call.path
 			r := g.in(t).do(c.call)
-			r.is(203, answer)
+			r.is(203, response)
 			if kind := r.header.Get("Content-Type"); kind != "application/json; encoding=utf-8" {
 				t.Errorf("Content-Type is %q", kind)
 			}
@@ -130,7 +130,7 @@ func TestRelayRenewsToken(t *testing.T) {
 	if calls.Load() != 2 || g.wechat.Calls().StableToken != 2 {
 		t.Errorf("%d calls, %d tokens, want 2 of each", calls.Load(), g.wechat.Calls().StableToken)
 	}
-	// A second refusal is WeChat's answer like any other.
+	// A second refusal is WeChat's response like any other.
 	refuse.Store(2)
 	g.do(call{path: "/x", token: good, body: "hello"}).is(200, `{"errcode":42001,"errmsg":"access_token expired rid: 5f"}`)
 	if !strings.Contains(g.log.Text(t), "relayed call failed") {
@@ -140,21 +140,21 @@ func TestRelayRenewsToken(t *testing.T) {
 
 func TestRelayFailures(t *testing.T) {
 	const accessToken = "made-up-access-token-92"
-	var answer atomic.Value
+	var response atomic.Value
 	g := start(t, setup{account: "timeout 2s\ntoken static " + accessToken, api: "relay /x", wechat: weChatAPI("/x", func(w http.ResponseWriter, r *http.Request) {
 		_, _ = io.ReadAll(r.Body) // else net/http would not notice that the caller went away
-		answer.Load().(http.HandlerFunc)(w, r)
+		response.Load().(http.HandlerFunc)(w, r)
 	})})
 	for _, c := range []struct {
-		name   string
-		answer http.HandlerFunc
-		status int
-		says   string
+		name     string
+		response http.HandlerFunc
+		status   int
+		says     string
 	}{
-		{"an answer up to 10 MiB is passed on", func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, strings.Repeat("x", 10<<20)) }, 200, "xxx"},
+		{"a response up to 10 MiB is passed on", func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, strings.Repeat("x", 10<<20)) }, 200, "xxx"},
 		{"one beyond is not, not even in part", func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, strings.Repeat("x", 10<<20+1)) }, 502, `{"errcode":-604001,"errmsg":"WeChat's response is larger than 10 MiB`},
-		{"no answer in time", func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() }, 504, `{"errcode":-1,"errmsg":"WeChat did not respond in time`},
-		{"an answer that breaks off", func(w http.ResponseWriter, _ *http.Request) {
+		{"no response in time", func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() }, 504, `{"errcode":-1,"errmsg":"WeChat did not respond in time`},
+		{"a response that breaks off", func(w http.ResponseWriter, _ *http.Request) {
 			w.Header().Set("Content-Length", "10")
 			_, _ = io.WriteString(w, "x")
 		}, 502, `{"errcode":-1,"errmsg":"WeChat could not be reached`},
@@ -162,15 +162,15 @@ func TestRelayFailures(t *testing.T) {
 		{"a status of 0", rawResponse("HTTP/1.1 000 None\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"), 502, `{"errcode":-1,`},
 		{"a status below 100", rawResponse("HTTP/1.1 099 None\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"), 502, `{"errcode":-1,`},
 		{"a status above 599", rawResponse("HTTP/1.1 999 None\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"), 502, `{"errcode":-1,`},
-		{"a redirect is an answer, and leads nowhere", func(w http.ResponseWriter, r *http.Request) {
+		{"a redirect is a response, and leads nowhere", func(w http.ResponseWriter, r *http.Request) {
 			http.Redirect(w, r, "/y?"+r.URL.RawQuery, http.StatusFound)
 		}, 302, ""},
-		{"an access token in an answer is made unreadable", func(w http.ResponseWriter, r *http.Request) {
+		{"an access token in a response is made unreadable", func(w http.ResponseWriter, r *http.Request) {
 			_, _ = io.WriteString(w, "hint: "+r.URL.Query().Get("access_token"))
 		}, 200, "hint: " + strings.Repeat("*", len(accessToken))},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			answer.Store(c.answer)
+			response.Store(c.response)
 			client := http.Client{CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
 			req := request(t.Context(), t, g.url+"/x", `{}`)
 			start := time.Now()
@@ -182,7 +182,7 @@ func TestRelayFailures(t *testing.T) {
 			body, _ := io.ReadAll(res.Body)
 			reply{t, res.StatusCode, res.Header, string(body)}.says(c.status, c.says)
 			if strings.Contains(string(body)+fmt.Sprint(res.Header), accessToken) {
-				t.Error("the answer shows WeChat's access token")
+				t.Error("the response shows WeChat's access token")
 			}
 			if took := time.Since(start); took > 6*time.Second {
 				t.Errorf("it took %s", took)

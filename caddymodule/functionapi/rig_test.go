@@ -26,15 +26,15 @@ const (
 	other     = "o-made-up-user-78"
 
 	// The CloudIDs of WeChat's documentation, and what the sandbox says of them.
-	steps       = "27_Ih-9vxDaOhIbh48Bdpk90DUkUoNMAPaNtg7OSGM-P2wPEk1NbspjKGoql_g"
-	group       = "39_JeXrSGN2VA0oq32eDIrs4Ww_H-8uK0NkGYZ5RMYmFhpoyJUoCx2oRU7qzuQ"
-	stepsAnswer = `{"cloudID":"` + steps + `","data":{"stepInfoList":[{"timestamp":1571673600,"step":9103}],` +
+	steps     = "27_Ih-9vxDaOhIbh48Bdpk90DUkUoNMAPaNtg7OSGM-P2wPEk1NbspjKGoql_g"
+	group     = "39_JeXrSGN2VA0oq32eDIrs4Ww_H-8uK0NkGYZ5RMYmFhpoyJUoCx2oRU7qzuQ"
+	stepsData = `{"cloudID":"` + steps + `","data":{"stepInfoList":[{"timestamp":1571673600,"step":9103}],` +
 		`"watermark":{"appid":"` + appid + `","timestamp":1574338655}}}`
-	groupAnswer = `{"cloudID":"` + group + `","data":{"openGId":"tGDAqZ5LmSk1Xv0bTn7uWc4RyEoJ"}}`
+	groupData = `{"cloudID":"` + group + `","data":{"openGId":"tGDAqZ5LmSk1Xv0bTn7uWc4RyEoJ"}}`
 
 	// Of a CloudID's look, but WeChat does not know it.
-	unknown       = "12_abcdefghijklmnopqrstuvwxyzabcdefghijklmnopqrstuvwxyz0123456"
-	unknownAnswer = `{"cloudID":"` + unknown + `","errCode":-601005,"errMsg":"invalid cloudID"}`
+	unknown      = "12_abcdefghijklmnopqrstuvwxyzabcdefghijklmnopqrstuvwxyz0123456"
+	unknownError = `{"cloudID":"` + unknown + `","errCode":-601005,"errMsg":"invalid cloudID"}`
 
 	// The documented voice signature, with the session_key that it takes.
 	voice      = `{"groupId":"1559129713_672975982","nonce":"8AP6DT9ybtniUJfb","timestamp":1559129714}`
@@ -199,20 +199,20 @@ func (g *rig) doContext(ctx context.Context, c call) reply {
 	defer res.Body.Close()
 	text, err := io.ReadAll(res.Body)
 	if err != nil {
-		g.t.Fatalf("answer: %v", err)
+		g.t.Fatalf("response: %v", err)
 	}
 	return reply{g.t, res.StatusCode, res.Header, string(text)}
 }
 
-// is fails unless the answer is this one, to the byte but for a newline at the end.
+// is fails unless the response is this one, to the byte but for a newline at the end.
 func (r reply) is(status int, body string) {
 	r.t.Helper()
 	if r.status != status || strings.TrimSuffix(r.body, "\n") != body {
-		r.t.Errorf("answer is %d\n\t%.900s\nwant %d\n\t%.900s", r.status, r.body, status, body)
+		r.t.Errorf("response is %d\n\t%.900s\nwant %d\n\t%.900s", r.status, r.body, status, body)
 	}
 }
 
-// says fails unless the answer has this status and all these texts in it.
+// says fails unless the response has this status and all these texts in it.
 func (r reply) says(status int, texts ...string) {
 	r.t.Helper()
 	if r.status != status {
@@ -220,7 +220,7 @@ func (r reply) says(status int, texts ...string) {
 	}
 	for _, text := range texts {
 		if !strings.Contains(r.body, text) {
-			r.t.Errorf("the answer does not say %q: %.300s", text, r.body)
+			r.t.Errorf("the response does not say %q: %.300s", text, r.body)
 		}
 	}
 }

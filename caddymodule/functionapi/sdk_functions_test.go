@@ -22,10 +22,10 @@ func TestSDKOpenAPI(t *testing.T) {
 			}
 			return g.invoke(t, user, event)
 		}
-		want := func(answer gjson.Result, path, text string) {
+		want := func(response gjson.Result, path, text string) {
 			t.Helper()
-			if got := answer.Get(path); got.Raw != text {
-				t.Errorf("version %s: %s is %.300s, want %s in %.500s", version, path, got.Raw, text, answer.Raw)
+			if got := response.Get(path); got.Raw != text {
+				t.Errorf("version %s: %s is %.300s, want %s in %.500s", version, path, got.Raw, text, response.Raw)
 			}
 		}
 		want(call("openapi.subscribeMessage.send", object{"touser": user, "templateId": "x", "data": object{"thing1": object{"value": "你好"}}}, nil), "result", `{"errMsg":"openapi.subscribeMessage.send:ok","errCode":0}`)
@@ -76,7 +76,7 @@ func TestSDKCallFunction(t *testing.T) {
 			t.Helper()
 			return g.invoke(t, user, object{"version": version, "method": "callFunction", "args": args})
 		}
-		for _, c := range []struct{ it, answer, result string }{
+		for _, c := range []struct{ it, response, result string }{
 			{"an object", `{"a":[1.5,"x",null]}`, `{"a":[1.5,"x",null]}`},
 			{"a text", `"hello"`, `"hello"`},
 			{"a text with lines", `"a\nb\"c"`, `"a\nb\"c"`},
@@ -87,20 +87,20 @@ func TestSDKCallFunction(t *testing.T) {
 			{"null", `"null"`, `null`},
 			{"nothing", `"undefined"`, `null`},
 		} {
-			answer := ask(object{"name": "result", "data": object{"answer": gjson.Parse(c.answer).Value()}})
-			if got := answer.Get("result.result").Raw; got != c.result && (c.result != "null" || got != `""`) {
-				t.Errorf("version %s, %s: %.300s, want %s", version, c.it, answer.Raw, c.result)
+			response := ask(object{"name": "result", "data": object{"answer": gjson.Parse(c.response).Value()}})
+			if got := response.Get("result.result").Raw; got != c.result && (c.result != "null" || got != `""`) {
+				t.Errorf("version %s, %s: %.300s, want %s", version, c.it, response.Raw, c.result)
 			}
 		}
-		answer := ask(object{"name": "result", "data": object{"answer": "event", "text": "é\"", "deep": object{"a": []int{1}}}})
-		if got := answer.Get("result.result.event").Raw; got != `{"answer":"event","deep":{"a":[1]},"text":"é\""}` {
+		response := ask(object{"name": "result", "data": object{"answer": "event", "text": "é\"", "deep": object{"a": []int{1}}}})
+		if got := response.Get("result.result.event").Raw; got != `{"answer":"event","deep":{"a":[1]},"text":"é\""}` {
 			t.Errorf("version %s: the event is %s", version, got)
 		}
-		if got := answer.Get("result.result.context"); got.Get("OPENID").Str != user || got.Get("APPID").Str != appid || got.Get("SOURCE").Str != "wx_client,scf" {
+		if got := response.Get("result.result.context"); got.Get("OPENID").Str != user || got.Get("APPID").Str != appid || got.Get("SOURCE").Str != "wx_client,scf" {
 			t.Errorf("version %s: the other function finds %s", version, got)
 		}
-		if answer := ask(object{"name": "result"}); answer.Get("result.errMsg").Str != "callFunction:ok" {
-			t.Errorf("version %s, without data: %s", version, answer.Raw)
+		if response := ask(object{"name": "result"}); response.Get("result.errMsg").Str != "callFunction:ok" {
+			t.Errorf("version %s, without data: %s", version, response.Raw)
 		}
 		for _, c := range []struct {
 			it   string
@@ -128,9 +128,9 @@ func TestSDKCallFunction(t *testing.T) {
 // A chain is at most ten calls long, and each function in it knows the user.
 func TestSDKChain(t *testing.T) {
 	g := startSDK(t, true)
-	answer := g.invokeFunction(t, "chain", user, object{"more": 10, "depth": 0})
-	if answer.Get("depth").Int() != 10 || strings.Count(answer.Get("openids").Raw, user) != 11 {
-		t.Errorf("ten calls: %s", answer.Raw)
+	response := g.invokeFunction(t, "chain", user, object{"more": 10, "depth": 0})
+	if response.Get("depth").Int() != 10 || strings.Count(response.Get("openids").Raw, user) != 11 {
+		t.Errorf("ten calls: %s", response.Raw)
 	}
 	if status, body := g.call(t, "chain", user, object{"more": 11, "depth": 0}); status != 500 || !strings.Contains(body, "callFunction:fail") {
 		t.Errorf("eleven calls: %d %.300s", status, body)
@@ -154,9 +154,9 @@ func TestSDKUnserved(t *testing.T) {
 			{"deleteFile", object{"fileList": []string{"cloud://a/b"}}, "cloud storage is not served by this gateway"},
 			{"cloudPay.unifiedOrder", object{"body": "x"}, "cloud.cloudPay is not served by this gateway"},
 		} {
-			answer := g.invoke(t, user, object{"version": version, "method": c.method, "args": c.args})
-			if got := answer.Get("error.errMsg").Str; !strings.Contains(got, c.says) || strings.Contains(got, "TypeError") || strings.Contains(got, "invalid request source") {
-				t.Errorf("%s of version %s: %.400s", c.method, version, answer.Raw)
+			response := g.invoke(t, user, object{"version": version, "method": c.method, "args": c.args})
+			if got := response.Get("error.errMsg").Str; !strings.Contains(got, c.says) || strings.Contains(got, "TypeError") || strings.Contains(got, "invalid request source") {
+				t.Errorf("%s of version %s: %.400s", c.method, version, response.Raw)
 			}
 		}
 	}
@@ -167,20 +167,20 @@ func TestSDKUnserved(t *testing.T) {
 func TestSDKWithoutAUser(t *testing.T) {
 	g := startFunctions(t, true, "trust 127.0.0.1")
 	for _, version := range versions {
-		answer := g.invoke(t, "", object{"version": version, "method": "openapi.subscribeMessage.send", "args": object{"touser": other}})
-		if answer.Get("result.errCode").Raw != "0" {
-			t.Errorf("version %s: %s", version, answer.Raw)
+		response := g.invoke(t, "", object{"version": version, "method": "openapi.subscribeMessage.send", "args": object{"touser": other}})
+		if response.Get("result.errCode").Raw != "0" {
+			t.Errorf("version %s: %s", version, response.Raw)
 		}
-		answer = g.invoke(t, "", object{"version": version, "method": "callFunction", "args": object{"name": "result", "data": object{"answer": "event"}}})
-		if answer.Get("result.result.source").Str != "scf" || answer.Get("result.result.context.OPENID").Exists() {
-			t.Errorf("version %s: %s", version, answer.Raw)
+		response = g.invoke(t, "", object{"version": version, "method": "callFunction", "args": object{"name": "result", "data": object{"answer": "event"}}})
+		if response.Get("result.result.source").Str != "scf" || response.Get("result.result.context.OPENID").Exists() {
+			t.Errorf("version %s: %s", version, response.Raw)
 		}
-		if answer = g.invoke(t, "", object{"version": version, "method": "getOpenData", "args": object{"list": []string{steps}}}); answer.Get("error.errCode").Int() != -601004 {
-			t.Errorf("version %s: %s", version, answer.Raw)
+		if response = g.invoke(t, "", object{"version": version, "method": "getOpenData", "args": object{"list": []string{steps}}}); response.Get("error.errCode").Int() != -601004 {
+			t.Errorf("version %s: %s", version, response.Raw)
 		}
 	}
-	if answer := g.invokeFunction(t, "chain", "", object{"more": 10, "depth": 0}); answer.Get("depth").Int() != 10 {
-		t.Errorf("a chain of a timer's: %s", answer.Raw)
+	if response := g.invokeFunction(t, "chain", "", object{"more": 10, "depth": 0}); response.Get("depth").Int() != 10 {
+		t.Errorf("a chain of a timer's: %s", response.Raw)
 	}
 	if status, body := g.call(t, "chain", "", object{"more": 11, "depth": 0}); status != 500 {
 		t.Errorf("a chain of a timer's is endless: %d %.300s", status, body)
@@ -190,9 +190,9 @@ func TestSDKWithoutAUser(t *testing.T) {
 // The worked example: two functions in one process, one of which calls the other, and both WeChat.
 func TestExampleOfTwoFunctions(t *testing.T) {
 	g := startSDK(t, true)
-	answer := g.invokeFunction(t, "remind", user, object{"order": "1234"})
-	if answer.Get("sentTo").Str != user || answer.Get("code.contentType").Str != "image/png" || !strings.HasPrefix(answer.Get("code.base64").Str, "iVBOR") {
-		t.Errorf("%.500s", answer.Raw)
+	response := g.invokeFunction(t, "remind", user, object{"order": "1234"})
+	if response.Get("sentTo").Str != user || response.Get("code.contentType").Str != "image/png" || !strings.HasPrefix(response.Get("code.base64").Str, "iVBOR") {
+		t.Errorf("%.500s", response.Raw)
 	}
 	if calls := g.wechat.OpenAPICalls(); calls["subscribeMessage.send"] != 1 || calls["wxacode.getUnlimited"] != 1 {
 		t.Errorf("WeChat was called %v", calls)

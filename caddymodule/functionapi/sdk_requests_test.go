@@ -75,7 +75,7 @@ func (g *rig) sdk(api, requestData, wxCloudApiToken string) reply {
 	return g.do(call{path: "/admin?env=myenv&seqId=1_1", kind: kind, body: body, header: map[string]string{"Authorization": "TC3-HMAC-SHA256 Credential=a/2"}})
 }
 
-// answered fails unless the reply is an answer to the SDK, and returns its respData.
+// answered fails unless the reply is a response to the SDK, and returns its respData.
 func (r reply) answered(contentType string) string {
 	r.t.Helper()
 	if r.status != 200 || r.header.Get("Content-Type") != "application/octet-stream" {
@@ -114,12 +114,12 @@ func (r reply) refused(errcode int64, says ...string) {
 	}
 }
 
-func TestSDKAnswers(t *testing.T) {
+func TestSDKResponses(t *testing.T) {
 	g := start(t, setup{})
 	g.logIn(user)
 	good := token(t, user)
 
-	want := message(1, message(1, steps, 2, stepsAnswer), 1, message(1, unknown, 2, unknownAnswer), 1, message(1, steps, 2, stepsAnswer))
+	want := message(1, message(1, steps, 2, stepsData), 1, message(1, unknown, 2, unknownError), 1, message(1, steps, 2, stepsData))
 	if got := g.sdk("ApiGetOpenDataByCloudId", svrkit("ApiGetOpenDataByCloudId", openDataReq(steps, unknown, steps)), good).answered(""); got != want {
 		t.Errorf("getOpenData: %q", got)
 	}
@@ -131,7 +131,7 @@ func TestSDKAnswers(t *testing.T) {
 		t.Errorf("getVoIPSign: %q", got)
 	}
 	list := openAPI("openid", `"`+user+`"`, "cloudid_list", `["`+steps+`"]`)
-	if got := g.sdk("cloudbase.getOpenData", list, good).answered("application/json"); got != `{"errcode":0,"errmsg":"ok","data_list":[`+item(steps, stepsAnswer)+`]}` {
+	if got := g.sdk("cloudbase.getOpenData", list, good).answered("application/json"); got != `{"errcode":0,"errmsg":"ok","data_list":[`+item(steps, stepsData)+`]}` {
 		t.Errorf("openapi.cloudbase.getOpenData: %s", got)
 	}
 	list = openAPI("cloudid_list", `["`+steps+`"]`)

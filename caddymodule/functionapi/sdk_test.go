@@ -108,7 +108,7 @@ func (g sdkRig) invokeFunction(t *testing.T, name, openid string, event map[stri
 }
 
 // call calls a function, whatever comes of it.
-func (g sdkRig) call(t *testing.T, name, openid string, event map[string]any) (status int, answer string) {
+func (g sdkRig) call(t *testing.T, name, openid string, event map[string]any) (status int, response string) {
 	t.Helper()
 	body, err := json.Marshal(event)
 	if err != nil {
@@ -142,17 +142,17 @@ func TestSDK(t *testing.T) {
 		// want compares what the function got, as JavaScript writes it.
 		want := func(method string, args any, path, text string) {
 			t.Helper()
-			answer := g.invoke(t, user, object{"version": version, "method": method, "args": args})
-			if got := answer.Get(path); got.Raw != text {
-				t.Errorf("%s of version %s:\n\t%s\nwant in %s\n\t%s", method, version, answer.Raw, path, text)
+			response := g.invoke(t, user, object{"version": version, "method": method, "args": args})
+			if got := response.Get(path); got.Raw != text {
+				t.Errorf("%s of version %s:\n\t%s\nwant in %s\n\t%s", method, version, response.Raw, path, text)
 			}
 		}
 		want("getOpenData", object{"list": []string{steps, unknown, group, steps}}, "result",
-			`{"list":[`+stepsAnswer+`,`+unknownAnswer+`,`+groupAnswer+`,`+stepsAnswer+`],"errMsg":"getOpenData:ok","errCode":0}`)
+			`{"list":[`+stepsData+`,`+unknownError+`,`+groupData+`,`+stepsData+`],"errMsg":"getOpenData:ok","errCode":0}`)
 		want("getOpenData", object{"list": []string{}}, "result", `{"list":[],"errMsg":"getOpenData:ok","errCode":0}`)
 		want("getVoIPSign", voiceArgs, "result", `{"signature":"`+voiceSign+`","errMsg":"getVoIPSign:ok","errCode":0}`)
 		want("openapi.cloudbase.getOpenData", object{"openid": user, "cloudidList": []string{steps}}, "result",
-			`{"dataList":[{"json":`+quoted(stepsAnswer)+`,"cloudId":"`+steps+`"}],"errMsg":"openapi.cloudbase.getOpenData:ok","errCode":0}`)
+			`{"dataList":[{"json":`+quoted(stepsData)+`,"cloudId":"`+steps+`"}],"errMsg":"openapi.cloudbase.getOpenData:ok","errCode":0}`)
 		want("openapi.cloudbase.getVoIPSign", voiceArgs, "result",
 			`{"signature":"`+voiceSign+`","errMsg":"openapi.cloudbase.getVoIPSign:ok","errCode":0}`)
 		want("getWXContext", nil, "result",
@@ -177,9 +177,9 @@ func TestSDKErrors(t *testing.T) {
 			{"a nonce too long", user, "getVoIPSign", object{"groupId": "g", "nonce": strings.Repeat("n", 128), "timestamp": 5}, -601002, "shorter than 128 characters"},
 			{"milliseconds, where the SDK shows them", user, "openapi.cloudbase.getVoIPSign", object{"groupId": "g", "nonce": "n", "timestamp": 1559129714000}, 40097, "milliseconds"},
 		} {
-			answer := g.invoke(t, c.user, object{"version": version, "method": c.method, "args": c.args})
-			if got := answer.Get("error"); got.Get("errCode").Int() != c.errCode || !strings.Contains(got.Get("errMsg").String(), c.says) {
-				t.Errorf("%s, version %s: %s, want %d that says %q", c.name, version, answer.Raw, c.errCode, c.says)
+			response := g.invoke(t, c.user, object{"version": version, "method": c.method, "args": c.args})
+			if got := response.Get("error"); got.Get("errCode").Int() != c.errCode || !strings.Contains(got.Get("errMsg").String(), c.says) {
+				t.Errorf("%s, version %s: %s, want %d that says %q", c.name, version, response.Raw, c.errCode, c.says)
 			}
 		}
 	}
@@ -220,11 +220,11 @@ func (g sdkRig) parallel(t *testing.T, version string, users int, copyHeaders bo
 		openid := fmt.Sprintf("o-user-%s-%d", strings.ReplaceAll(version, ".", "-"), i)
 		id := g.mint(sandbox.OpenData{OpenID: openid, Data: fmt.Appendf(nil, `{"of":%q}`, openid)})
 		wg.Go(func() {
-			answer := g.invoke(t, openid, object{
+			response := g.invoke(t, openid, object{
 				"version": version, "method": "getOpenData", "args": object{"list": []string{id}}, "together": users, "copy": copyHeaders,
 			})
-			own := answer.Get("result.list").Raw == `[{"cloudID":"`+id+`","data":{"of":"`+openid+`"}}]` &&
-				answer.Get("context.OPENID").String() == openid
+			own := response.Get("result.list").Raw == `[{"cloudID":"`+id+`","data":{"of":"`+openid+`"}}]` &&
+				response.Get("context.OPENID").String() == openid
 			if !own {
 				mu.Lock()
 				defer mu.Unlock()

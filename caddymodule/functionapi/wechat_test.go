@@ -14,8 +14,8 @@ func faultOf(api string) sandbox.Fault {
 // quoted is a JSON text as a JSON string, as gjson writes it.
 func quoted(text string) string { return `"` + strings.ReplaceAll(text, `"`, `\"`) + `"` }
 
-func item(id, answer string) string {
-	return `{"cloud_id":"` + id + `","json":` + quoted(answer) + `}`
+func item(id, response string) string {
+	return `{"cloud_id":"` + id + `","json":` + quoted(response) + `}`
 }
 
 func TestWeChatShapes(t *testing.T) {
@@ -33,16 +33,16 @@ func TestWeChatShapes(t *testing.T) {
 		status int
 		body   string
 	}{
-		{"a caller with the call's token", call{path: "/wxa/getopendata" + query, body: `{"cloudid_list":["` + steps + `"]}`}, 200, list(item(steps, stepsAnswer))},
-		{"a trusted caller with an openid and no token, as in Cloud Run", call{path: "/wxa/getopendata?openid=" + user, body: `{"cloudid_list":["` + steps + `"]}`}, 200, list(item(steps, stepsAnswer))},
-		{"a body that is not called JSON, as WeChat takes it", call{path: "/wxa/getopendata" + query, kind: "text/plain", body: `{"cloudid_list":["` + steps + `"]}`}, 200, list(item(steps, stepsAnswer))},
+		{"a caller with the call's token", call{path: "/wxa/getopendata" + query, body: `{"cloudid_list":["` + steps + `"]}`}, 200, list(item(steps, stepsData))},
+		{"a trusted caller with an openid and no token, as in Cloud Run", call{path: "/wxa/getopendata?openid=" + user, body: `{"cloudid_list":["` + steps + `"]}`}, 200, list(item(steps, stepsData))},
+		{"a body that is not called JSON, as WeChat takes it", call{path: "/wxa/getopendata" + query, kind: "text/plain", body: `{"cloudid_list":["` + steps + `"]}`}, 200, list(item(steps, stepsData))},
 		{
 			"several ids, in order, failed ones in place",
 			call{path: "/wxa/getopendata" + query, body: `{"cloudid_list":["` + group + `","` + unknown + `","` + steps + `","` + group + `"]}`},
 			200,
-			list(item(group, groupAnswer), item(unknown, unknownAnswer), item(steps, stepsAnswer), item(group, groupAnswer)),
+			list(item(group, groupData), item(unknown, unknownError), item(steps, stepsData), item(group, groupData)),
 		},
-		{"an access_token that the code sends is nothing to us", call{path: "/wxa/getopendata" + query + "&access_token=x", body: `{"cloudid_list":["` + steps + `"]}`}, 200, list(item(steps, stepsAnswer))},
+		{"an access_token that the code sends is nothing to us", call{path: "/wxa/getopendata" + query + "&access_token=x", body: `{"cloudid_list":["` + steps + `"]}`}, 200, list(item(steps, stepsData))},
 		{"a voice signature", call{path: "/wxa/getvoipsign" + query, body: voiceWX}, 200, signed},
 		{"a voice signature for a trusted caller", call{path: "/wxa/getvoipsign?openid=" + user, body: voiceWX}, 200, signed},
 

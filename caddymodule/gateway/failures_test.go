@@ -218,7 +218,7 @@ func TestOneLineHoweverManyWait(t *testing.T) {
 // TestAResponseThatIsNoHTTP has WeChat's place taken by something that shows net/http what it must not repeat in a log.
 func TestAResponseThatIsNoHTTP(t *testing.T) {
 	t.Parallel()
-	for name, answer := range map[string]string{
+	for name, response := range map[string]string{
 		"no HTTP":           `{"phoneNumber":"13580006666"}` + "\r\n\r\n",
 		"a broken head":     "HTTP/1.1 200 OK\r\n13580006666 \r\n\r\n",
 		"a broken status":   "HTTP/1.1 13580006666\r\n\r\n",
@@ -228,7 +228,7 @@ func TestAResponseThatIsNoHTTP(t *testing.T) {
 		"a broken redirect": "HTTP/1.1 302 Found\r\nLocation: http://%zz13580006666\r\n\r\n",
 	} {
 		t.Run(name, func(t *testing.T) {
-			raw := rawServer(t, answer)
+			raw := rawServer(t, response)
 			g := start(t, setup{account: "token none", endpoint: raw})
 			got := g.post(example).got
 			if got == nil || !strings.Contains(got.body, `"errCode":-60100`) {
@@ -241,7 +241,7 @@ func TestAResponseThatIsNoHTTP(t *testing.T) {
 }
 
 // rawServer responds to every request with the same bytes.
-func rawServer(t *testing.T, answer string) string {
+func rawServer(t *testing.T, response string) string {
 	t.Helper()
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -256,7 +256,7 @@ func rawServer(t *testing.T, answer string) string {
 			}
 			if req, err := http.ReadRequest(bufio.NewReader(conn)); err == nil {
 				_, _ = io.Copy(io.Discard, req.Body)
-				_, _ = io.WriteString(conn, answer)
+				_, _ = io.WriteString(conn, response)
 			}
 			conn.Close()
 		}

@@ -289,7 +289,7 @@ func TestCapture(t *testing.T) {
 func TestRequestID(t *testing.T) {
 	t.Parallel()
 	isID := func(id string) bool { return len(id) == 36 && strings.Count(id, "-") == 4 }
-	answer := func(header, body string) http.Handler {
+	response := func(header, body string) http.Handler {
 		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			if header != "" {
 				w.Header().Set("X-Request-Id", header)
@@ -302,11 +302,11 @@ func TestRequestID(t *testing.T) {
 		call  call
 		want  string // "": one of ours
 	}{
-		"a response of the function":          {setup{upstream: answer("", "ok")}, call{body: example}, ""},
-		"one without a body":                  {setup{upstream: answer("", "")}, call{body: example}, ""},
-		"one that the function named":         {setup{upstream: answer("its own", "ok")}, call{body: example}, "its own"},
-		"a body that was not read":            {setup{upstream: answer("", "ok")}, call{kind: "text/plain", body: "x"}, ""},
-		"no body":                             {setup{upstream: answer("", "ok")}, call{method: "GET"}, ""},
+		"a response of the function":          {setup{upstream: response("", "ok")}, call{body: example}, ""},
+		"one without a body":                  {setup{upstream: response("", "")}, call{body: example}, ""},
+		"one that the function named":         {setup{upstream: response("its own", "ok")}, call{body: example}, "its own"},
+		"a body that was not read":            {setup{upstream: response("", "ok")}, call{kind: "text/plain", body: "x"}, ""},
+		"no body":                             {setup{upstream: response("", "ok")}, call{method: "GET"}, ""},
 		"a rejection":                         {setup{}, call{body: `{`}, ""},
 		"a function that cannot be reached":   {setup{site: "$CLOUDID\nreverse_proxy 127.0.0.1:1"}, call{body: `{}`}, ""},
 		"a response of another handler":       {setup{site: "$CLOUDID\nrespond hello"}, call{body: `{}`}, ""},

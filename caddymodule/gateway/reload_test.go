@@ -122,15 +122,15 @@ func TestARequestOutlivesItsConfig(t *testing.T) {
 	t.Parallel()
 	g := start(t, setup{})
 	conn := g.dial()
-	answers := bufio.NewReader(conn)
+	responses := bufio.NewReader(conn)
 	_, _ = io.WriteString(conn, "POST /fn HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\nExpect: 100-continue\r\nContent-Length: "+length(example)+"\r\n\r\n")
-	if line, err := answers.ReadString('\n'); err != nil || !strings.Contains(line, "100") {
+	if line, err := responses.ReadString('\n'); err != nil || !strings.Contains(line, "100") {
 		t.Fatalf("the gateway does not read: %q, %v", line, err)
 	}
 	g.reload(withOption(g.config, "timeout 4s\nkey another-key-of-16-bytes"))
-	_, _ = answers.ReadString('\n')
+	_, _ = responses.ReadString('\n')
 	_, _ = io.WriteString(conn, example)
-	res, err := http.ReadResponse(answers, nil)
+	res, err := http.ReadResponse(responses, nil)
 	if err != nil {
 		t.Fatal(err)
 	}

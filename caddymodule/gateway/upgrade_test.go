@@ -30,16 +30,16 @@ func TestAnUpgradeGoesThrough(t *testing.T) {
 			g := start(t, s)
 			conn := g.dial()
 			_, _ = io.WriteString(conn, "GET /fn HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: Upgrade, X-WX-OPENID\r\nUpgrade: echo\r\nX-WX-OPENID: forged\r\n\r\n")
-			answers := bufio.NewReader(conn)
-			res, err := http.ReadResponse(answers, nil)
+			responses := bufio.NewReader(conn)
+			res, err := http.ReadResponse(responses, nil)
 			if err != nil || res.StatusCode != http.StatusSwitchingProtocols {
 				t.Fatalf("response %+v, %v", res, err)
 			}
-			if line, err := answers.ReadString('\n'); line != user+"\n" {
+			if line, err := responses.ReadString('\n'); line != user+"\n" {
 				t.Errorf("the function was told %q, %v", line, err)
 			}
 			_, _ = io.WriteString(conn, "hello\n")
-			if line, err := answers.ReadString('\n'); line != "hello\n" {
+			if line, err := responses.ReadString('\n'); line != "hello\n" {
 				t.Errorf("the echo is %q, %v", line, err)
 			}
 		})

@@ -37,16 +37,16 @@ func TestOtherTypesAreStreamed(t *testing.T) {
 			req := call{kind: kind}.request(t.Context(), g.url)
 			req.Body, req.ContentLength = reader, -1
 			go func() { _, _ = io.WriteString(writer, "first") }()
-			answer := make(chan string, 1)
+			response := make(chan string, 1)
 			go func() {
 				res, err := g.client.Do(req)
 				if err != nil {
-					answer <- err.Error()
+					response <- err.Error()
 					return
 				}
 				defer res.Body.Close()
 				body, _ := io.ReadAll(res.Body)
-				answer <- string(body)
+				response <- string(body)
 			}()
 			select {
 			case got := <-first:
@@ -58,7 +58,7 @@ func TestOtherTypesAreStreamed(t *testing.T) {
 			}
 			_, _ = io.WriteString(writer, ", second")
 			writer.Close()
-			if got := <-answer; got != ", second" {
+			if got := <-response; got != ", second" {
 				t.Errorf("the rest is %q", got)
 			}
 		})

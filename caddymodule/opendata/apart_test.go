@@ -26,7 +26,7 @@ func idList(n int) []string {
 
 // failingWith is a WeChat that fails a whole call for each of the bad ids in it.
 func failingWith(code int, bad ...string) *fakeWeChat {
-	return &fakeWeChat{answer: func(_ context.Context, c call) string {
+	return &fakeWeChat{response: func(_ context.Context, c call) string {
 		for _, id := range c.ids {
 			if slices.Contains(bad, id) {
 				return errcode(code)
@@ -80,7 +80,7 @@ func TestIDsAreAskedApartFourAtATime(t *testing.T) {
 	t.Parallel()
 	lifted := make(chan struct{})
 	var now, most atomic.Int32
-	r := newRig(t, &fakeWeChat{answer: func(ctx context.Context, c call) string {
+	r := newRig(t, &fakeWeChat{response: func(ctx context.Context, c call) string {
 		most.Store(max(most.Load(), now.Add(1)))
 		defer now.Add(-1)
 		if len(c.ids) == 1 {
@@ -103,10 +103,10 @@ func TestIDsAreAskedApartFourAtATime(t *testing.T) {
 	}
 }
 
-// What cannot be read costs the id it is about, whatever it is; a page instead of an answer is about nobody's id.
-func TestAnUnreadableAnswerCostsItsOwnID(t *testing.T) {
+// What cannot be read costs the id it is about, whatever it is; a page instead of a response is about nobody's id.
+func TestAnUnreadableItemCostsItsOwnID(t *testing.T) {
 	t.Parallel()
-	r := newRig(t, &fakeWeChat{answer: func(_ context.Context, c call) string {
+	r := newRig(t, &fakeWeChat{response: func(_ context.Context, c call) string {
 		if slices.Contains(c.ids, "27_bad") {
 			return good(c.ids...) + `"`
 		}
@@ -119,26 +119,26 @@ func TestAnUnreadableAnswerCostsItsOwnID(t *testing.T) {
 	if err != nil || result.Err != nil {
 		t.Error(err, result.Err)
 	}
-	wantAnswers(t, result, goodJSON("27_a"), errorJSON("27_bad", -601001), goodJSON("27_c"))
+	wantOpenData(t, result, goodJSON("27_a"), errorJSON("27_bad", -601001), goodJSON("27_c"))
 	if e := <-report; e.Failed != 1 || wechat.MetricLabel(e.Err) != "response" {
 		t.Errorf("reported %+v", e)
 	}
-	page := newRig(t, &fakeWeChat{answer: func(context.Context, call) string { return "<html>" }})
+	page := newRig(t, &fakeWeChat{response: func(context.Context, call) string { return "<html>" }})
 	if _ = page.resolve(t, "27_a", "27_b"); len(page.wechat.arrived()) != 1 {
 		t.Errorf("%d calls for a page", len(page.wechat.arrived()))
 	}
 }
 
 // Nicknames hold what no JSON string may: nobody's call fails for it, and no breaker opens.
-func TestAnAnswerIsMended(t *testing.T) {
+func TestAResponseIsMended(t *testing.T) {
 	t.Parallel()
-	r := newRig(t, &fakeWeChat{answer: func(_ context.Context, c call) string {
+	r := newRig(t, &fakeWeChat{response: func(_ context.Context, c call) string {
 		return `{"errcode":0,"data_list":[{"cloud_id":"27_a","json":"{\"cloudID\":\"27_a\",\"data\":{\"nickName\":\"` + "\n\xf0\x9f" + `\"}}"},` +
 			item("27_b", goodJSON("27_b")) + `]}`
 	}})
 	for i := range 20 {
 		result := r.resolveAs(t, fmt.Sprint("o", i), "27_a", "27_b")
-		wantAnswers(t, result, `{"cloudID":"27_a","data":{"nickName":"\u000a`+"\uFFFD"+`"}}`, goodJSON("27_b"))
+		wantOpenData(t, result, `{"cloudID":"27_a","data":{"nickName":"\u000a`+"\uFFFD"+`"}}`, goodJSON("27_b"))
 		if result.Err != nil {
 			t.Fatal(result.Err)
 		}
@@ -150,7 +150,7 @@ func TestWhatFailedIsReported(t *testing.T) {
 	t.Parallel()
 	for _, test := range []struct {
 		sentence string
-		answer   func(ctx context.Context, c call) string
+		response func(ctx context.Context, c call) string
 		failed   int
 		labels   string // of the causes
 	}{
@@ -195,7 +195,7 @@ func TestWhatFailedIsReported(t *testing.T) {
 	} {
 		t.Run(test.sentence, func(t *testing.T) {
 			t.Parallel()
-			r := newRig(t, &fakeWeChat{answer: test.answer})
+			r := newRig(t, &fakeWeChat{response: test.response})
 			report := make(chan opendata.Exchange, 1)
 			_, err := r.Resolve(t.Context(), opendata.Request{OpenID: "o1", IDs: idList(3), Report: func(e opendata.Exchange) { report <- e }})
 			if err != nil {
@@ -221,7 +221,7 @@ func labelsOf(err error) (labels []string) {
 // One openid that is none fails alike whether it is asked for apart, and is not kept then either.
 func TestAFailureThatLooksConclusiveIsNotKept(t *testing.T) {
 	t.Parallel()
-	r := newRig(t, &fakeWeChat{answer: func(_ context.Context, c call) string {
+	r := newRig(t, &fakeWeChat{response: func(_ context.Context, c call) string {
 		if len(c.ids) > 1 {
 			return errcode(40097)
 		}
@@ -239,7 +239,7 @@ func TestAFailureThatLooksConclusiveIsNotKept(t *testing.T) {
 func TestAnAbandonedListIsNotTakenApart(t *testing.T) {
 	t.Parallel()
 	lifted := make(chan struct{})
-	r := newRig(t, &fakeWeChat{answer: func(ctx context.Context, c call) string {
+	r := newRig(t, &fakeWeChat{response: func(ctx context.Context, c call) string {
 		select {
 		case <-lifted:
 		case <-ctx.Done():

@@ -15,7 +15,7 @@ import (
 func TestWhatIsKept(t *testing.T) {
 	t.Parallel()
 	const kept, notKept = true, false
-	answerWith := func(code int) func(context.Context, call) string {
+	respondWith := func(code int) func(context.Context, call) string {
 		return func(_ context.Context, c call) string {
 			return `{"errcode":0,"data_list":[` + item(c.ids[0], errorJSON(c.ids[0], code)) + `]}`
 		}
@@ -25,22 +25,22 @@ func TestWhatIsKept(t *testing.T) {
 	}
 	for _, test := range []struct {
 		sentence string
-		answer   func(context.Context, call) string
+		response func(context.Context, call) string
 		want     bool
 	}{
 		{"open data is", nil, kept},
-		{"an invalid CloudID is", answerWith(-601005), kept},
-		{"an expired one is", answerWith(-601006), kept},
-		{"another user's is", answerWith(-601007), kept},
+		{"an invalid CloudID is", respondWith(-601005), kept},
+		{"an expired one is", respondWith(-601006), kept},
+		{"another user's is", respondWith(-601007), kept},
 		{"an expired one, said of the whole call, is", whole(-601006), kept},
 		{"open data for another app is refused for as long", func(_ context.Context, c call) string {
 			return `{"errcode":0,"data_list":[` + item(c.ids[0], `{"cloudID":"27_a","data":{"watermark":{"appid":"wxother"}}}`) + `]}`
 		}, kept},
-		{"a system error is not", answerWith(-601001), notKept},
-		{"WeChat's network is not", answerWith(-601003), notKept},
-		{"a permission that is missing is not", answerWith(-601004), notKept},
-		{"WeChat's time-out is not", answerWith(-601008), notKept},
-		{"an error that nobody knows is not", answerWith(-604100), notKept},
+		{"a system error is not", respondWith(-601001), notKept},
+		{"WeChat's network is not", respondWith(-601003), notKept},
+		{"a permission that is missing is not", respondWith(-601004), notKept},
+		{"WeChat's time-out is not", respondWith(-601008), notKept},
+		{"an error that nobody knows is not", respondWith(-604100), notKept},
 		{"a missing item is not", func(context.Context, call) string { return good() }, notKept},
 		{"a busy WeChat is not", whole(-1), notKept},
 		{"a quota is not", whole(45009), notKept},
@@ -51,7 +51,7 @@ func TestWhatIsKept(t *testing.T) {
 		{"a broken connection is not", func(context.Context, call) string { return "" }, notKept},
 	} {
 		t.Run(test.sentence, func(t *testing.T) {
-			r := newRig(t, &fakeWeChat{answer: test.answer})
+			r := newRig(t, &fakeWeChat{response: test.response})
 			first := r.resolve(t, "27_a")
 			calls := len(r.wechat.arrived())
 			second := r.resolve(t, "27_a")
@@ -59,7 +59,7 @@ func TestWhatIsKept(t *testing.T) {
 			if again == test.want || (second.Cached == 1) != test.want {
 				t.Errorf("%d calls, then %d; %d cached", calls, len(r.wechat.arrived()), second.Cached)
 			}
-			wantAnswers(t, second, texts(first)...)
+			wantOpenData(t, second, texts(first)...)
 			if (first.Err == nil) != (second.Err == nil) {
 				t.Errorf("the error was %v, and is %v", first.Err, second.Err)
 			}
@@ -72,29 +72,29 @@ func TestOnlyWhatIsMissingIsAskedFor(t *testing.T) {
 	r := newRig(t, new(fakeWeChat))
 	_ = r.resolve(t, "27_a", "27_b")
 	result := r.resolve(t, "27_c", "27_a", "27_d", "27_b", "27_a")
-	wantAnswers(t, result, goodJSON("27_c"), goodJSON("27_a"), goodJSON("27_d"), goodJSON("27_b"), goodJSON("27_a"))
+	wantOpenData(t, result, goodJSON("27_c"), goodJSON("27_a"), goodJSON("27_d"), goodJSON("27_b"), goodJSON("27_a"))
 	r.wantCalls(t, []string{"27_a", "27_b"}, []string{"27_c", "27_d"})
 	if result.Cached != 2 {
 		t.Errorf("%d cached, want 2", result.Cached)
 	}
 }
 
-func TestAnswersEnd(t *testing.T) {
+func TestOpenDataExpires(t *testing.T) {
 	t.Parallel()
 	const ttl = 150 * time.Millisecond
 	r := newRig(t, new(fakeWeChat), func(c *opendata.Config) { c.Cache = opendata.NewCache(ttl, 1000) })
 	start := time.Now()
 	_ = r.resolve(t, "27_a")
-	// Asking often must not make an answer live longer.
-	probe.Eventually(t, "the answer ends", func() bool {
+	// Asking often must not make a response live longer.
+	probe.Eventually(t, "the response ends", func() bool {
 		cached := r.resolve(t, "27_a").Cached == 1
 		if cached && time.Since(start) > ttl+2*time.Second {
-			t.Fatal("the answer outlives its time")
+			t.Fatal("the response outlives its time")
 		}
 		return !cached
 	})
 	if took := time.Since(start); took < ttl {
-		t.Errorf("the answer ended after %s", took)
+		t.Errorf("the response ended after %s", took)
 	}
 	r.wantCalls(t, []string{"27_a"}, []string{"27_a"})
 }
@@ -132,7 +132,7 @@ func TestNoUserPushesOutTheOthers(t *testing.T) {
 		t.Errorf("%d of 2 answers are left", n)
 	}
 	if n := r.resolveAs(t, "o_hostile", "27_199").Cached; n != 1 {
-		t.Error("the latest answer of a user who has their share is not kept")
+		t.Error("the latest response of a user who has their share is not kept")
 	}
 	if n := r.resolveAs(t, "o_hostile", "27_189").Cached; n != 0 {
 		t.Error("a user has more than their share")
@@ -143,7 +143,7 @@ func TestWhatIsHugeIsNotKept(t *testing.T) {
 	t.Parallel()
 	const empty = `{"cloudID":"27_a","data":""}`
 	for size, want := range map[int]int{opendata.MaxCachedSize: 1, opendata.MaxCachedSize + 1: 0} {
-		r := newRig(t, &fakeWeChat{answer: func(context.Context, call) string {
+		r := newRig(t, &fakeWeChat{response: func(context.Context, call) string {
 			text := `{"cloudID":"27_a","data":"` + strings.Repeat("x", size-len(empty)) + `"}`
 			return `{"errcode":0,"data_list":[` + item("27_a", text) + `]}`
 		}})
@@ -171,24 +171,24 @@ func TestCloseEndsEverything(t *testing.T) {
 		r := newRig(t, fake, change...)
 		var reports sync.WaitGroup
 		reports.Add(1)
-		answers := make(chan opendata.Result)
+		openData := make(chan opendata.Result)
 		go func() {
 			result, _ := r.Resolve(t.Context(), opendata.Request{
 				OpenID: "o1", IDs: []string{"27_a"}, Report: func(opendata.Exchange) { reports.Done() },
 			})
-			answers <- result
+			openData <- result
 		}()
 		probe.Eventually(t, "a call under way", func() bool { return len(r.wechat.arrived()) == 1 })
 		start := time.Now()
 		r.Close()
 		reports.Wait()
-		result := <-answers
-		wantAnswers(t, result, errorJSON("27_a", -601001))
+		result := <-openData
+		wantOpenData(t, result, errorJSON("27_a", -601001))
 		if result.Err == nil || time.Since(start) > 5*time.Second {
 			t.Errorf("%v after %s", result.Err, time.Since(start))
 		}
 		late := r.resolve(t, "27_a", "27_b")
-		wantAnswers(t, late, errorJSON("27_a", -601001), errorJSON("27_b", -601001))
+		wantOpenData(t, late, errorJSON("27_a", -601001), errorJSON("27_b", -601001))
 		if late.Err == nil || len(r.wechat.arrived()) != 1 {
 			t.Errorf("behind Close: %v, %d calls", late.Err, len(r.wechat.arrived()))
 		}

@@ -18,7 +18,7 @@ import (
 // gate is a WeChat that answers when the test lets it.
 func gate() (fake *fakeWeChat, open func()) {
 	lifted := make(chan struct{})
-	fake = &fakeWeChat{answer: func(ctx context.Context, c call) string {
+	fake = &fakeWeChat{response: func(ctx context.Context, c call) string {
 		select {
 		case <-lifted:
 			return good(c.ids...)
@@ -94,7 +94,7 @@ func TestOverlappingRequestsAskForEachIDOnce(t *testing.T) {
 	}
 }
 
-func TestUsersDoNotShareAnswers(t *testing.T) {
+func TestUsersDoNotShareOpenData(t *testing.T) {
 	t.Parallel()
 	fake, open := gate()
 	r := newRig(t, fake)
@@ -110,7 +110,7 @@ func TestUsersDoNotShareAnswers(t *testing.T) {
 func TestAFailureIsSharedToo(t *testing.T) {
 	t.Parallel()
 	lifted := make(chan struct{})
-	r := newRig(t, &fakeWeChat{answer: func(ctx context.Context, _ call) string {
+	r := newRig(t, &fakeWeChat{response: func(ctx context.Context, _ call) string {
 		select {
 		case <-lifted:
 		case <-ctx.Done():
@@ -144,7 +144,7 @@ func TestAFailureIsSharedToo(t *testing.T) {
 	}
 }
 
-// Who gives up takes nothing from those who wait for the same answer, nor from those who come later.
+// Who gives up takes nothing from those who wait for the same response, nor from those who come later.
 func TestAnAbandonedRequestDoesNotCancelWhatOthersWaitFor(t *testing.T) {
 	t.Parallel()
 	fake, open := gate()
@@ -173,19 +173,19 @@ func TestAnAbandonedRequestDoesNotCancelWhatOthersWaitFor(t *testing.T) {
 		t.Fatal("who gave up still waits")
 	}
 	open()
-	wantAnswers(t, <-waiting, goodJSON("27_b"))
+	wantOpenData(t, <-waiting, goodJSON("27_b"))
 	if e := <-reported; e.IDs != 2 || e.Err != nil || e.Duration <= 0 {
 		t.Errorf("reported %+v", e)
 	}
 	result := r.resolve(t, "27_a", "27_b")
-	wantAnswers(t, result, goodJSON("27_a"), goodJSON("27_b"))
+	wantOpenData(t, result, goodJSON("27_a"), goodJSON("27_b"))
 	if result.Cached != 2 {
-		t.Errorf("the answer was wasted: %d cached", result.Cached)
+		t.Errorf("the response was wasted: %d cached", result.Cached)
 	}
 	r.wantCalls(t, []string{"27_a", "27_b"})
 }
 
-func TestAnAnswerThatNobodyWaitsForIsKept(t *testing.T) {
+func TestOpenDataThatNobodyWaitsForIsKept(t *testing.T) {
 	t.Parallel()
 	fake, open := gate()
 	r := newRig(t, fake)
@@ -195,7 +195,7 @@ func TestAnAnswerThatNobodyWaitsForIsKept(t *testing.T) {
 		t.Errorf("got %v", err)
 	}
 	open()
-	wantAnswers(t, r.resolve(t, "27_a"), goodJSON("27_a"))
+	wantOpenData(t, r.resolve(t, "27_a"), goodJSON("27_a"))
 	r.wantCalls(t, []string{"27_a"})
 }
 
@@ -203,7 +203,7 @@ func TestEachExchangeIsReportedOnce(t *testing.T) {
 	t.Parallel()
 	for _, test := range []struct {
 		sentence string
-		answer   func(context.Context, call) string
+		response func(context.Context, call) string
 		ids      []string
 		want     string // the label of the error; "0" for none
 	}{
@@ -220,7 +220,7 @@ func TestEachExchangeIsReportedOnce(t *testing.T) {
 			return `{"errcode":0,"data_list":[` + item(c.ids[0], errorJSON(c.ids[0], -601006)) + `]}`
 		}, []string{"27_a"}, "0"},
 	} {
-		r := newRig(t, &fakeWeChat{answer: test.answer})
+		r := newRig(t, &fakeWeChat{response: test.response})
 		var mu sync.Mutex
 		var reports []opendata.Exchange
 		report := func(e opendata.Exchange) {
@@ -239,7 +239,7 @@ func TestEachExchangeIsReportedOnce(t *testing.T) {
 	}
 }
 
-func TestAnswersFromTheCacheAreNotReported(t *testing.T) {
+func TestOpenDataFromTheCacheIsNotReported(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, new(fakeWeChat))
 	_ = r.resolve(t, "27_a")
@@ -257,7 +257,7 @@ func TestAnswersFromTheCacheAreNotReported(t *testing.T) {
 func TestARequestThatNeedsTwoExchanges(t *testing.T) {
 	t.Parallel()
 	lifted := make(chan struct{})
-	r := newRig(t, &fakeWeChat{answer: func(ctx context.Context, c call) string {
+	r := newRig(t, &fakeWeChat{response: func(ctx context.Context, c call) string {
 		select {
 		case <-lifted:
 		case <-ctx.Done():
@@ -276,7 +276,7 @@ func TestARequestThatNeedsTwoExchanges(t *testing.T) {
 	probe.Eventually(t, "both are", func() bool { return len(r.wechat.arrived()) == 2 })
 	close(lifted)
 	result := <-results
-	wantAnswers(t, result, errorJSON("27_a", -601001), goodJSON("27_b"))
+	wantOpenData(t, result, errorJSON("27_a", -601001), goodJSON("27_b"))
 	if wechat.Code(result.Err) != 45009 {
 		t.Errorf("the error is %v", result.Err)
 	}

@@ -111,7 +111,7 @@ func TestOrigins(t *testing.T) {
 // What WeChat was not asked for costs nothing: it was down, or the request did not wait.
 func TestTheLimitIsForWhatWasAsked(t *testing.T) {
 	t.Parallel()
-	r := limited(t, &fakeWeChat{answer: func(context.Context, call) string { return errcode(45009) }}, 3)
+	r := limited(t, &fakeWeChat{response: func(context.Context, call) string { return errcode(45009) }}, 3)
 	for i := range 5 {
 		_ = r.resolveAs(t, fmt.Sprint("other", i), "27_a")
 	}
@@ -121,7 +121,7 @@ func TestTheLimitIsForWhatWasAsked(t *testing.T) {
 			t.Fatal(result.Err)
 		}
 	}
-	down := limited(t, &fakeWeChat{answer: func(context.Context, call) string { return errcode(45009) }}, 3)
+	down := limited(t, &fakeWeChat{response: func(context.Context, call) string { return errcode(45009) }}, 3)
 	_ = down.resolve(t, "27_a", "27_b")
 	if _, err := down.Resolve(t.Context(), opendata.Request{OpenID: "o1", IDs: []string{"27_a", "27_b"}}); err == nil {
 		t.Error("what was asked for in vain was asked for all the same")
@@ -154,7 +154,7 @@ func TestAFloodOfAbandonedRequests(t *testing.T) {
 	}
 	open()
 	start := time.Now()
-	wantAnswers(t, r.resolveAs(t, "honest", "27_x"), goodJSON("27_x"))
+	wantOpenData(t, r.resolveAs(t, "honest", "27_x"), goodJSON("27_x"))
 	if took := time.Since(start); took > 2*time.Second {
 		t.Errorf("another user waited for %s", took)
 	}
@@ -182,17 +182,17 @@ func TestTooManyCallsInFlight(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		wantAnswers(t, result, errorJSON("27_b", -601008))
+		wantOpenData(t, result, errorJSON("27_b", -601008))
 		if e := <-report; wechat.MetricLabel(e.Err) != "max_calls" || e.Failed != 1 {
 			t.Errorf("reported %+v", e)
 		}
 	}
 	open()
-	wantAnswers(t, <-first, goodJSON("27_a"))
+	wantOpenData(t, <-first, goodJSON("27_a"))
 	r.wantCalls(t, []string{"27_a"})
 }
 
-// Somebody who joins a call that was abandoned, but is under way, gets its answer; one that had not begun is made anew.
+// Somebody who joins a call that was abandoned, but is under way, gets its response; one that had not begun is made anew.
 func TestAnAbandonedCallThatIsWantedAgain(t *testing.T) {
 	t.Parallel()
 	fake, open := gate()
@@ -223,7 +223,7 @@ func TestAnAbandonedCallThatIsWantedAgain(t *testing.T) {
 	go func() { results <- r.resolve(t, "27_a", "27_b") }()
 	probe.Eventually(t, "somebody waits for both", func() bool { return r.Waiting() == 2 })
 	open()
-	wantAnswers(t, <-results, goodJSON("27_a"), goodJSON("27_b"))
+	wantOpenData(t, <-results, goodJSON("27_a"), goodJSON("27_b"))
 	r.wantCalls(t, []string{"27_a"}, []string{"27_b"})
 }
 
@@ -231,7 +231,7 @@ func TestAnAbandonedCallThatIsWantedAgain(t *testing.T) {
 func TestAnAbandonedListLeavesTheQueue(t *testing.T) {
 	t.Parallel()
 	first, hang := make(chan struct{}), make(chan struct{})
-	r := newRig(t, &fakeWeChat{answer: func(ctx context.Context, c call) string {
+	r := newRig(t, &fakeWeChat{response: func(ctx context.Context, c call) string {
 		wait := first
 		if c.openid == "o2" {
 			wait = hang

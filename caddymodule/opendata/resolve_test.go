@@ -17,7 +17,7 @@ func TestOneCallForAllIDs(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, new(fakeWeChat))
 	result := r.resolve(t, "27_a", "27_b", "27_c", "27_d", "27_e")
-	wantAnswers(t, result, goodJSON("27_a"), goodJSON("27_b"), goodJSON("27_c"), goodJSON("27_d"), goodJSON("27_e"))
+	wantOpenData(t, result, goodJSON("27_a"), goodJSON("27_b"), goodJSON("27_c"), goodJSON("27_d"), goodJSON("27_e"))
 	r.wantCalls(t, []string{"27_a", "27_b", "27_c", "27_d", "27_e"})
 	if c := r.wechat.arrived()[0]; c.openid != "o1" || c.token != "t1" {
 		t.Errorf("asked as %s with %s", c.openid, c.token)
@@ -30,7 +30,7 @@ func TestOneCallForAllIDs(t *testing.T) {
 func TestNothingAskedForIsNoCall(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, new(fakeWeChat))
-	wantAnswers(t, r.resolve(t))
+	wantOpenData(t, r.resolve(t))
 	r.wantCalls(t)
 }
 
@@ -39,7 +39,7 @@ func TestAnIDThatComesTwiceIsAskedForOnce(t *testing.T) {
 	for _, change := range [][]func(*opendata.Config){nil, {noCache}} {
 		r := newRig(t, new(fakeWeChat), change...)
 		result := r.resolve(t, "27_a", "27_b", "27_a", "27_a")
-		wantAnswers(t, result, goodJSON("27_a"), goodJSON("27_b"), goodJSON("27_a"), goodJSON("27_a"))
+		wantOpenData(t, result, goodJSON("27_a"), goodJSON("27_b"), goodJSON("27_a"), goodJSON("27_a"))
 		r.wantCalls(t, []string{"27_a", "27_b"})
 	}
 }
@@ -49,7 +49,7 @@ func TestAFailedCallIsTranslated(t *testing.T) {
 	t.Parallel()
 	for _, test := range []struct {
 		sentence string
-		answer   string
+		response string
 		want     int
 		label    string // of the error that comes with it; "" for none, since WeChat answered
 	}{
@@ -64,19 +64,19 @@ func TestAFailedCallIsTranslated(t *testing.T) {
 		{"a token that is refused twice", errcode(40001), -601001, "40001"},
 		{"a single id that makes the call malformed", errcode(40097), -601001, "40097"},
 		{"an errcode that nobody knows", errcode(99999), -601001, "other"},
-		{"a page in the place of an answer", "<html>", -601001, "response"},
+		{"a page in the place of a response", "<html>", -601001, "response"},
 		{"a call that answers nothing", `{"errcode":0,"errmsg":"ok"}`, -601001, "response"},
 		{"a connection that breaks", "", -601003, "network"},
 		{"an expired CloudID, said of the whole call", errcode(-601006), -601006, ""},
 		{"an invalid CloudID, said of the whole call", errcode(-601005), -601005, ""},
 		{"another user's CloudID, said of the whole call", errcode(-601007), -601007, ""},
-		{"an answer without the item", good(), -601001, ""},
-		{"an answer about another id", good("99_z"), -601001, ""},
+		{"a response without the item", good(), -601001, ""},
+		{"a response about another id", good("99_z"), -601001, ""},
 	} {
 		t.Run(test.sentence, func(t *testing.T) {
-			r := newRig(t, &fakeWeChat{answer: func(context.Context, call) string { return test.answer }})
+			r := newRig(t, &fakeWeChat{response: func(context.Context, call) string { return test.response }})
 			result := r.resolve(t, "27_a")
-			wantAnswers(t, result, errorJSON("27_a", test.want))
+			wantOpenData(t, result, errorJSON("27_a", test.want))
 			if result.OpenData[0].Code != test.want {
 				t.Errorf("code %d", result.OpenData[0].Code)
 			}
@@ -89,7 +89,7 @@ func TestAFailedCallIsTranslated(t *testing.T) {
 
 func TestATimeoutIsOneForAllThatAnInvocationAsks(t *testing.T) {
 	t.Parallel()
-	fake := &fakeWeChat{answer: func(ctx context.Context, c call) string {
+	fake := &fakeWeChat{response: func(ctx context.Context, c call) string {
 		if c.token == "t1" {
 			return errcode(42001) // so that there is a second call, which then hangs
 		}
@@ -99,7 +99,7 @@ func TestATimeoutIsOneForAllThatAnInvocationAsks(t *testing.T) {
 	r := newRig(t, fake, func(c *opendata.Config) { c.Timeout = 150 * time.Millisecond })
 	start := time.Now()
 	result := r.resolve(t, "27_a", "27_b")
-	wantAnswers(t, result, errorJSON("27_a", -601008), errorJSON("27_b", -601008))
+	wantOpenData(t, result, errorJSON("27_a", -601008), errorJSON("27_b", -601008))
 	if took := time.Since(start); took < 150*time.Millisecond || took > 5*time.Second {
 		t.Errorf("it took %s", took)
 	}
@@ -112,14 +112,14 @@ func TestATimeoutIsOneForAllThatAnInvocationAsks(t *testing.T) {
 func TestARefusedTokenIsReplaced(t *testing.T) {
 	t.Parallel()
 	for _, code := range []int{40001, 40014, 42001} {
-		r := newRig(t, &fakeWeChat{answer: func(_ context.Context, c call) string {
+		r := newRig(t, &fakeWeChat{response: func(_ context.Context, c call) string {
 			if c.token == "t1" {
 				return errcode(code)
 			}
 			return good(c.ids...)
 		}})
-		wantAnswers(t, r.resolve(t, "27_a"), goodJSON("27_a"))
-		wantAnswers(t, r.resolve(t, "27_b"), goodJSON("27_b"))
+		wantOpenData(t, r.resolve(t, "27_a"), goodJSON("27_a"))
+		wantOpenData(t, r.resolve(t, "27_b"), goodJSON("27_b"))
 		r.wantCalls(t, []string{"27_a"}, []string{"27_a"}, []string{"27_b"})
 		if len(r.tokens.refused) != 1 {
 			t.Errorf("%d: refused %s", code, r.tokens.refused)
@@ -140,7 +140,7 @@ func TestOneBadIDDoesNotCostTheOthers(t *testing.T) {
 		{-601005, -601005, -601005},
 		{-601007, -601007, -601007},
 	} {
-		r := newRig(t, &fakeWeChat{answer: func(_ context.Context, c call) string {
+		r := newRig(t, &fakeWeChat{response: func(_ context.Context, c call) string {
 			switch {
 			case len(c.ids) > 1:
 				return errcode(test.whole)
@@ -151,7 +151,7 @@ func TestOneBadIDDoesNotCostTheOthers(t *testing.T) {
 			}
 		}})
 		result := r.resolve(t, "27_a", "27_bad", "27_c")
-		wantAnswers(t, result, goodJSON("27_a"), errorJSON("27_bad", test.want), goodJSON("27_c"))
+		wantOpenData(t, result, goodJSON("27_a"), errorJSON("27_bad", test.want), goodJSON("27_c"))
 		if result.Err != nil {
 			t.Errorf("%d: %v, although WeChat answered", test.whole, result.Err)
 		}
@@ -164,7 +164,7 @@ func TestOneBadIDDoesNotCostTheOthers(t *testing.T) {
 func TestIDsAreNotAskedSinglyForWhatIsNotTheirFault(t *testing.T) {
 	t.Parallel()
 	for _, code := range []int{40003, 40013, 40125, 40164, 45009, 45011, 48001, 44002, 47001, 99999} {
-		r := newRig(t, &fakeWeChat{answer: func(context.Context, call) string { return errcode(code) }})
+		r := newRig(t, &fakeWeChat{response: func(context.Context, call) string { return errcode(code) }})
 		result := r.resolve(t, "27_a", "27_b")
 		if result.Err == nil || result.OpenData[0].Code >= 0 {
 			t.Errorf("%d: %v", code, result)
@@ -177,15 +177,15 @@ func TestIDsAreNotAskedSinglyForWhatIsNotTheirFault(t *testing.T) {
 
 func TestIDsThatAllFailSingly(t *testing.T) {
 	t.Parallel()
-	r := newRig(t, &fakeWeChat{answer: func(context.Context, call) string { return errcode(40097) }})
+	r := newRig(t, &fakeWeChat{response: func(context.Context, call) string { return errcode(40097) }})
 	result := r.resolve(t, "27_a", "27_b")
-	wantAnswers(t, result, errorJSON("27_a", -601001), errorJSON("27_b", -601001))
+	wantOpenData(t, result, errorJSON("27_a", -601001), errorJSON("27_b", -601001))
 	if wechat.Code(result.Err) != 40097 {
 		t.Error("nothing was answered, and no error says so: ", result.Err)
 	}
-	expired := newRig(t, &fakeWeChat{answer: func(context.Context, call) string { return errcode(-601006) }})
+	expired := newRig(t, &fakeWeChat{response: func(context.Context, call) string { return errcode(-601006) }})
 	result = expired.resolve(t, "27_a", "27_b")
-	wantAnswers(t, result, errorJSON("27_a", -601006), errorJSON("27_b", -601006))
+	wantOpenData(t, result, errorJSON("27_a", -601006), errorJSON("27_b", -601006))
 	if result.Err != nil {
 		t.Error("each has WeChat's word, and an error says that it was not asked: ", result.Err)
 	}
@@ -198,7 +198,7 @@ func TestOpenDataForAnotherAppIsRefused(t *testing.T) {
 		return fmt.Sprintf(`{"cloudID":%q,"data":{"n":1%s}}`, id, watermark)
 	}
 	mine, theirs := `,"watermark":{"appid":"`+appid+`","timestamp":1}`, `,"watermark":{"appid":"wxother","timestamp":1}`
-	r := newRig(t, &fakeWeChat{answer: func(_ context.Context, c call) string {
+	r := newRig(t, &fakeWeChat{response: func(_ context.Context, c call) string {
 		items := []string{item("27_a", data("27_a", mine)), item("27_b", data("27_b", theirs)), item("27_c", data("27_c", ""))}
 		return `{"errcode":0,"data_list":[` + strings.Join(items, ",") + `]}`
 	}})
@@ -209,7 +209,7 @@ func TestOpenDataForAnotherAppIsRefused(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	wantAnswers(t, result, data("27_a", mine), errorJSON("27_b", -601007), data("27_c", ""))
+	wantOpenData(t, result, data("27_a", mine), errorJSON("27_b", -601007), data("27_c", ""))
 	if got := <-report; got.Mismatched != 1 || got.Failed != 0 || got.Err != nil {
 		t.Errorf("reported %+v", got)
 	}
@@ -218,14 +218,14 @@ func TestOpenDataForAnotherAppIsRefused(t *testing.T) {
 	}
 }
 
-func TestABreakerThatIsOpenAnswersAtOnce(t *testing.T) {
+func TestABreakerThatIsOpenFailsAtOnce(t *testing.T) {
 	t.Parallel()
-	r := newRig(t, &fakeWeChat{answer: func(context.Context, call) string { return "<html>" }})
+	r := newRig(t, &fakeWeChat{response: func(context.Context, call) string { return "<html>" }})
 	for i := range 5 {
 		_ = r.resolveAs(t, fmt.Sprint("o", i%2), fmt.Sprint("27_", i))
 	}
 	result := r.resolve(t, "27_x", "27_y")
-	wantAnswers(t, result, errorJSON("27_x", -601001), errorJSON("27_y", -601001))
+	wantOpenData(t, result, errorJSON("27_x", -601001), errorJSON("27_y", -601001))
 	_, open := errors.AsType[*apicall.BreakerOpenError](result.Err)
 	if !open || len(r.wechat.arrived()) != 5 {
 		t.Errorf("%v, after %d calls", result.Err, len(r.wechat.arrived()))

@@ -30,7 +30,7 @@ type call struct {
 
 // fakeWeChat answers getopendata as a test says, and remembers what it was asked.
 type fakeWeChat struct {
-	answer func(ctx context.Context, c call) string // nil: everything is fine
+	response func(ctx context.Context, c call) string // nil: everything is fine
 
 	mu    sync.Mutex
 	calls []call
@@ -49,14 +49,14 @@ func (f *fakeWeChat) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	f.mu.Lock()
 	f.calls = append(f.calls, c)
 	f.mu.Unlock()
-	answer := good(c.ids...)
-	if f.answer != nil {
-		answer = f.answer(r.Context(), c)
+	response := good(c.ids...)
+	if f.response != nil {
+		response = f.response(r.Context(), c)
 	}
-	if answer == "" {
+	if response == "" {
 		panic(http.ErrAbortHandler)
 	}
-	_, _ = io.WriteString(w, answer)
+	_, _ = io.WriteString(w, response)
 }
 
 // arrived returns the calls so far.
@@ -77,7 +77,7 @@ func (f *fakeWeChat) asked() map[string]int {
 	return counts
 }
 
-// good is the answer of a WeChat that knows all ids.
+// good is the response of a WeChat that knows all ids.
 func good(ids ...string) string {
 	items := make([]string, 0, len(ids))
 	for _, id := range ids {
@@ -165,22 +165,22 @@ func (r *rig) resolveAs(t *testing.T, openid string, ids ...string) opendata.Res
 		t.Fatal(err)
 	}
 	if len(result.OpenData) != len(ids) {
-		t.Fatalf("%d answers for %d ids", len(result.OpenData), len(ids))
+		t.Fatalf("%d items for %d ids", len(result.OpenData), len(ids))
 	}
 	return result
 }
 
-// texts are a result's answers.
+// texts are a result's open data.
 func texts(result opendata.Result) []string {
 	list := make([]string, 0, len(result.OpenData))
-	for _, answer := range result.OpenData {
-		list = append(list, string(answer.JSON))
+	for _, data := range result.OpenData {
+		list = append(list, string(data.JSON))
 	}
 	return list
 }
 
-// wantAnswers reports answers that are not those wanted.
-func wantAnswers(t *testing.T, result opendata.Result, want ...string) {
+// wantOpenData reports open data that is not what is wanted.
+func wantOpenData(t *testing.T, result opendata.Result, want ...string) {
 	t.Helper()
 	if got := texts(result); !slices.Equal(got, want) {
 		t.Errorf("got:\n%s\nwant:\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))

@@ -22,7 +22,7 @@ func TestControlDoesWhatGoDoes(t *testing.T) {
 	t.Run("cloudid: given data and five minutes", func(t *testing.T) {
 		g := newRig(t)
 		id := g.post("/sandbox/cloudid", `{"openid":"o1","kind":"phone","data":{ "n": 1.10 }}`).text("cloudID")
-		wantText(t, "the answer", g.ask("o1", id).one(), `{"cloudID":"`+id+`","data":{ "n": 1.10 }}`)
+		wantText(t, "the response", g.ask("o1", id).one(), `{"cloudID":"`+id+`","data":{ "n": 1.10 }}`)
 		g.pass(5 * time.Minute)
 		if text := g.ask("o1", id).one(); !strings.Contains(text, "-601006") {
 			t.Errorf("after five minutes: %s", text)

@@ -53,7 +53,7 @@ func TestErrcodeFaultHasWeChatsMessage(t *testing.T) {
 	g.fail(`"errcode":12345`).wantErrcode(12345)
 }
 
-func TestFaultsInPlaceOfTheAnswer(t *testing.T) {
+func TestFaultsInPlaceOfTheResponse(t *testing.T) {
 	g := newRig(t)
 	t.Run("status: that status and a page of HTML", func(t *testing.T) {
 		g := g.in(t)
@@ -74,7 +74,7 @@ func TestFaultsInPlaceOfTheAnswer(t *testing.T) {
 		g := g.in(t)
 		wantText(t, "the body", g.fail(`"null":true`).body, `{"errcode":0,"errmsg":"ok"}`)
 	})
-	t.Run("drop: no answer", func(t *testing.T) {
+	t.Run("drop: no response", func(t *testing.T) {
 		g := g.in(t)
 		g.order(`"drop":true`)
 		if r, err := g.do("POST", "/wxa/getopendata"+query(g.token(), "o1"), `{"cloudid_list":["x"]}`); err == nil {
@@ -84,7 +84,7 @@ func TestFaultsInPlaceOfTheAnswer(t *testing.T) {
 	g.wantWell()
 }
 
-func TestFaultsThatHappenToTheRealAnswer(t *testing.T) {
+func TestFaultsThatHappenToTheRealResponse(t *testing.T) {
 	g := newRig(t)
 	well := g.ask("o1", steps, group, phone)
 	t.Run("half: the Content-Length of all, the bytes of half", func(t *testing.T) {
@@ -167,7 +167,7 @@ func TestFaultsQueueUpAndCount(t *testing.T) {
 	}
 }
 
-func TestFaultInPlaceOfTheAnswerChangesNothing(t *testing.T) {
+func TestFaultInPlaceOfTheResponseChangesNothing(t *testing.T) {
 	g := newRig(t)
 	code := g.code(sandbox.Login{OpenID: "o1"})
 	g.fault(sandbox.Fault{API: "jscode2session", Kind: "errcode", Code: -1})
@@ -218,7 +218,7 @@ func TestFaultRefuses(t *testing.T) {
 		{"a fault of the list for an api without one", sandbox.Fault{API: "token", Kind: "swap"}},
 		{"a negative number of times", sandbox.Fault{API: "token", Kind: "drop", Times: -1}},
 		{"errcode 0", sandbox.Fault{API: "token", Kind: "errcode"}},
-		{"a status that ends no answer", sandbox.Fault{API: "token", Kind: "status", Code: 100}},
+		{"a status that ends no response", sandbox.Fault{API: "token", Kind: "status", Code: 100}},
 		{"no latency", sandbox.Fault{API: "token", Kind: "latency"}},
 	} {
 		t.Run(c.it, func(t *testing.T) {

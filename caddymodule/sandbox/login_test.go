@@ -26,14 +26,14 @@ func TestLogin(t *testing.T) {
 	t.Run("a code gives openid, session_key and unionid, as text/plain", func(t *testing.T) {
 		g := newRig(t)
 		r := g.login(g.code(sandbox.Login{OpenID: "o1", UnionID: "u1", SessionKey: "k1"}))
-		wantText(t, "the answer", r.body, `{"session_key":"k1","openid":"o1","unionid":"u1"}`)
+		wantText(t, "the response", r.body, `{"session_key":"k1","openid":"o1","unionid":"u1"}`)
 		wantText(t, "Content-Type", r.header.Get("Content-Type"), "text/plain")
 	})
 	t.Run("no unionid is the rule", func(t *testing.T) {
 		g := newRig(t)
 		r := g.login(g.code(sandbox.Login{OpenID: "o1"}))
 		if _, ok := r.object()["unionid"]; ok || r.text("session_key") == "" {
-			t.Errorf("the answer is %s", r.body)
+			t.Errorf("the response is %s", r.body)
 		}
 	})
 	t.Run("a code works once", func(t *testing.T) {
@@ -81,7 +81,7 @@ func TestVoIPSignIsTheDocumentedOne(t *testing.T) {
 	g := newRig(t)
 	g.login(g.code(sandbox.Login{OpenID: "o1", SessionKey: "gDyVgzwa0mFz9uUP7M6GQQ=="})).wantErrcode(0)
 	r := g.post("/wxa/getvoipsign"+query(g.token(), "o1"), signBody)
-	wantText(t, "the answer", r.body, `{"errcode":0,"errmsg":"ok",`+
+	wantText(t, "the response", r.body, `{"errcode":0,"errmsg":"ok",`+
 		`"signature":"b002b824688dd8593a6079e11d8c5e8734fbcb39a6d5906eb347bfbcad79c617"}`)
 }
 

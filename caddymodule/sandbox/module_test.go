@@ -77,7 +77,7 @@ func TestCaddyfile(t *testing.T) {
 }
 
 // load runs a Caddyfile with one site in this process and returns its URL. Each has an address of its own: Caddy closes
-// the old config's listener in the background, and what that one accepts meanwhile gets no answer.
+// the old config's listener in the background, and what that one accepts meanwhile gets no response.
 func load(t *testing.T, log caddyrig.Log, site string) (string, error) {
 	t.Helper()
 	addr := freeport.Addr(t)
@@ -129,7 +129,7 @@ func TestInCaddy(t *testing.T) {
 			g := g.in(t)
 			wantText(t, "the token", g.token(), token)
 			if text := g.ask("o1", id).one(); !strings.Contains(text, "stepInfoList") {
-				t.Errorf("the CloudID's answer is %s", text)
+				t.Errorf("the CloudID's response is %s", text)
 			}
 		})
 	}

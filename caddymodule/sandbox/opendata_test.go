@@ -36,17 +36,17 @@ func TestMintedCloudID(t *testing.T) {
 		t.Errorf("%q has not the form of a CloudID", id)
 	}
 	good := `{"cloudID":"` + id + `","data":{"a":1}}`
-	wantText(t, "its answer to its user", g.ask("o1", id).one(), good)
-	wantText(t, "its second answer", g.ask("o1", id).one(), good)
-	wantText(t, "its answer to another", g.ask("o2", id).one(),
+	wantText(t, "its response to its user", g.ask("o1", id).one(), good)
+	wantText(t, "its second response", g.ask("o1", id).one(), good)
+	wantText(t, "its response to another", g.ask("o2", id).one(),
 		`{"cloudID":"`+id+`","errCode":-601007,"errMsg":"cloudID and calling user does not match"}`)
-	wantText(t, "the answer to an unknown one", g.ask("o1", "99_unknown").one(),
+	wantText(t, "the response to an unknown one", g.ask("o1", "99_unknown").one(),
 		`{"cloudID":"99_unknown","errCode":-601005,"errMsg":"invalid cloudID"}`)
 
 	g.pass(5*time.Minute - time.Second)
-	wantText(t, "its answer in its last second", g.ask("o1", id).one(), good)
+	wantText(t, "its response in its last second", g.ask("o1", id).one(), good)
 	g.pass(time.Second)
-	wantText(t, "its answer after five minutes", g.ask("o1", id).one(),
+	wantText(t, "its response after five minutes", g.ask("o1", id).one(),
 		`{"cloudID":"`+id+`","errCode":-601006,"errMsg":"cloudID expired."}`)
 }
 
@@ -67,9 +67,9 @@ func TestGivenDataIsCarriedByteForByte(t *testing.T) {
 		`[0.0, "微信"]`,
 	} {
 		id := g.mint(sandbox.OpenData{OpenID: "o1", Data: []byte(data)})
-		wantText(t, "the answer", g.ask("o1", id).one(), `{"cloudID":"`+id+`","data":`+data+`}`)
+		wantText(t, "the response", g.ask("o1", id).one(), `{"cloudID":"`+id+`","data":`+data+`}`)
 		g.fault(sandbox.Fault{API: "getopendata", Kind: "object"})
-		wantText(t, "the answer as an object", string(g.ask("o1", id).items()[0].JSON), `{"cloudID":"`+id+`","data":`+data+`}`)
+		wantText(t, "the response as an object", string(g.ask("o1", id).items()[0].JSON), `{"cloudID":"`+id+`","data":`+data+`}`)
 	}
 }
 
@@ -211,5 +211,5 @@ func TestOthersCannotChangeMintedDataAfterwards(t *testing.T) {
 	data := []byte(`1`)
 	id := g.mint(sandbox.OpenData{OpenID: "o1", Data: data})
 	data[0] = '2'
-	wantText(t, "the answer", g.ask("o1", id).one(), fmt.Sprintf(`{"cloudID":%q,"data":1}`, id))
+	wantText(t, "the response", g.ask("o1", id).one(), fmt.Sprintf(`{"cloudID":%q,"data":1}`, id))
 }

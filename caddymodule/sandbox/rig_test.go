@@ -51,7 +51,7 @@ func (g rig) in(t *testing.T) rig {
 
 func (g rig) pass(d time.Duration) { g.offset.Add(int64(d)) }
 
-// reply is an answer that was read to its end.
+// reply is a response that was read to its end.
 type reply struct {
 	t      *testing.T
 	status int
@@ -87,7 +87,7 @@ func (g rig) must(method, path, body string) reply {
 	return r
 }
 
-// text returns a string member of the answer's object.
+// text returns a string member of the response's object.
 func (r reply) text(name string) string {
 	r.t.Helper()
 	s, ok := r.object()[name].(string)
@@ -97,7 +97,7 @@ func (r reply) text(name string) string {
 	return s
 }
 
-// number returns a number member of the answer's object, 0 if it has none.
+// number returns a number member of the response's object, 0 if it has none.
 func (r reply) number(name string) int {
 	r.t.Helper()
 	n, _ := r.object()[name].(float64)
@@ -108,14 +108,14 @@ func (r reply) object() map[string]any {
 	r.t.Helper()
 	var m map[string]any
 	if err := json.Unmarshal([]byte(r.body), &m); err != nil {
-		r.t.Fatalf("answer is no JSON object: %v: %.200s", err, r.body)
+		r.t.Fatalf("response is no JSON object: %v: %.200s", err, r.body)
 	}
 	return m
 }
 
 var ridAtEnd = regexp.MustCompile(` rid: [0-9a-f]+$`)
 
-// wantErrcode checks for an answer of WeChat's: 0 for success, else an errcode with its message and request id.
+// wantErrcode checks for a response of WeChat's: 0 for success, else an errcode with its message and request id.
 func (r reply) wantErrcode(errcode int) {
 	r.t.Helper()
 	if r.status != http.StatusOK {
@@ -153,17 +153,17 @@ func (g rig) ask(openid string, ids ...string) reply {
 	return g.post("/wxa/getopendata"+query(g.token(), openid), string(list))
 }
 
-// answer is one item of a data_list; Text is its json if that is a string.
-type answer struct {
+// item is one of a data_list; Text is its json if that is a string.
+type item struct {
 	CloudID string          `json:"cloud_id"`
 	JSON    json.RawMessage `json:"json"`
 	Text    string          `json:"-"`
 }
 
-func (r reply) items() []answer {
+func (r reply) items() []item {
 	r.t.Helper()
 	var body struct {
-		DataList []answer `json:"data_list"`
+		DataList []item `json:"data_list"`
 	}
 	if err := json.Unmarshal([]byte(r.body), &body); err != nil {
 		r.t.Fatalf("%v: %.200s", err, r.body)

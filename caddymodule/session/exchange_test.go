@@ -72,16 +72,16 @@ func TestClientThatGoesAwayTakesNothingFromOthers(t *testing.T) {
 	first := g.request("POST", "/a/login", `{"code":"`+code+`"}`, "Content-Type: application/json").WithContext(ctx)
 	gone := make(chan error)
 	go func() {
-		answer, err := http.DefaultClient.Do(first)
+		response, err := http.DefaultClient.Do(first)
 		if err == nil {
-			_ = answer.Body.Close()
+			_ = response.Body.Close()
 		}
 		gone <- err
 	}()
 	probe.Eventually(t, "the first client's call reaches WeChat", func() bool { return g.calls() == 1 })
 	goAway()
 	if err := <-gone; err == nil {
-		t.Error("the first client got an answer")
+		t.Error("the first client got a response")
 	}
 
 	g.login("/a/login", code).want(http.StatusOK, "token")
@@ -132,8 +132,8 @@ func TestNothingIsLeftRunning(t *testing.T) {
 		ctx, goAway := context.WithTimeout(t.Context(), 50*time.Millisecond)
 		defer goAway()
 		abandoned := g.request("POST", "/a/login", `{"code":"`+g.code()+`"}`, "Content-Type: application/json").WithContext(ctx)
-		if answer, err := http.DefaultClient.Do(abandoned); err == nil {
-			_ = answer.Body.Close()
+		if response, err := http.DefaultClient.Do(abandoned); err == nil {
+			_ = response.Body.Close()
 			t.Error("the login was not slow")
 		}
 		g.caddy.Stop(t)

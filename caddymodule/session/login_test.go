@@ -134,13 +134,13 @@ func TestBodyThatDoesNotEnd(t *testing.T) {
 			if err := c.then(conn.(*net.TCPConn)); err != nil {
 				t.Fatal(err)
 			}
-			answer, err := http.ReadResponse(bufio.NewReader(conn), nil)
+			response, err := http.ReadResponse(bufio.NewReader(conn), nil)
 			if err != nil {
 				t.Fatal(err)
 			}
-			defer answer.Body.Close()
-			body, _ := io.ReadAll(answer.Body)
-			reply{t: t, status: answer.StatusCode, body: string(body)}.want(c.status, c.says)
+			defer response.Body.Close()
+			body, _ := io.ReadAll(response.Body)
+			reply{t: t, status: response.StatusCode, body: string(body)}.want(c.status, c.says)
 		})
 	}
 	g.wantCalls(0)
@@ -156,7 +156,7 @@ func TestRequestBodyKeepsItsWord(t *testing.T) {
 }
 
 // answers is what becomes of a login that fails.
-var answers = []struct {
+var responses = []struct {
 	it     string
 	fault  sandbox.Fault
 	status int
@@ -182,17 +182,17 @@ var answers = []struct {
 
 	{it: "time-out", fault: sandbox.Fault{Kind: "latency", Latency: 10 * timeout}, status: 504, says: "wechat did not respond in time; call wx.login again", logs: "raise the account's `timeout`", lost: true},
 	{it: "connection lost", fault: sandbox.Fault{Kind: "drop"}, status: 502, says: "no usable response; call wx.login again", logs: `"errcode":"network"`, lost: true},
-	{it: "half an answer", fault: sandbox.Fault{Kind: "half"}, status: 502, says: "no usable response", logs: `"errcode":"network"`, lost: true},
-	{it: "proxy's answer", fault: sandbox.Fault{Kind: "status", Code: 502}, status: 502, says: "no usable response", logs: "HTTP status 502", lost: true},
+	{it: "half a response", fault: sandbox.Fault{Kind: "half"}, status: 502, says: "no usable response", logs: `"errcode":"network"`, lost: true},
+	{it: "proxy's response", fault: sandbox.Fault{Kind: "status", Code: 502}, status: 502, says: "no usable response", logs: "HTTP status 502", lost: true},
 	{it: "garbage", fault: sandbox.Fault{Kind: "garbage", Body: "<html>"}, status: 502, says: "no usable response", logs: "no valid JSON", lost: true},
 	{it: "no openid", fault: sandbox.Fault{Kind: "null"}, status: 502, says: "no usable response", logs: "no openid", lost: true},
 }
 
 func errcode(code int) sandbox.Fault { return sandbox.Fault{Kind: "errcode", Code: code} }
 
-func TestAnswersToFailedLogins(t *testing.T) {
+func TestResponsesToFailedLogins(t *testing.T) {
 	t.Parallel()
-	for _, c := range answers {
+	for _, c := range responses {
 		t.Run(c.it, func(t *testing.T) {
 			g := newRig(t)
 			g.mustLoad(g.account(appA, "timeout "+timeout.String()), "wechat_login")
@@ -202,7 +202,7 @@ func TestAnswersToFailedLogins(t *testing.T) {
 			r.want(c.status, c.says)
 			r.wantHeader("Retry-After", c.retry)
 
-			// A code that WeChat spoke of can be sent again: WeChat knows best. One that got no answer is not.
+			// A code that WeChat spoke of can be sent again: WeChat knows best. One that got no response is not.
 			r = g.login("/", code)
 			if c.lost {
 				r.want(http.StatusBadRequest, "the code got no response before and may be used up; call wx.login again")

@@ -176,17 +176,17 @@ func (g *rig) request(method, path, body string, header ...string) *http.Request
 
 func (g *rig) do(r *http.Request) reply {
 	g.t.Helper()
-	answer, err := http.DefaultClient.Do(r)
+	response, err := http.DefaultClient.Do(r)
 	if err != nil {
 		g.t.Error(err)
 		return reply{t: g.t}
 	}
-	defer answer.Body.Close()
-	body, err := io.ReadAll(answer.Body)
+	defer response.Body.Close()
+	body, err := io.ReadAll(response.Body)
 	if err != nil {
 		g.t.Error(err)
 	}
-	return reply{g.t, answer.StatusCode, answer.Header, string(body)}
+	return reply{g.t, response.StatusCode, response.Header, string(body)}
 }
 
 // login posts a code as a mini program does.
@@ -227,7 +227,7 @@ func (r reply) token() string {
 func (r reply) want(status int, says string) {
 	r.t.Helper()
 	if r.status != status || !strings.Contains(r.body, says) {
-		r.t.Errorf("the answer is %d %q, want %d and that it says %q", r.status, r.body, status, says)
+		r.t.Errorf("the response is %d %q, want %d and that it says %q", r.status, r.body, status, says)
 	}
 }
 

@@ -23,7 +23,7 @@ func TestNothingSecretIsTold(t *testing.T) {
 			told.WriteString(name + ": " + strings.Join(values, ", "))
 		}
 	}
-	for _, c := range answers {
+	for _, c := range responses {
 		code := g.code()
 		secrets = append(secrets, code)
 		g.fails(c.fault)

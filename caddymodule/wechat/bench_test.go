@@ -35,7 +35,7 @@ func BenchmarkGetOpenData(b *testing.B) {
 	if err != nil {
 		b.Fatal(err)
 	}
-	client.transport, client.http.Transport = netHTTPTransport{client.http, client.endpoint}, answerOf(body)
+	client.transport, client.http.Transport = netHTTPTransport{client.http, client.endpoint}, responseOf(body)
 	b.SetBytes(int64(len(body)))
 	b.ReportAllocs()
 	for b.Loop() {

@@ -21,7 +21,7 @@ const (
 	appid   = "wx3d289323f5900f8e"
 )
 
-// What each API is sent, and what is read from its answer (WECHAT.md, sections 5 to 8).
+// What each API is sent, and what is read from its response (WECHAT.md, sections 5 to 8).
 func TestRequests(t *testing.T) {
 	for _, test := range []struct {
 		api          string
@@ -29,7 +29,7 @@ func TestRequests(t *testing.T) {
 		method, path string
 		query        url.Values
 		body         string // "" for none
-		answer       string
+		response     string
 		want         any
 	}{
 		{
@@ -39,9 +39,9 @@ func TestRequests(t *testing.T) {
 				return len(got), err
 			},
 			method: "POST", path: "/wxa/getopendata",
-			query:  url.Values{"openid": {awkward}, "access_token": {awkward}},
-			body:   `{"cloudid_list":["27_a","\"]}"]}`,
-			answer: `{"errcode":0,"data_list":[]}`, want: 2,
+			query:    url.Values{"openid": {awkward}, "access_token": {awkward}},
+			body:     `{"cloudid_list":["27_a","\"]}"]}`,
+			response: `{"errcode":0,"data_list":[]}`, want: 2,
 		},
 		{
 			api: wechat.APIGetOpenData + ", without a token",
@@ -50,9 +50,9 @@ func TestRequests(t *testing.T) {
 				return len(got), err
 			},
 			method: "POST", path: "/wxa/getopendata",
-			query:  url.Values{"openid": {"o1"}},
-			body:   `{"cloudid_list":["27_a"]}`,
-			answer: `{"errcode":0,"data_list":[]}`, want: 1,
+			query:    url.Values{"openid": {"o1"}},
+			body:     `{"cloudid_list":["27_a"]}`,
+			response: `{"errcode":0,"data_list":[]}`, want: 1,
 		},
 		{
 			api: wechat.APIGetVoIPSign,
@@ -60,9 +60,9 @@ func TestRequests(t *testing.T) {
 				return c.GetVoIPSign(ctx, "t", "o1", wechat.VoIPSignRequest{GroupID: awkward, Nonce: "n", Timestamp: 1557056066})
 			},
 			method: "POST", path: "/wxa/getvoipsign",
-			query:  url.Values{"openid": {"o1"}, "access_token": {"t"}},
-			body:   `{"group_id":` + quoted(awkward) + `,"nonce":"n","timestamp":1557056066}`,
-			answer: `{"errcode":0,"errmsg":"ok","signature":"SIG"}`, want: "SIG",
+			query:    url.Values{"openid": {"o1"}, "access_token": {"t"}},
+			body:     `{"group_id":` + quoted(awkward) + `,"nonce":"n","timestamp":1557056066}`,
+			response: `{"errcode":0,"errmsg":"ok","signature":"SIG"}`, want: "SIG",
 		},
 		{
 			api: wechat.APIStableToken,
@@ -70,9 +70,9 @@ func TestRequests(t *testing.T) {
 				return c.StableToken(ctx, appid, awkward)
 			},
 			method: "POST", path: "/cgi-bin/stable_token",
-			query:  url.Values{},
-			body:   `{"grant_type":"client_credential","appid":"` + appid + `","secret":` + quoted(awkward) + `,"force_refresh":false}`,
-			answer: `{"access_token":"T","expires_in":7200}`, want: wechat.Token{Value: "T", Expires: 2 * time.Hour},
+			query:    url.Values{},
+			body:     `{"grant_type":"client_credential","appid":"` + appid + `","secret":` + quoted(awkward) + `,"force_refresh":false}`,
+			response: `{"access_token":"T","expires_in":7200}`, want: wechat.Token{Value: "T", Expires: 2 * time.Hour},
 		},
 		{
 			api: wechat.APIJSCode2Session,
@@ -80,9 +80,9 @@ func TestRequests(t *testing.T) {
 				return c.JSCode2Session(ctx, appid, awkward, awkward)
 			},
 			method: "GET", path: "/sns/jscode2session",
-			query:  url.Values{"appid": {appid}, "secret": {awkward}, "js_code": {awkward}, "grant_type": {"authorization_code"}},
-			answer: `{"openid":"o1","session_key":"k==","unionid":"u1"}`,
-			want:   wechat.Session{OpenID: "o1", UnionID: "u1", SessionKey: "k=="},
+			query:    url.Values{"appid": {appid}, "secret": {awkward}, "js_code": {awkward}, "grant_type": {"authorization_code"}},
+			response: `{"openid":"o1","session_key":"k==","unionid":"u1"}`,
+			want:     wechat.Session{OpenID: "o1", UnionID: "u1", SessionKey: "k=="},
 		},
 		{
 			api: wechat.APIJSCode2Session + ", of a user without a unionid",
@@ -90,9 +90,9 @@ func TestRequests(t *testing.T) {
 				return c.JSCode2Session(ctx, "a", "s", "c")
 			},
 			method: "GET", path: "/sns/jscode2session",
-			query:  url.Values{"appid": {"a"}, "secret": {"s"}, "js_code": {"c"}, "grant_type": {"authorization_code"}},
-			answer: `{"openid":"o1","session_key":"k=="}`,
-			want:   wechat.Session{OpenID: "o1", SessionKey: "k=="},
+			query:    url.Values{"appid": {"a"}, "secret": {"s"}, "js_code": {"c"}, "grant_type": {"authorization_code"}},
+			response: `{"openid":"o1","session_key":"k=="}`,
+			want:     wechat.Session{OpenID: "o1", SessionKey: "k=="},
 		},
 	} {
 		// Posts go by connections of our own, or, as where the endpoint has a password, by net/http.
@@ -104,7 +104,7 @@ func TestRequests(t *testing.T) {
 					got = r
 					body, _ = io.ReadAll(r.Body)
 					w.Header().Set("Content-Type", "text/plain") // what jscode2session sends, and no reason to refuse any of them
-					_, _ = io.WriteString(w, test.answer)
+					_, _ = io.WriteString(w, test.response)
 				})
 				client, _ := newClient(t, strings.Replace(server, "//", "//"+way.userinfo, 1))
 				result, err := test.call(within(t), client)
@@ -160,8 +160,8 @@ func quoted(text string) string {
 
 func TestTokensThatCannotBeUsedAreRefused(t *testing.T) {
 	for _, test := range []struct {
-		sentence, answer string
-		want             time.Duration // 0: refused
+		sentence, response string
+		want               time.Duration // 0: refused
 	}{
 		{"a token and its time", `{"access_token":"T","expires_in":7200}`, 2 * time.Hour},
 		{"a time written as text", `{"access_token":"T","expires_in":"7200"}`, 2 * time.Hour},
@@ -175,7 +175,7 @@ func TestTokensThatCannotBeUsedAreRefused(t *testing.T) {
 		{"far less than no time", `{"access_token":"T","expires_in":-9223372037}`, 0},
 		{"neither", `{}`, 0},
 	} {
-		client := answering(t, test.answer)
+		client := responding(t, test.response)
 		got, err := client.StableToken(within(t), "wx1", "secret")
 		if test.want == 0 && kind(err) != "response" || test.want != 0 && (err != nil || got.Expires != test.want || got.Value != "T") {
 			t.Errorf("%s: got %v, %v", test.sentence, got, err)
@@ -183,8 +183,8 @@ func TestTokensThatCannotBeUsedAreRefused(t *testing.T) {
 	}
 }
 
-func TestAnswersWithoutWhatWasAskedForAreNotWeChats(t *testing.T) {
-	client := answering(t, `{"errcode":0,"errmsg":"ok"}`)
+func TestResponsesWithoutWhatWasAskedForAreNotWeChats(t *testing.T) {
+	client := responding(t, `{"errcode":0,"errmsg":"ok"}`)
 	ctx := within(t)
 	_, signErr := client.GetVoIPSign(ctx, "t", "o", wechat.VoIPSignRequest{})
 	_, loginErr := client.JSCode2Session(ctx, "a", "s", "c")
@@ -241,9 +241,9 @@ func TestAgainstTheSandbox(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	answers, err := client.GetOpenData(ctx, token.Value, "o1", []string{mine, theirs})
-	if err != nil || string(answers[0].JSON) != `{"cloudID":"`+mine+`","data":{"n": 1.10}}` || answers[1].Code != -601007 {
-		t.Errorf("getopendata: %d answers, %v", len(answers), err)
+	responses, err := client.GetOpenData(ctx, token.Value, "o1", []string{mine, theirs})
+	if err != nil || string(responses[0].JSON) != `{"cloudID":"`+mine+`","data":{"n": 1.10}}` || responses[1].Code != -601007 {
+		t.Errorf("getopendata: %d items, %v", len(responses), err)
 	}
 	sign, err := client.GetVoIPSign(ctx, token.Value, "o1", wechat.VoIPSignRequest{GroupID: "g", Nonce: "n", Timestamp: 1557056066})
 	if err != nil || len(sign) != 64 {

@@ -103,10 +103,10 @@ func TestLabelsAreABoundedSet(t *testing.T) {
 		{"the word on a CloudID as the errcode of a whole call", &wechat.Error{Code: -601006}, "-601006"},
 		{"an errcode that no document has", &wechat.Error{Code: 31415926}, "other"},
 		{"an error wrapped by others", fmt.Errorf("outer: %w", &wechat.Error{Code: 48001}), "48001"},
-		{"no answer in time", &wechat.NetworkError{Timeout: true}, "timeout"},
+		{"no response in time", &wechat.NetworkError{Timeout: true}, "timeout"},
 		{"a deadline that was met before any call", context.DeadlineExceeded, "timeout"},
 		{"a network fault", &wechat.NetworkError{}, "network"},
-		{"an answer that is not WeChat's", &wechat.ResponseError{}, "response"},
+		{"a response that is not WeChat's", &wechat.ResponseError{}, "response"},
 		{"anything else", errors.New("27_Ih-9vx"), "response"},
 	} {
 		if got := wechat.MetricLabel(test.err); got != test.want {
@@ -174,14 +174,14 @@ func TestTheAdviceOn40164NamesTheAddress(t *testing.T) {
 		{"not in whitelist: (203.0.113.7).", "203.0.113.7"},
 		{"invalid ip fe80::1%a-zone-may-be-any-text, not in whitelist", "fe80::1 "},
 	} {
-		err := ask(within(t), answering(t, fmt.Sprintf(`{"errcode":40164,"errmsg":%q}`, test.message)))
+		err := ask(within(t), responding(t, fmt.Sprintf(`{"errcode":40164,"errmsg":%q}`, test.message)))
 		advice := wechat.Advice(err)
 		contains(t, "the advice on "+test.message, advice, " "+strings.TrimSpace(test.want)+" ", "whitelist")
 		if strings.Contains(advice, "zone") || strings.Contains(advice, "::ffff:") {
 			t.Errorf("%s: the advice is %q", test.message, advice)
 		}
 	}
-	err := ask(within(t), answering(t, `{"errcode":40164,"errmsg":"not in whitelist"}`))
+	err := ask(within(t), responding(t, `{"errcode":40164,"errmsg":"not in whitelist"}`))
 	contains(t, "the advice without an address", wechat.Advice(err), "this gateway's address", "whitelist")
 }
 
@@ -201,7 +201,7 @@ func TestTheRequestIDIsPickedOutOfTheMessage(t *testing.T) {
 		{"nor what ends like one", "rid: secret-65f0e9d1", ""},
 		{"nor what is too long", "rid: " + strings.Repeat("a", 1<<16), ""},
 	} {
-		err := ask(within(t), answering(t, fmt.Sprintf(`{"errcode":40003,"errmsg":%q}`, test.message)))
+		err := ask(within(t), responding(t, fmt.Sprintf(`{"errcode":40003,"errmsg":%q}`, test.message)))
 		var e *wechat.Error
 		if !errors.As(err, &e) || e.RID != test.want {
 			t.Errorf("%s: got %#v, want the rid %q", test.sentence, err, test.want)
@@ -212,7 +212,7 @@ func TestTheRequestIDIsPickedOutOfTheMessage(t *testing.T) {
 	}
 }
 
-func TestWhatIsNotWeChatsAnswer(t *testing.T) {
+func TestWhatIsNotWeChatsResponse(t *testing.T) {
 	page := "<html><body>bad gateway</body></html>"
 	good := `{"errcode":0,"data_list":[{"cloud_id":"27_a","json":"{\"cloudID\":\"27_a\",\"data\":{}}"}]}`
 	for _, test := range []struct {
@@ -228,7 +228,7 @@ func TestWhatIsNotWeChatsAnswer(t *testing.T) {
 		{"nothing", status(200, ""), []string{"no valid JSON"}},
 		{"a list in the place of the object", status(200, "["+good+"]"), []string{"no JSON object"}},
 		{"errcode 0 and nothing else", status(200, `{"errcode":0,"errmsg":"ok"}`), []string{"data_list"}},
-		{"a valid answer that is too long", status(200, `{"padding":"`+strings.Repeat("x", 5<<20)+`",`+good[1:]), []string{"more than 2097152 bytes"}},
+		{"a valid response that is too long", status(200, `{"padding":"`+strings.Repeat("x", 5<<20)+`",`+good[1:]), []string{"more than 2097152 bytes"}},
 	} {
 		err := ask(within(t), serve(t, test.handler))
 		if kind(err) != "response" || wechat.MetricLabel(err) != "response" || wechat.Code(err) != 0 || wechat.IsNetwork(err) || wechat.IsTimeout(err) {

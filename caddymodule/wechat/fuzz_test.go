@@ -11,20 +11,20 @@ import (
 	"testing"
 )
 
-// answerOf is a network on which every call is answered with this body.
-type answerOf []byte
+// responseOf is a network on which every call is answered with this body.
+type responseOf []byte
 
-func (a answerOf) RoundTrip(*http.Request) (*http.Response, error) {
+func (a responseOf) RoundTrip(*http.Request) (*http.Response, error) {
 	return &http.Response{
 		StatusCode: http.StatusOK, ContentLength: int64(len(a)), Header: http.Header{},
 		Body: io.NopCloser(strings.NewReader(string(a))),
 	}, nil
 }
 
-// FuzzGetOpenData holds whatever is sent as an answer against what the answer's reader promises: it never panics, every
+// FuzzGetOpenData holds whatever is sent as a response against what the response's reader promises: it never panics, every
 // item is one JSON object about the id asked for, and only what holds data counts as open data.
 func FuzzGetOpenData(f *testing.F) {
-	files, err := filepath.Glob("testdata/answers/*.txt")
+	files, err := filepath.Glob("testdata/responses/*.txt")
 	if err != nil || len(files) == 0 {
 		f.Fatal("no seeds: ", err)
 	}
@@ -42,34 +42,34 @@ func FuzzGetOpenData(f *testing.F) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		client.transport, client.http.Transport = netHTTPTransport{client.http, client.endpoint}, answerOf(body)
-		answers, err := client.GetOpenData(context.Background(), "token", "openid", ids)
+		client.transport, client.http.Transport = netHTTPTransport{client.http, client.endpoint}, responseOf(body)
+		responses, err := client.GetOpenData(context.Background(), "token", "openid", ids)
 		if err != nil {
-			if len(answers) != 0 || MetricLabel(err) == "" {
-				t.Fatalf("%d answers with the error %v, labelled %q", len(answers), err, MetricLabel(err))
+			if len(responses) != 0 || MetricLabel(err) == "" {
+				t.Fatalf("%d items with the error %v, labelled %q", len(responses), err, MetricLabel(err))
 			}
 			return
 		}
-		if len(answers) != len(ids) {
-			t.Fatalf("%d answers for %d ids", len(answers), len(ids))
+		if len(responses) != len(ids) {
+			t.Fatalf("%d items for %d ids", len(responses), len(ids))
 		}
-		for i, answer := range answers {
-			checkAnswer(t, ids[i], answer)
+		for i, response := range responses {
+			checkResponse(t, ids[i], response)
 		}
 	})
 }
 
-// checkAnswer reads an answer with encoding/json, which is not what the client reads it with. Names that differ in nothing
-// but case are one to it, and duplicates are the last one: about such answers it is asked less.
-func checkAnswer(t *testing.T, id string, answer OpenData) {
+// checkResponse reads a response with encoding/json, which is not what the client reads it with. Names that differ in nothing
+// but case are one to it, and duplicates are the last one: about such responses it is asked less.
+func checkResponse(t *testing.T, id string, response OpenData) {
 	t.Helper()
-	if !json.Valid(answer.JSON) {
-		t.Fatalf("no JSON: %s", answer.JSON)
+	if !json.Valid(response.JSON) {
+		t.Fatalf("no JSON: %s", response.JSON)
 	}
 	names := map[string]int{}
-	decoder := json.NewDecoder(strings.NewReader(string(answer.JSON)))
+	decoder := json.NewDecoder(strings.NewReader(string(response.JSON)))
 	if token, err := decoder.Token(); err != nil || token != json.Delim('{') {
-		t.Fatalf("no object: %s", answer.JSON)
+		t.Fatalf("no object: %s", response.JSON)
 	}
 	members := map[string]json.RawMessage{}
 	for decoder.More() {
@@ -86,18 +86,18 @@ func checkAnswer(t *testing.T, id string, answer OpenData) {
 	}
 	data, hasData := members["data"]
 	switch {
-	case answer.Code == 0 && !hasData:
-		t.Fatalf("open data without data: %s", answer.JSON)
-	case answer.Code == 0 && names["data"] == 1 && string(data) == "null":
-		t.Fatalf("open data that is null: %s", answer.JSON)
-	case answer.Code != 0 && members["errCode"] == nil:
-		t.Fatalf("code %d without an errCode: %s", answer.Code, answer.JSON)
+	case response.Code == 0 && !hasData:
+		t.Fatalf("open data without data: %s", response.JSON)
+	case response.Code == 0 && names["data"] == 1 && string(data) == "null":
+		t.Fatalf("open data that is null: %s", response.JSON)
+	case response.Code != 0 && members["errCode"] == nil:
+		t.Fatalf("code %d without an errCode: %s", response.Code, response.JSON)
 	}
 	var named string
 	if names["cloudID"] == 1 && json.Unmarshal(members["cloudID"], &named) == nil && named != id && members["cloudID"][0] == '"' {
-		t.Fatalf("about %q, not %q: %s", named, id, answer.JSON)
+		t.Fatalf("about %q, not %q: %s", named, id, response.JSON)
 	}
 	if members["cloudID"] == nil {
-		t.Fatalf("it does not name its id: %s", answer.JSON)
+		t.Fatalf("it does not name its id: %s", response.JSON)
 	}
 }

@@ -100,7 +100,7 @@ func BenchmarkMend(b *testing.B) {
 // The vectors hold nothing that a mended response would read in another way: what is valid is not mended.
 func TestValidVectorsAreNotMended(t *testing.T) {
 	t.Parallel()
-	files, err := filepath.Glob("testdata/answers/*.txt")
+	files, err := filepath.Glob("testdata/responses/*.txt")
 	if err != nil || len(files) == 0 {
 		t.Fatal(err)
 	}

@@ -19,7 +19,7 @@ import (
 
 const emptyList = `{"errcode":0,"data_list":[]}`
 
-// raw is an answer as bytes on the wire.
+// raw is a response as bytes on the wire.
 func raw(body string) string {
 	return fmt.Sprintf("HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%s", len(body), body)
 }
@@ -40,15 +40,15 @@ func TestFaultsOfTheNetwork(t *testing.T) {
 			client, _ := newClient(t, "http://"+listener.Addr().String())
 			return client
 		}, "network", "refused"},
-		{"the connection is closed without an answer", withFault("drop"), "network", "ended before"},
-		{"half of the answer comes", withFault("half"), "network", "ended before"},
+		{"the connection is closed without a response", withFault("drop"), "network", "ended before"},
+		{"half of the response comes", withFault("half"), "network", "ended before"},
 		{"a body without its length ends with the connection, which is no end that can be told from a fault", func(t *testing.T) *wechat.Client {
 			return withRaw(t, "HTTP/1.1 200 OK\r\n\r\n"+emptyList[:10])
 		}, "response", "no valid JSON"},
 		{"a chunk is cut", func(t *testing.T) *wechat.Client {
 			return withRaw(t, "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n1c\r\n{\"errcode\"")
 		}, "network", "ended before"},
-		{"the answer is no HTTP", func(t *testing.T) *wechat.Client { return withRaw(t, "SSH-2.0-OpenSSH_9.9\r\n\r\n") }, "network", "no HTTP"},
+		{"the response is no HTTP", func(t *testing.T) *wechat.Client { return withRaw(t, "SSH-2.0-OpenSSH_9.9\r\n\r\n") }, "network", "no HTTP"},
 		{"a header is no header", func(t *testing.T) *wechat.Client {
 			return withRaw(t, "HTTP/1.1 200 OK\r\nno header\r\n\r\n"+emptyList)
 		}, "network", "no HTTP"},
@@ -73,7 +73,7 @@ func withFault(kind string) func(*testing.T) *wechat.Client {
 	return func(t *testing.T) *wechat.Client {
 		t.Helper()
 		fake := sandbox.New()
-		// Twice: a connection that ends without an answer is no reason not to ask again on another.
+		// Twice: a connection that ends without a response is no reason not to ask again on another.
 		if err := fake.Fault(sandbox.Fault{API: "getopendata", Kind: kind, Times: 2}); err != nil {
 			t.Fatal(err)
 		}
@@ -81,16 +81,16 @@ func withFault(kind string) func(*testing.T) *wechat.Client {
 	}
 }
 
-func withRaw(t *testing.T, answer string) *wechat.Client {
+func withRaw(t *testing.T, response string) *wechat.Client {
 	t.Helper()
-	client, _ := newClient(t, rawServer(t, func(string) (string, bool) { return answer, false }))
+	client, _ := newClient(t, rawServer(t, func(string) (string, bool) { return response, false }))
 	return client
 }
 
-// A deadline counts for every part of a call: until there is an answer, and until all of it has come.
+// A deadline counts for every part of a call: until there is a response, and until all of it has come.
 func TestDeadlines(t *testing.T) {
 	for sentence, handler := range map[string]http.HandlerFunc{
-		"no answer comes": func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() },
+		"no response comes": func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() },
 		"the head comes and no body": func(w http.ResponseWriter, r *http.Request) {
 			w.Header().Set("Content-Length", "100")
 			_ = http.NewResponseController(w).Flush()
@@ -180,8 +180,8 @@ func TestRedirectsAreNeverFollowed(t *testing.T) {
 	}
 }
 
-// What is read of an answer is bounded, and so is what a server can make the gateway spend on one.
-func TestAnswersWithoutEnd(t *testing.T) {
+// What is read of a response is bounded, and so is what a server can make the gateway spend on one.
+func TestResponsesWithoutEnd(t *testing.T) {
 	var sent atomic.Int64
 	client := serve(t, func(w http.ResponseWriter, r *http.Request) {
 		_, _ = io.ReadAll(r.Body)

@@ -14,13 +14,13 @@ import (
 func TestRelay(t *testing.T) {
 	const token = "made-up token/+&7"
 	var (
-		got    string
-		answer http.HandlerFunc
+		got      string
+		response http.HandlerFunc
 	)
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		body, _ := io.ReadAll(r.Body)
 		got = strings.Join([]string{r.Method, r.RequestURI, r.Header.Get("Content-Type"), r.Header.Get("User-Agent"), r.Header.Get("Accept-Encoding"), string(body)}, "|")
-		answer(w, r)
+		response(w, r)
 	}))
 	defer server.Close()
 	var calls []Call
@@ -31,14 +31,14 @@ func TestRelay(t *testing.T) {
 	defer c.Close()
 	const request = "|caddy-cloudid||"
 	for _, test := range []struct {
-		it      string
-		token   string
-		request RelayRequest
-		answer  http.HandlerFunc
-		sent    string
-		want    RelayResponse
-		rejects bool // the response comes with IsTokenRejected
-		label   string
+		it       string
+		token    string
+		request  RelayRequest
+		response http.HandlerFunc
+		sent     string
+		want     RelayResponse
+		rejects  bool // the response comes with IsTokenRejected
+		label    string
 	}{
 		{"a post with a query", token, RelayRequest{"POST", "/wxa/x", "a=%41", "text/x", []byte("body")}, respondWith(200, "image/png", "\x89"), "POST|/wxa/x?a=%41&access_token=made-up+token%2F%2B%267|text/x" + request + "body", RelayResponse{200, "image/png", []byte("\x89")}, false, "0"},
 		{"a get without one", token, RelayRequest{Method: "GET", Path: "/x"}, respondWith(404, "text/html", "no"), "GET|/x?access_token=made-up+token%2F%2B%267|" + request, RelayResponse{404, "text/html", []byte("no")}, false, "0"},
@@ -53,7 +53,7 @@ func TestRelay(t *testing.T) {
 		{"the largest error", token, RelayRequest{Method: "GET", Path: "/x"}, respondWith(200, "", `{"errcode":42001,"x":"`+strings.Repeat("x", 4<<10-24)+`"}`), "", RelayResponse{200, "", []byte(`{"errcode":42001,"x":"` + strings.Repeat("x", 4<<10-24) + `"}`)}, true, "42001"},
 		{"a large response is no error", token, RelayRequest{Method: "GET", Path: "/x"}, respondWith(200, "", `{"errcode":42001,"x":"`+strings.Repeat("x", 4<<10-23)+`"}`), "", RelayResponse{200, "", []byte(`{"errcode":42001,"x":"` + strings.Repeat("x", 4<<10-23) + `"}`)}, false, "0"},
 	} {
-		answer, calls = test.answer, nil
+		response, calls = test.response, nil
 		response, err := c.Relay(t.Context(), test.token, test.request)
 		if test.sent != "" && got != test.sent {
 			t.Errorf("%s: WeChat got\n\t%q\nwant\n\t%q", test.it, got, test.sent)

@@ -66,17 +66,17 @@ func start(t *testing.T, handler http.HandlerFunc) string {
 	return server.URL
 }
 
-// answering returns a client whose every call is answered with this body and HTTP status 200.
-func answering(t *testing.T, body string) *wechat.Client {
+// responding returns a client whose every call is answered with this body and HTTP status 200.
+func responding(t *testing.T, body string) *wechat.Client {
 	t.Helper()
 	return serve(t, func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, body) })
 }
 
-// rawAnswer returns what a request is answered with, byte for byte, and whether the connection stays open behind it.
-type rawAnswer func(request string) (reply string, stay bool)
+// rawResponse returns what a request is answered with, byte for byte, and whether the connection stays open behind it.
+type rawResponse func(request string) (reply string, stay bool)
 
 // rawServer answers with what net/http's server would never send.
-func rawServer(t *testing.T, answer rawAnswer) (endpoint string) {
+func rawServer(t *testing.T, response rawResponse) (endpoint string) {
 	t.Helper()
 	listener, err := new(net.ListenConfig).Listen(t.Context(), "tcp", "127.0.0.1:0")
 	if err != nil {
@@ -89,7 +89,7 @@ func rawServer(t *testing.T, answer rawAnswer) (endpoint string) {
 			if err != nil {
 				return
 			}
-			connections.Go(func() { answerRaw(conn, answer) })
+			connections.Go(func() { respondRaw(conn, response) })
 		}
 	})
 	t.Cleanup(func() {
@@ -99,7 +99,7 @@ func rawServer(t *testing.T, answer rawAnswer) (endpoint string) {
 	return "http://" + listener.Addr().String()
 }
 
-func answerRaw(conn net.Conn, answer rawAnswer) {
+func respondRaw(conn net.Conn, response rawResponse) {
 	defer conn.Close()
 	_ = conn.SetDeadline(time.Now().Add(10 * time.Second)) // so that no test hangs for longer
 	reader := bufio.NewReader(conn)
@@ -114,7 +114,7 @@ func answerRaw(conn net.Conn, answer rawAnswer) {
 		if err != nil {
 			return
 		}
-		reply, stay := answer(head.String() + string(body))
+		reply, stay := response(head.String() + string(body))
 		if _, err := io.WriteString(conn, reply); err != nil || !stay {
 			return
 		}
@@ -142,9 +142,9 @@ func ask(ctx context.Context, client *wechat.Client) error {
 // kind names what an error is, in the words of these tests.
 func kind(err error) string {
 	var (
-		code    *wechat.Error
-		network *wechat.NetworkError
-		answer  *wechat.ResponseError
+		code     *wechat.Error
+		network  *wechat.NetworkError
+		response *wechat.ResponseError
 	)
 	switch {
 	case err == nil:
@@ -155,7 +155,7 @@ func kind(err error) string {
 		return "timeout"
 	case errors.As(err, &network):
 		return "network"
-	case errors.As(err, &answer):
+	case errors.As(err, &response):
 		return "response"
 	default:
 		return "unknown"

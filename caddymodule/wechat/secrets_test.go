@@ -84,8 +84,8 @@ var echoes = map[string]string{
 	"a redirect to no scheme":        "HTTP/1.1 307 X\r\nLocation: :OPENID CLOUDID DATA SECRET\r\nConnection: close\r\nContent-Length: 0\r\n\r\n",
 	"a cookie":                       "HTTP/1.1 403 X\r\nSet-Cookie: a=TOKEN\r\nConnection: close\r\n\r\n",
 	"a trailer":                      "HTTP/1.1 200 OK\r\nTrailer: Content-Length\r\nTransfer-Encoding: chunked\r\n\r\n0\r\nTOKEN SECRET\r\n\r\n",
-	"half an answer":                 "HTTP/1.1 200 OK\r\nContent-Length: 9999\r\n\r\n{\"errmsg\":\"ECHO",
-	"open data in a broken answer":   "HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n{\"errcode\":0,\"data_list\":{\"CLOUDID\":\"DATA\"}}",
+	"half a response":                "HTTP/1.1 200 OK\r\nContent-Length: 9999\r\n\r\n{\"errmsg\":\"ECHO",
+	"open data in a broken response": "HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n{\"errcode\":0,\"data_list\":{\"CLOUDID\":\"DATA\"}}",
 	"nothing":                        "",
 }
 
@@ -100,7 +100,7 @@ func TestNoErrorSaysWhatMustBeKept(t *testing.T) {
 				})
 				client, seen := newClient(t, endpoint)
 				err := call(within(t), client, endpoint)
-				if err == nil && api != wechat.APIRelay { // to which most answers are answers
+				if err == nil && api != wechat.APIRelay { // to which most responses are responses
 					t.Fatal("this should fail")
 				}
 				if text, _ := heard.Load().(string); !saysAny(text) {
@@ -115,7 +115,7 @@ func TestNoErrorSaysWhatMustBeKept(t *testing.T) {
 	}
 }
 
-// fill puts what the server heard into an answer.
+// fill puts what the server heard into a response.
 func fill(template, request string) string {
 	oneLine := strings.NewReplacer("\r", " ", "\n", " ", `"`, `'`).Replace(request)
 	oneLine, _ = url.PathUnescape(oneLine)

@@ -70,7 +70,7 @@ func (b *bench) printBounds(r results) error {
 		want, most := 0.0, 0.0
 		switch {
 		case work.again:
-			most = 0.01 // the first request of a turn may find that the answers have left the cache since the last turn
+			most = 0.01 // the first request of a turn may find that the responses have left the cache since the last turn
 		case work.ids > 0:
 			want, most = 1, 1
 		}

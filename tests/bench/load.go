@@ -13,7 +13,7 @@ import (
 const maxWorkers = 512
 
 // worker is one connection of the load generator and the client behind it, which sends its next request when it has the
-// answer to the one before.
+// response to the one before.
 type worker struct {
 	expected atomic.Pointer[expectation]
 	received atomic.Int32 // how often the function was called for this request
@@ -103,12 +103,12 @@ func roundTrip(w *wire, request []byte) error {
 	if _, err := w.Write(request); err != nil {
 		return err
 	}
-	answer, err := w.read()
+	response, err := w.read()
 	if err != nil {
 		return err
 	}
-	if status := answer.start[:]; !bytes.HasPrefix(status, []byte("HTTP/1.1 200 ")) || string(answer.body) != `{"ok":true}` {
-		return fmt.Errorf("a proxy answered %s with %.300q", bytes.TrimRight(status, "\x00"), answer.body)
+	if status := response.start[:]; !bytes.HasPrefix(status, []byte("HTTP/1.1 200 ")) || string(response.body) != `{"ok":true}` {
+		return fmt.Errorf("a proxy answered %s with %.300q", bytes.TrimRight(status, "\x00"), response.body)
 	}
 	return nil
 }

@@ -85,7 +85,7 @@ func (b *bench) turn(c *contender, work workCase) (f figure, err error) {
 		return f, err
 	}
 	if requests == 0 {
-		return f, fmt.Errorf("no answer within %s", elapsed)
+		return f, fmt.Errorf("no response within %s", elapsed)
 	}
 	_, peak, err := c.memory()
 	return figure{

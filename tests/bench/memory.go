@@ -11,7 +11,7 @@ import (
 	"time"
 )
 
-// printMemory holds requests in flight, the function not answering, and looks at what a proxy has grown by. It takes fresh
+// printMemory holds requests in flight, the function not responding, and looks at what a proxy has grown by. It takes fresh
 // processes, whose memory has no room yet that earlier requests made.
 func (b *bench) printMemory() error {
 	for _, held := range []struct {

@@ -33,17 +33,17 @@ type standIns struct {
 func newStandIns() (*standIns, error) {
 	s := new(standIns)
 	var err error
-	if s.function, err = serve(func() func(*wire, message) error { return s.answerCall }); err != nil {
+	if s.function, err = serve(func() func(*wire, message) error { return s.respondCall }); err != nil {
 		return nil, err
 	}
-	s.weChat, err = serve(func() func(*wire, message) error { return s.answerOpenData })
+	s.weChat, err = serve(func() func(*wire, message) error { return s.respondOpenData })
 	return s, err
 }
 
-var functionAnswer = []byte("HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 11\r\n\r\n{\"ok\":true}")
+var functionResponse = []byte("HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 11\r\n\r\n{\"ok\":true}")
 
-// answerCall is the function.
-func (s *standIns) answerCall(w *wire, m message) error {
+// respondCall is the function.
+func (s *standIns) respondCall(w *wire, m message) error {
 	if m.worker < 0 || m.worker >= maxWorkers {
 		s.mistakes.note("the function was called by nobody: the header X-Bench-Worker is missing")
 	} else if worker := &s.workers[m.worker]; worker.received.Add(1) != 1 {
@@ -55,12 +55,12 @@ func (s *standIns) answerCall(w *wire, m message) error {
 	s.gate.RLock()
 	s.gate.RUnlock() //nolint:staticcheck // to pass the gate is all there is to do
 	s.waiting.Add(-1)
-	_, err := w.Write(functionAnswer)
+	_, err := w.Write(functionResponse)
 	return err
 }
 
-// answerOpenData is WeChat. It takes POST /wxa/getopendata and nothing else.
-func (s *standIns) answerOpenData(w *wire, m message) error {
+// respondOpenData is WeChat. It takes POST /wxa/getopendata and nothing else.
+func (s *standIns) respondOpenData(w *wire, m message) error {
 	s.calls.Add(1)
 	if !bytes.HasPrefix(m.start[:], []byte("POST /wxa/getopendata?")) {
 		s.mistakes.note("WeChat was sent " + string(bytes.TrimRight(m.start[:], "\x00")))
@@ -82,8 +82,8 @@ func (s *standIns) answerOpenData(w *wire, m message) error {
 	if latency := time.Duration(s.latency.Load()); latency > 0 {
 		time.Sleep(latency)
 	}
-	answer := `{"errcode":0,"errmsg":"ok","data_list":[` + strings.Join(items, ",") + `]}`
-	_, err := fmt.Fprintf(w, "HTTP/1.1 200 OK\r\nContent-Type: application/json; encoding=utf-8\r\nContent-Length: %d\r\n\r\n%s", len(answer), answer)
+	response := `{"errcode":0,"errmsg":"ok","data_list":[` + strings.Join(items, ",") + `]}`
+	_, err := fmt.Fprintf(w, "HTTP/1.1 200 OK\r\nContent-Type: application/json; encoding=utf-8\r\nContent-Length: %d\r\n\r\n%s", len(response), response)
 	return err
 }
 

@@ -23,7 +23,7 @@ func newWire(conn net.Conn) *wire {
 	return &wire{Conn: conn, reader: bufio.NewReaderSize(conn, 64<<10)}
 }
 
-// message is one request or answer. Its bytes are the wire's and last until the next one is read.
+// message is one request or response. Its bytes are the wire's and last until the next one is read.
 type message struct {
 	start  [64]byte // the first line, or the beginning of it
 	worker int      // the header X-Bench-Worker; -1 if there is none

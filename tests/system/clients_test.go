@@ -18,8 +18,8 @@ import (
 // raw is a connection on which a test writes bytes as it likes.
 type raw struct {
 	net.Conn
-	answers *bufio.Reader
-	t       *testing.T
+	responses *bufio.Reader
+	t         *testing.T
 }
 
 func (g gateway) dial(t *testing.T) raw {
@@ -40,8 +40,8 @@ func (r raw) send(text string) {
 	}
 }
 
-// next reads one answer, behind those that only say that the body may come: of these, a proxy may pass on the function's.
-func (r raw) next() answer {
+// next reads one response, behind those that only say that the body may come: of these, a proxy may pass on the function's.
+func (r raw) next() response {
 	r.t.Helper()
 	for {
 		if got := r.nextOfAny(); got.status != http.StatusContinue {
@@ -50,9 +50,9 @@ func (r raw) next() answer {
 	}
 }
 
-func (r raw) nextOfAny() answer {
+func (r raw) nextOfAny() response {
 	r.t.Helper()
-	res, err := http.ReadResponse(r.answers, nil)
+	res, err := http.ReadResponse(r.responses, nil)
 	if err != nil {
 		r.t.Fatal(err)
 	}
@@ -61,7 +61,7 @@ func (r raw) nextOfAny() answer {
 	if err != nil {
 		r.t.Error(err)
 	}
-	return answer{status: res.StatusCode, body: string(body)}
+	return response{status: res.StatusCode, body: string(body)}
 }
 
 // request writes a request down as HTTP/1.1 has it.
@@ -82,18 +82,18 @@ func chunked(kind, more, body, trailer string) string {
 
 const jsonType = "application/json"
 
-// Requests that a client writes down one behind the other, before it has read an answer: the answers come in their order, each
+// Requests that a client writes down one behind the other, before it has read a response: the responses come in their order, each
 // event has its own open data, and what is left of one that was refused is not taken for the next.
 func TestPipelinedRequests(t *testing.T) {
 	g, fake := newGatewayBefore(t, hashing{})
-	pipeline := func() (text string, want []answer) {
+	pipeline := func() (text string, want []response) {
 		add := func(request string, status int, handedOn string) {
 			text += request
 			body := ""
 			if status == http.StatusOK {
 				body = hashOf(handedOn)
 			}
-			want = append(want, answer{status: status, body: body})
+			want = append(want, response{status: status, body: body})
 		}
 		for n := range 3 {
 			event, resolved := numbered(t, fake, n, 200)
@@ -143,14 +143,14 @@ func TestPipelinedRequests(t *testing.T) {
 			}()
 			for i, w := range want {
 				if got := conn.next(); got != w {
-					t.Errorf("request %d: status %d, want %d; the answer is the right one: %t", i, got.status, w.status, got.body == w.body)
+					t.Errorf("request %d: status %d, want %d; the response is the right one: %t", i, got.status, w.status, got.body == w.body)
 				}
 			}
 		})
 	}
 }
 
-// A client that asks before it sends the body is told to send it. Where the answer is a refusal, it is not told so; but the
+// A client that asks before it sends the body is told to send it. Where the response is a refusal, it is not told so; but the
 // refusal too waits for the body, or 256 KiB of it, since Caddy (v2.11.9, Server.ServeHTTP: read_idle_timeout) hides from
 // net/http what kind of body it is, with this plugin or without.
 func TestExpectContinue(t *testing.T) {

@@ -69,15 +69,15 @@ var faults = []fault{
 	{"latency within the timeout is borne", toxics("latency", "", `"latency":100,"jitter":20`), false, 0, ""},
 	{"latency beyond it is not", toxics("latency", "", `"latency":5000`), false, wechat.CodeTimeout, "timeout"},
 	{"nor on the way there", toxics("latency", "upstream", `"latency":5000`), false, wechat.CodeTimeout, "timeout"},
-	{"a black hole swallows answers", toxics("timeout", "", `"timeout":0`), false, wechat.CodeTimeout, "timeout"},
+	{"a black hole swallows responses", toxics("timeout", "", `"timeout":0`), false, wechat.CodeTimeout, "timeout"},
 	{"a black hole swallows questions", toxics("timeout", "upstream", `"timeout":0`), false, wechat.CodeTimeout, "timeout"},
 	{"a black hole that closes in the end", toxics("timeout", "", `"timeout":200`), false, wechat.CodeNetworkError, "network"},
 	{"the connection is reset", toxics("reset_peer", "", `"timeout":0`), false, wechat.CodeNetworkError, "network"},
 	{"the connection is reset after a while", toxics("reset_peer", "", `"timeout":200`), false, wechat.CodeNetworkError, "network"},
-	{"half an answer", toxics("limit_data", "", `"bytes":200`), false, wechat.CodeNetworkError, "network"},
+	{"half a response", toxics("limit_data", "", `"bytes":200`), false, wechat.CodeNetworkError, "network"},
 	{"half a head", toxics("limit_data", "", `"bytes":40`), false, wechat.CodeNetworkError, "network"},
 	{"half a question", toxics("limit_data", "upstream", `"bytes":100`), false, wechat.CodeNetworkError, "network"},
-	{"an answer in small pieces is put together", toxics("slicer", "", `"average_size":16,"size_variation":8,"delay":500`), false, 0, ""},
+	{"a response in small pieces is put together", toxics("slicer", "", `"average_size":16,"size_variation":8,"delay":500`), false, 0, ""},
 	{"slow bytes that come to an end too late", toxics("slicer", "", `"average_size":16,"size_variation":8,"delay":50000`), false, wechat.CodeTimeout, "timeout"},
 	{"a narrow line that is wide enough", toxics("bandwidth", "", `"rate":200`), false, 0, ""},
 	{"one that is not", toxics("bandwidth", "", `"rate":1`), false, wechat.CodeTimeout, "timeout"},
@@ -264,9 +264,9 @@ func event(t *testing.T, fake *sandbox.Server) string {
 	return eventOf(mint(t, fake))
 }
 
-func wantOutcome(t *testing.T, f fault, id string, got answer, fn *function) {
+func wantOutcome(t *testing.T, f fault, id string, got response, fn *function) {
 	t.Helper()
-	if got.status != http.StatusOK || got.body != "the function's answer" || got.took > timeout+grace {
+	if got.status != http.StatusOK || got.body != "the function's response" || got.took > timeout+grace {
 		t.Errorf("the client got %d %q after %s", got.status, got.body, got.took)
 	}
 	if f.label == "timeout" && got.took < timeout {
@@ -295,7 +295,7 @@ func wantLog(t *testing.T, f fault, id string) {
 	t.Helper()
 	text := logged.take()
 	const message = "open data exchange failed"
-	if f.want != 0 { // the line may come a little behind the answer
+	if f.want != 0 { // the line may come a little behind the response
 		probe.Eventually(t, "the log line", func() bool {
 			text += logged.take()
 			return len(entries(t, text, message)) > 0
@@ -378,7 +378,7 @@ func TestTheBreaker(t *testing.T) {
 	}
 }
 
-// An answer that nobody waits for any more still arrives for the others.
+// A response that nobody waits for any more still arrives for the others.
 func TestAClientThatHangsUp(t *testing.T) {
 	g, fn, fake, line := newGateway(t, "")
 	if got := g.post(event(t, fake)); got.status != http.StatusOK {

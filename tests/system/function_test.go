@@ -89,19 +89,19 @@ func numbered(t *testing.T, fake *sandbox.Server, n, size int) (sent, handedOn s
 }
 
 // wantOwn fails unless the function got just this body.
-func wantOwn(t *testing.T, got answer, handedOn string) {
+func wantOwn(t *testing.T, got response, handedOn string) {
 	t.Helper()
 	if got.status != http.StatusOK || got.body != hashOf(handedOn) {
-		t.Errorf("status %d, an answer of %d bytes, which is not the hash of what the function was to get", got.status, len(got.body))
+		t.Errorf("status %d, a response of %d bytes, which is not the hash of what the function was to get", got.status, len(got.body))
 	}
 }
 
 // to is the same gateway with another path.
 func (g gateway) to(path string) gateway { return gateway{g.t, g.url + path} }
 
-// A function may answer before it has read the event, and that answer counts. What is left of the event must not get into the
+// A function may answer before it has read the event, and that response counts. What is left of the event must not get into the
 // next one, whatever becomes of the connection.
-func TestAFunctionThatAnswersEarly(t *testing.T) {
+func TestAFunctionThatRespondsEarly(t *testing.T) {
 	readingOn := func(status int, text string) http.HandlerFunc {
 		return func(w http.ResponseWriter, r *http.Request) {
 			control := http.NewResponseController(w)
@@ -113,7 +113,7 @@ func TestAFunctionThatAnswersEarly(t *testing.T) {
 			_, _ = io.Copy(io.Discard, r.Body)
 		}
 	}
-	hangingUp := func(status int, text string) http.HandlerFunc { // net/http closes, but lets the other side read the answer
+	hangingUp := func(status int, text string) http.HandlerFunc { // net/http closes, but lets the other side read the response
 		return func(w http.ResponseWriter, _ *http.Request) {
 			w.WriteHeader(status)
 			_, _ = io.WriteString(w, text)
@@ -139,7 +139,7 @@ func TestAFunctionThatAnswersEarly(t *testing.T) {
 		mood     http.HandlerFunc
 		status   int
 		body     string
-		may502   bool // the answer may be lost with the connection, as between any proxy and server
+		may502   bool // the response may be lost with the connection, as between any proxy and server
 	}{
 		{"it refuses, and reads on", readingOn(413, "too large"), 413, "too large", false},
 		{"it refuses without a word, and reads on", readingOn(413, ""), 413, "", false},
@@ -192,7 +192,7 @@ func TestAFunctionThatReadsSlowly(t *testing.T) {
 	}}}
 	g, fake := newGatewayBefore(t, f)
 	sent, handedOn := numbered(t, fake, 0, large)
-	done := make(chan answer, 1)
+	done := make(chan response, 1)
 	go func() { done <- g.to("/slow").post(sent) }()
 	select {
 	case <-reading:

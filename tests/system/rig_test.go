@@ -50,7 +50,7 @@ func (f *function) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	f.mu.Lock()
 	f.calls = append(f.calls, received{string(body), r.Header.Get("X-WX-OPEN-DATA-INFO")})
 	f.mu.Unlock()
-	_, _ = io.WriteString(w, "the function's answer")
+	_, _ = io.WriteString(w, "the function's response")
 }
 
 // take returns the calls since it was last asked.
@@ -146,8 +146,8 @@ func stop(t *testing.T) {
 	}
 }
 
-// answer is what a client gets.
-type answer struct {
+// response is what a client gets.
+type response struct {
 	status int
 	body   string
 	took   time.Duration
@@ -159,29 +159,29 @@ func (g gateway) client() *http.Client {
 }
 
 // try posts an event in a user's name.
-func (g gateway) try(user, body string) (answer, error) {
+func (g gateway) try(user, body string) (response, error) {
 	start := time.Now()
 	req, err := http.NewRequestWithContext(g.t.Context(), http.MethodPost, g.url, strings.NewReader(body))
 	if err != nil {
-		return answer{}, err
+		return response{}, err
 	}
 	req.Header.Set("Content-Type", "application/json")
 	req.Header.Set("X-User", user)
 	res, err := g.client().Do(req)
 	if err != nil {
-		return answer{}, err
+		return response{}, err
 	}
 	defer res.Body.Close()
 	got, err := io.ReadAll(res.Body)
-	return answer{res.StatusCode, string(got), time.Since(start)}, err
+	return response{res.StatusCode, string(got), time.Since(start)}, err
 }
 
-func (g gateway) post(body string) answer {
+func (g gateway) post(body string) response {
 	g.t.Helper()
 	return g.postAs(openid, body)
 }
 
-func (g gateway) postAs(user, body string) answer {
+func (g gateway) postAs(user, body string) response {
 	g.t.Helper()
 	got, err := g.try(user, body)
 	if err != nil {
@@ -192,7 +192,7 @@ func (g gateway) postAs(user, body string) answer {
 
 // insist posts an event, again where the connection is dropped: Caddy, whatever its config, drops some of those that come in
 // at the moment of a reload.
-func (g gateway) insist(body string) answer {
+func (g gateway) insist(body string) response {
 	g.t.Helper()
 	for range 100 {
 		if got, err := g.try(openid, body); err == nil {

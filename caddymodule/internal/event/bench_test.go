@@ -65,7 +65,7 @@ func eachSize(b *testing.B, name, members string, run func(*testing.B, *event.Ru
 
 // BenchmarkWrite writes into memory that is used again, as the gateway does.
 func BenchmarkWrite(b *testing.B) {
-	answers := [][]byte{[]byte(`{"cloudID":"` + runID + `","data":{"stepInfoList":[{"timestamp":1571673600,"step":9103}]}}`)}
+	openData := [][]byte{[]byte(`{"cloudID":"` + runID + `","data":{"stepInfoList":[{"timestamp":1571673600,"step":9103}]}}`)}
 	memory := make([]byte, 0, 2<<20)
 	room := func(int) []byte { return memory }
 	for _, size := range benchmarkSizes {
@@ -78,7 +78,7 @@ func BenchmarkWrite(b *testing.B) {
 			b.SetBytes(int64(len(body)))
 			b.ReportAllocs()
 			for b.Loop() {
-				found.Write(answers, nil, room)
+				found.Write(openData, nil, room)
 			}
 		})
 	}
@@ -105,7 +105,7 @@ func handle(rules *event.Rules, body []byte) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	return write(found, numberedAnswers(len(found.Declarations)), []byte(`{"U":1}`)), nil
+	return write(found, numberedValues(len(found.Declarations)), []byte(`{"U":1}`)), nil
 }
 
 func TestOrdinaryBodiesCostNoAllocation(t *testing.T) {

@@ -264,7 +264,7 @@ func TestRulesAreShared(t *testing.T) {
 					t.Error(err)
 					return
 				}
-				if got := string(write(found, numberedAnswers(2), []byte(`{"U":1}`))); got != want {
+				if got := string(write(found, numberedValues(2), []byte(`{"U":1}`))); got != want {
 					t.Errorf("got %s", got)
 				}
 			}

@@ -127,7 +127,7 @@ func check(t *testing.T, s spec, body []byte) {
 		}
 	}
 
-	out := write(found, numberedAnswers(len(found.Declarations)), s.userInfo())
+	out := write(found, numberedValues(len(found.Declarations)), s.userInfo())
 	checkOutput(t, s, want, body, out)
 	checkAgain(t, s, rules, found)
 	if !bytes.Equal(body, sent) {
@@ -241,11 +241,11 @@ func changesOf(s spec, want verdict) (changes []change) {
 		added += string(quoted) + ":" + value
 	}
 	for i, d := range want.declared {
-		answer := fmt.Sprintf(`{"A":%d}`, i)
+		response := fmt.Sprintf(`{"A":%d}`, i)
 		if d.listed {
-			add(d.Name, answer)
+			add(d.Name, response)
 		} else {
-			changes = append(changes, change{d.member.start, d.member.end, answer})
+			changes = append(changes, change{d.member.start, d.member.end, response})
 		}
 	}
 	if s.ownUserInfo {
@@ -286,18 +286,18 @@ func unitStarts(t *testing.T, raw string) (starts []int) {
 	return append(starts, at)
 }
 
-// checkAgain: what went through once, with answers as WeChat gives them, declares the same again and is not changed by the
-// same answers.
+// checkAgain: what went through once, with open data as WeChat gives it, declares the same again and is not changed by the
+// same open data.
 func checkAgain(t *testing.T, s spec, rules *event.Rules, found event.Event) {
 	t.Helper()
-	var answers [][]byte
+	var openData [][]byte
 	for _, d := range found.Declarations {
 		if !event.LooksLikeCloudID(d.ID) {
 			return // no CloudID that WeChat would answer
 		}
-		answers = append(answers, fmt.Appendf(nil, `{"cloudID":%q,"data":{"nickName":"\"é\u00e9}]","n":[1.10,{}]}}`, d.ID))
+		openData = append(openData, fmt.Appendf(nil, `{"cloudID":%q,"data":{"nickName":"\"é\u00e9}]","n":[1.10,{}]}}`, d.ID))
 	}
-	once := write(found, answers, s.userInfo())
+	once := write(found, openData, s.userInfo())
 	again, err := rules.Parse(once)
 	if err != nil {
 		t.Fatalf("rejected the second time: %v\n%s", err, once)
@@ -310,7 +310,7 @@ func checkAgain(t *testing.T, s spec, rules *event.Rules, found event.Event) {
 			t.Fatalf("declared the second time:\n%+v\nthe first time:\n%+v", again.Declarations, found.Declarations)
 		}
 	}
-	if twice := write(again, answers, s.userInfo()); !bytes.Equal(twice, once) {
+	if twice := write(again, openData, s.userInfo()); !bytes.Equal(twice, once) {
 		t.Fatalf("the second time:\n%s\nthe first time:\n%s", twice, once)
 	}
 }

@@ -51,7 +51,7 @@ func (v *vector) check(t *testing.T) {
 	if got := declaredAsInVectors(found.Declarations); !slices.Equal(got, v.declared) {
 		t.Fatalf("declared:\n%+v\nwant:\n%+v", found.Declarations, v.declared)
 	}
-	out := write(found, numberedAnswers(len(v.declared)), v.spec.userInfo())
+	out := write(found, numberedValues(len(v.declared)), v.spec.userInfo())
 	if !bytes.Equal(out, v.becomes) {
 		t.Errorf("becomes:\n%s\nwant:\n%s", out, v.becomes)
 	}
@@ -75,12 +75,12 @@ func declaredAsInVectors(declarations []event.Declaration) (declared []event.Dec
 	return declared
 }
 
-func numberedAnswers(n int) [][]byte {
-	answers := make([][]byte, n)
-	for i := range answers {
-		answers[i] = fmt.Appendf(nil, `{"A":%d}`, i)
+func numberedValues(n int) [][]byte {
+	values := make([][]byte, n)
+	for i := range values {
+		values[i] = fmt.Appendf(nil, `{"A":%d}`, i)
 	}
-	return answers
+	return values
 }
 
 // reasonOf names the reason of a rejection in the words of the vectors; "" for none.

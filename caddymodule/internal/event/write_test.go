@@ -60,15 +60,15 @@ func TestWhatHappensToTheBody(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			answers := numberedAnswers(len(found.Declarations))
-			got, changed := found.Write(answers, s.userInfo(), fresh)
+			openData := numberedValues(len(found.Declarations))
+			got, changed := found.Write(openData, s.userInfo(), fresh)
 			if !changed {
 				t.Error("it says that nothing changed")
 			}
 			if want := expand(test.want); string(got) != want {
 				t.Errorf("got  %s\nwant %s", got, want)
 			}
-			if again := write(found, answers, s.userInfo()); !bytes.Equal(again, got) {
+			if again := write(found, openData, s.userInfo()); !bytes.Equal(again, got) {
 				t.Errorf("written again it is %s", again)
 			}
 		})
@@ -121,7 +121,7 @@ func TestUserInfoIsTakenOutWithoutAnother(t *testing.T) {
 }
 
 // A guess that WeChat calls invalid stays the string that it was; what stands around it is no different for it.
-func TestNoAnswerLeavesTheValue(t *testing.T) {
+func TestNoOpenDataLeavesTheValue(t *testing.T) {
 	body := expand(`{"a": "$1" ,"b":"\u0033` + shareID[1:] + `", "c":"$3"}`)
 	found, err := specOf(t, "user_info").rules(t).Parse([]byte(body))
 	if err != nil {
@@ -137,13 +137,13 @@ func TestNoAnswerLeavesTheValue(t *testing.T) {
 }
 
 // Answers are carried byte for byte; in a quoted event they are escaped, and read back as they were.
-func TestAnswersAreCarriedByteForByte(t *testing.T) {
-	answer := []byte("{ \"cloudID\":\"x\",\n\"data\":{\"nickName\":\"\\\"\\u00e9\\\\é步😀<&>\u2028\\/\x7f\",\"n\":1.10,\"big\":12345678901234567890}}")
+func TestResponsesAreCarriedByteForByte(t *testing.T) {
+	response := []byte("{ \"cloudID\":\"x\",\n\"data\":{\"nickName\":\"\\\"\\u00e9\\\\é步😀<&>\u2028\\/\x7f\",\"n\":1.10,\"big\":12345678901234567890}}")
 	found, err := specOf(t, "").rules(t).Parse([]byte(expand(`{"k":"$1"}`)))
 	if err != nil {
 		t.Fatal(err)
 	}
-	if got, want := string(write(found, [][]byte{answer}, nil)), `{"k":`+string(answer)+`}`; got != want {
+	if got, want := string(write(found, [][]byte{response}, nil)), `{"k":`+string(response)+`}`; got != want {
 		t.Errorf("got  %s\nwant %s", got, want)
 	}
 
@@ -155,10 +155,10 @@ func TestAnswersAreCarriedByteForByte(t *testing.T) {
 		var outer struct {
 			Data string `json:"data"`
 		}
-		if err := json.Unmarshal(write(found, [][]byte{answer}, nil), &outer); err != nil {
+		if err := json.Unmarshal(write(found, [][]byte{response}, nil), &outer); err != nil {
 			t.Fatal(err)
 		}
-		if want := `{"k":` + string(answer) + `}`; outer.Data != want {
+		if want := `{"k":` + string(response) + `}`; outer.Data != want {
 			t.Errorf("got  %s\nwant %s", outer.Data, want)
 		}
 	}

@@ -50,7 +50,7 @@ func TestATokenThatIsNotThereIsNobodysFailure(t *testing.T) {
 }
 
 // A breaker that is open answers at once, and not behind the calls that wait for WeChat.
-func TestAnOpenBreakerAnswersBeforeTheQueue(t *testing.T) {
+func TestAnOpenBreakerFailsBeforeTheQueue(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		b, _ := opened(t)

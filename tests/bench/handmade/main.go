@@ -104,7 +104,7 @@ func (g *gateway) replace(event map[string]json.RawMessage, names map[string]str
 		return err
 	}
 	defer res.Body.Close()
-	var answer struct {
+	var response struct {
 		ErrCode  int    `json:"errcode"`
 		ErrMsg   string `json:"errmsg"`
 		DataList []struct {
@@ -112,16 +112,16 @@ func (g *gateway) replace(event map[string]json.RawMessage, names map[string]str
 			JSON    string `json:"json"`
 		} `json:"data_list"`
 	}
-	if err := json.NewDecoder(res.Body).Decode(&answer); err != nil {
+	if err := json.NewDecoder(res.Body).Decode(&response); err != nil {
 		return err
 	}
-	if answer.ErrCode != 0 {
-		return fmt.Errorf("errcode %d: %s", answer.ErrCode, answer.ErrMsg)
+	if response.ErrCode != 0 {
+		return fmt.Errorf("errcode %d: %s", response.ErrCode, response.ErrMsg)
 	}
-	for _, item := range answer.DataList {
+	for _, item := range response.DataList {
 		name, asked := names[item.CloudID]
 		if !asked {
-			return errors.New("an answer to no question")
+			return errors.New("a response to no question")
 		}
 		event[name] = json.RawMessage(item.JSON)
 	}

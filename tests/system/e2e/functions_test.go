@@ -18,12 +18,12 @@ import (
 const (
 	exampleSent = `{"weRunData":"27_Ih-9vxDaOhIbh48Bdpk90DUkUoNMAPaNtg7OSGM-P2wPEk1NbspjKGoql_g",` +
 		`"obj":{"shareInfo":"39_JeXrSGN2VA0oq32eDIrs4Ww_H-8uK0NkGYZ5RMYmFhpoyJUoCx2oRU7qzuQ"}}`
-	exampleReceived = `{"weRunData":` + stepsAnswer + `,` +
+	exampleReceived = `{"weRunData":` + stepsData + `,` +
 		`"obj":{"shareInfo":"39_JeXrSGN2VA0oq32eDIrs4Ww_H-8uK0NkGYZ5RMYmFhpoyJUoCx2oRU7qzuQ"}}`
 
-	appid       = "wx3d289323f5900f8e"
-	steps       = "27_Ih-9vxDaOhIbh48Bdpk90DUkUoNMAPaNtg7OSGM-P2wPEk1NbspjKGoql_g"
-	stepsAnswer = `{"cloudID":"` + steps + `","data":{"stepInfoList":[{"timestamp":1571673600,"step":9103}],` +
+	appid     = "wx3d289323f5900f8e"
+	steps     = "27_Ih-9vxDaOhIbh48Bdpk90DUkUoNMAPaNtg7OSGM-P2wPEk1NbspjKGoql_g"
+	stepsData = `{"cloudID":"` + steps + `","data":{"stepInfoList":[{"timestamp":1571673600,"step":9103}],` +
 		`"watermark":{"appid":"` + appid + `","timestamp":1574338655}}}`
 )
 
@@ -60,7 +60,7 @@ func TestFunctions(t *testing.T) {
 			const before, after = "{ \"z\":1.10,\t\"dup\":1,\"n\":12345678901234567890, \"weRunData\" : ",
 				" ,\"dup\":2,\"\\u0061\":\"\\u00e9\\/é\",\"e\":1E+2,\"nested\":[{\"cloudID\":\"" + steps + "\"},\"" + steps + "\"] }\r\n"
 			got := call(t, raw[name], before+`"`+steps+`"`+after)
-			if want := before + stepsAnswer + after; got.Raw != want {
+			if want := before + stepsData + after; got.Raw != want {
 				t.Errorf("the function received\n\t%q\nwant\n\t%q", got.Raw, want)
 			}
 		})
@@ -228,7 +228,7 @@ http://%[4]s {
 	start(t, "tcb-ff", cmd)
 	waitFor(t, functions)
 
-	type answer struct {
+	type response struct {
 		SentTo string
 		Code   struct{ ContentType, Base64 string }
 	}
@@ -237,7 +237,7 @@ http://%[4]s {
 		{"a timer", "http://" + functions + "/remind", `{"order":"1234","touser":"o-bob"}`, "o-bob"},
 	} {
 		status, body := post(t, c.url, c.event)
-		var got answer
+		var got response
 		if err := json.Unmarshal([]byte(body), &got); err != nil || status != http.StatusOK || got.SentTo != c.sentTo ||
 			got.Code.ContentType != "image/png" || !strings.HasPrefix(got.Code.Base64, "iVBOR") {
 			t.Errorf("%s: %d %.500s", c.it, status, body)

@@ -13,7 +13,7 @@ import (
 	"time"
 )
 
-// A thousand clients who stay connected when they have their answer: the others notice nothing of them, each costs little
+// A thousand clients who stay connected when they have their response: the others notice nothing of them, each costs little
 // (nothing of its event is kept), and when they have gone, so have their goroutines. Go itself raises the limit of open files
 // as far as it may, here as in the gateway.
 func TestIdleConnections(t *testing.T) {
@@ -23,7 +23,7 @@ func TestIdleConnections(t *testing.T) {
 		slow = 20 * time.Millisecond
 	)
 	event := `{"weRunData":"` + steps + `","padding":"` + strings.Repeat("x", 100<<10) + `"}`
-	want := fmt.Sprintf("%x", sha256.Sum256([]byte(strings.Replace(event, `"`+steps+`"`, stepsAnswer, 1))))
+	want := fmt.Sprintf("%x", sha256.Sum256([]byte(strings.Replace(event, `"`+steps+`"`, stepsData, 1))))
 	function := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		body, err := io.ReadAll(r.Body)
 		if err != nil {
@@ -44,7 +44,7 @@ func TestIdleConnections(t *testing.T) {
 			t.Fatal(err)
 		}
 		if got := bodyOf(t, res); res.StatusCode != http.StatusOK || got != want {
-			t.Fatalf("status %d, an answer of %d bytes, which is not the hash of what the function was to get", res.StatusCode, len(got))
+			t.Fatalf("status %d, a response of %d bytes, which is not the hash of what the function was to get", res.StatusCode, len(got))
 		}
 	}
 	dial := func() net.Conn {

@@ -15,7 +15,7 @@ import (
 	"github.com/caddy-cloudid/caddy-cloudid/caddymodule/sandbox"
 )
 
-// witness is the sandbox, and what it was heard to say: for each openid and CloudID its answer, which never changes since
+// witness is the sandbox, and what it was heard to say: for each openid and CloudID its response, which never changes since
 // time stands still.
 type witness struct {
 	*sandbox.Server
@@ -43,23 +43,23 @@ func (w *witness) ServeHTTP(out http.ResponseWriter, r *http.Request) {
 		w.Server.ServeHTTP(out, r)
 		return
 	}
-	answer := httptest.NewRecorder()
-	w.Server.ServeHTTP(answer, r)
-	w.listen(r.URL.Query().Get("openid"), answer.Body.Bytes())
-	for name, values := range answer.Header() {
+	response := httptest.NewRecorder()
+	w.Server.ServeHTTP(response, r)
+	w.listen(r.URL.Query().Get("openid"), response.Body.Bytes())
+	for name, values := range response.Header() {
 		out.Header()[name] = values
 	}
-	_, _ = out.Write(answer.Body.Bytes())
+	_, _ = out.Write(response.Body.Bytes())
 }
 
-func (w *witness) listen(openid string, answer []byte) {
+func (w *witness) listen(openid string, response []byte) {
 	var list struct {
 		Items []struct {
 			ID   string `json:"cloud_id"`
 			JSON string `json:"json"`
 		} `json:"data_list"`
 	}
-	if json.Unmarshal(answer, &list) != nil {
+	if json.Unmarshal(response, &list) != nil {
 		return
 	}
 	for _, item := range list.Items {
@@ -67,10 +67,10 @@ func (w *witness) listen(openid string, answer []byte) {
 	}
 }
 
-func (w *witness) hear(about userID, answer json.RawMessage) {
+func (w *witness) hear(about userID, response json.RawMessage) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	w.said[about] = answer
+	w.said[about] = response
 }
 
 // confirms reports whether a value is what WeChat said about a CloudID of a user.

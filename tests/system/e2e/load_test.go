@@ -94,14 +94,14 @@ func event(number int64) string {
 	return fmt.Sprintf(`{"weRunData":"%s","n":%d,"padding":"%s"}`, steps, number, strings.Repeat("x", 1000))
 }
 
-// echo is a function that takes its time, and answers the number of the event if it had the open data with it.
+// echo is a function that takes its time, and responses the number of the event if it had the open data with it.
 func echo(w http.ResponseWriter, r *http.Request) {
 	body, err := io.ReadAll(r.Body)
 	if err != nil {
 		panic(http.ErrAbortHandler)
 	}
 	time.Sleep(5 * time.Millisecond)
-	event, _ := strings.CutPrefix(string(body), `{"weRunData":`+stepsAnswer+`,"n":`)
+	event, _ := strings.CutPrefix(string(body), `{"weRunData":`+stepsData+`,"n":`)
 	number, rest, _ := strings.Cut(event, ",")
 	if len(rest) != 1000+len(`"padding":""}`) {
 		number = "none"
@@ -126,12 +126,12 @@ func callEcho(client *http.Client, url, session string, number int64) (*http.Res
 		return nil, err
 	}
 	defer res.Body.Close()
-	answer, err := io.ReadAll(res.Body)
+	response, err := io.ReadAll(res.Body)
 	if err != nil {
 		return nil, err
 	}
-	if want := fmt.Sprintf("%d for %s", number, alice); res.StatusCode != http.StatusOK || string(answer) != want {
-		return nil, fmt.Errorf("answered %d %.200q, want %q", res.StatusCode, answer, want)
+	if want := fmt.Sprintf("%d for %s", number, alice); res.StatusCode != http.StatusOK || string(response) != want {
+		return nil, fmt.Errorf("answered %d %.200q, want %q", res.StatusCode, response, want)
 	}
 	return res, nil
 }

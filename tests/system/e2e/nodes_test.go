@@ -116,12 +116,12 @@ func logIn(t *testing.T, wechat *sandbox.Server, url string) string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	status, answer := post(t, url+"/login", `{"code":"`+code+`"}`)
+	status, response := post(t, url+"/login", `{"code":"`+code+`"}`)
 	var session struct {
 		Token string `json:"token"`
 	}
-	if err := json.Unmarshal([]byte(answer), &session); err != nil || session.Token == "" {
-		t.Fatalf("login: %d %s", status, answer)
+	if err := json.Unmarshal([]byte(response), &session); err != nil || session.Token == "" {
+		t.Fatalf("login: %d %s", status, response)
 	}
 	return session.Token
 }
@@ -139,9 +139,9 @@ func TestTokensCountOnAllNodes(t *testing.T) {
 			}
 			for k, third := range c.nodes {
 				token := res.Header.Get("Invocation-Token")
-				status, answer := post(t, third.api+"/getOpenData?cloudbase_access_token="+token, `{"list":["`+steps+`"]}`)
-				if want := `{"list":[` + stepsAnswer + `],"errCode":0,"errMsg":"getOpenData:ok"}`; answer != want {
-					t.Errorf("an invocation token of node %d on node %d: %d %s", j+1, k+1, status, answer)
+				status, response := post(t, third.api+"/getOpenData?cloudbase_access_token="+token, `{"list":["`+steps+`"]}`)
+				if want := `{"list":[` + stepsData + `],"errCode":0,"errMsg":"getOpenData:ok"}`; response != want {
+					t.Errorf("an invocation token of node %d on node %d: %d %s", j+1, k+1, status, response)
 				}
 			}
 		}

@@ -26,7 +26,7 @@ type question struct {
 	Names []string `json:"names"`
 }
 
-// sight is a parser's answer.
+// sight is a parser's response.
 type sight struct {
 	Keys  []string          `json:"keys"`  // as read from Info
 	Views map[string][]seen `json:"views"` // by the way of reading

@@ -170,7 +170,7 @@ func (o *output) tail() string {
 	return text[max(0, len(text)-most):]
 }
 
-// get returns what a URL answers.
+// get returns what a URL responses.
 func get(t *testing.T, url string) string {
 	t.Helper()
 	res, err := http.Get(url)
@@ -180,7 +180,7 @@ func get(t *testing.T, url string) string {
 	return bodyOf(t, res)
 }
 
-// post sends JSON and returns the status and the answer.
+// post sends JSON and returns the status and the response.
 func post(t *testing.T, url, body string) (int, string) {
 	t.Helper()
 	res, err := http.Post(url, "application/json", strings.NewReader(body))

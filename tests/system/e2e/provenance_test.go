@@ -124,7 +124,7 @@ type court struct {
 
 const (
 	crimeNamed  = "named in X-WX-OPEN-DATA-INFO, but not what WeChat said"
-	crimeListed = "a listed member that is neither WeChat's answer nor an error"
+	crimeListed = "a listed member that is neither WeChat's response nor an error"
 )
 
 func newCourt(t *testing.T, w *witness) *court {
@@ -269,10 +269,10 @@ func (c *court) naiveGateway(sent letter) (receipt, bool) {
 		if !slices.Contains(c.ids, id) {
 			continue
 		}
-		answer := json.RawMessage(fmt.Sprintf(`{"cloudID":%q,"data":{"of":%q}}`, id, sent.openid))
-		c.hear(userID{sent.openid, id}, answer)
+		response := json.RawMessage(fmt.Sprintf(`{"cloudID":%q,"data":{"of":%q}}`, id, sent.openid))
+		c.hear(userID{sent.openid, id}, response)
 		var err error
-		if got.body, err = sjson.SetRawBytes(got.body, name, answer); err != nil {
+		if got.body, err = sjson.SetRawBytes(got.body, name, response); err != nil {
 			return got, false
 		}
 		keys = append(keys, name)

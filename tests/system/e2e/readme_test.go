@@ -20,9 +20,9 @@ func TestREADME(t *testing.T) {
 	program(t, "curl")
 	clone := cloneRepository(t)
 	firstScreen, withLogin := section(t, ""), section(t, "Moving a client")
-	commands, answers := blocks(firstScreen, "sh"), blocks(firstScreen, "json")
-	if len(commands) != 2 || len(answers) != 1 {
-		t.Fatalf("the README's first screen has %d commands and %d answers; this test knows two and one", len(commands), len(answers))
+	commands, responses := blocks(firstScreen, "sh"), blocks(firstScreen, "json")
+	if len(commands) != 2 || len(responses) != 1 {
+		t.Fatalf("the README's first screen has %d commands and %d answers; this test knows two and one", len(commands), len(responses))
 	}
 	paste := func(t *testing.T, command string) string {
 		t.Helper()
@@ -44,15 +44,15 @@ func TestREADME(t *testing.T) {
 	}
 
 	t.Run("the first call", func(t *testing.T) {
-		if got := paste(t, commands[1]); got != answers[0] {
-			t.Errorf("the README's command\n%s\nprints\n\t%s\nnot\n\t%s", commands[1], got, answers[0])
+		if got := paste(t, commands[1]); got != responses[0] {
+			t.Errorf("the README's command\n%s\nprints\n\t%s\nnot\n\t%s", commands[1], got, responses[0])
 		}
 	})
 
 	t.Run("what a function asks with its invocation token", func(t *testing.T) {
 		commands := blocks(section(t, "Moving a function"), "sh")
 		ask := commands[len(commands)-1]
-		want := `{"list":[` + strings.TrimPrefix(openDataOf(answers[0]), `"weRunData":`) + `],"errCode":0,"errMsg":"getOpenData:ok"}`
+		want := `{"list":[` + strings.TrimPrefix(openDataOf(responses[0]), `"weRunData":`) + `],"errCode":0,"errMsg":"getOpenData:ok"}`
 		if got := paste(t, ask); got != want {
 			t.Errorf("the README's commands\n%s\nprint\n\t%s\nnot\n\t%s", ask, got, want)
 		}
@@ -63,7 +63,7 @@ func TestREADME(t *testing.T) {
 		t.Fatalf("the section Moving a client has %d commands and tells %d answers; this test knows one and two", len(login), len(told))
 	}
 	t.Run("a call with login, and with forged open data", func(t *testing.T) {
-		want := "{" + openDataOf(answers[0]) + `,"phone":` + told[0] + "}"
+		want := "{" + openDataOf(responses[0]) + `,"phone":` + told[0] + "}"
 		if got := paste(t, login[0]); got != want {
 			t.Errorf("the README's commands\n%s\nprint\n\t%s\nnot\n\t%s", login[0], got, want)
 		}
@@ -79,9 +79,9 @@ func TestREADME(t *testing.T) {
 	})
 }
 
-// openDataOf returns the member with open data of the answer on the first screen.
-func openDataOf(answer string) string {
-	return strings.TrimSuffix(strings.TrimPrefix(answer, "{"), `,"n":1.10}`)
+// openDataOf returns the member with open data of the response on the first screen.
+func openDataOf(response string) string {
+	return strings.TrimSuffix(strings.TrimPrefix(response, "{"), `,"n":1.10}`)
 }
 
 // With the example's error page, clients are told nothing of a function that is dead, and the log everything.

@@ -68,8 +68,8 @@ func TestReloads(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if answer := bodyOf(t, res); res.StatusCode != http.StatusOK {
-			t.Fatalf("reload %d: %d %s", n+1, res.StatusCode, answer)
+		if response := bodyOf(t, res); res.StatusCode != http.StatusOK {
+			t.Fatalf("reload %d: %d %s", n+1, res.StatusCode, response)
 		}
 	}
 	clients.more(t, 50)

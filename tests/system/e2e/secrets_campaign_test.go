@@ -191,7 +191,7 @@ func (c *campaign) function(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("Saw", r.Header.Get("X-WX-OPEN-DATA-INFO"))
 }
 
-// call is a request of a client or a function. A good answer may hold what is its caller's; a refusal holds nothing.
+// call is a request of a client or a function. A good response may hold what is its caller's; a refusal holds nothing.
 type call struct {
 	url, body string
 	header    map[string]string
@@ -200,12 +200,12 @@ type call struct {
 	good      bool   // it is to be answered 200
 }
 
-func (c *campaign) do(q call) (answer string) {
+func (c *campaign) do(q call) (response string) {
 	c.t.Helper()
 	return c.doContext(c.t.Context(), q)
 }
 
-func (c *campaign) doContext(ctx context.Context, q call) (answer string) {
+func (c *campaign) doContext(ctx context.Context, q call) (response string) {
 	c.t.Helper()
 	if q.method == "" {
 		q.method = http.MethodPost
@@ -228,18 +228,18 @@ func (c *campaign) doContext(ctx context.Context, q call) (answer string) {
 	if err != nil {
 		c.t.Fatalf("%s: %v", q.url, err)
 	}
-	answer = bodyOf(c.t, res)
+	response = bodyOf(c.t, res)
 	if q.good && res.StatusCode != http.StatusOK {
-		c.t.Errorf("%s: %d %s", q.url, res.StatusCode, answer)
+		c.t.Errorf("%s: %d %s", q.url, res.StatusCode, response)
 	}
 	if !q.good {
-		text := fmt.Sprint(res.Header, answer)
+		text := fmt.Sprint(res.Header, response)
 		if strings.HasPrefix(q.url, c.api) {
 			text = strings.ReplaceAll(text, c.id, "") // which it asked about
 		}
 		c.told.note(fmt.Sprintf("%s %s, answered %d,", q.method, req.URL.Path, res.StatusCode), text)
 	}
-	return answer
+	return response
 }
 
 func bearer(token string) map[string]string {
@@ -282,9 +282,9 @@ func (c *campaign) logIn(name, openid, unionid string) (token string) {
 	var session struct {
 		Token string `json:"token"`
 	}
-	answer := c.do(call{url: c.sites[0] + "/" + name + "/login", body: `{"code":"` + code + `"}`, good: true})
-	if err := json.Unmarshal([]byte(answer), &session); err != nil || session.Token == "" {
-		c.t.Fatalf("login: %s", answer)
+	response := c.do(call{url: c.sites[0] + "/" + name + "/login", body: `{"code":"` + code + `"}`, good: true})
+	if err := json.Unmarshal([]byte(response), &session); err != nil || session.Token == "" {
+		c.t.Fatalf("login: %s", response)
 	}
 	c.secrets.keep("session token", session.Token)
 	return session.Token

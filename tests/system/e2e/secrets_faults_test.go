@@ -121,16 +121,16 @@ func (c *campaign) badConfigs() {
 	} {
 		caddyfile := strings.NewReplacer("$ADMIN", strings.TrimPrefix(c.admin, "http://"), "$DIR", c.dir, "$OPTIONS", options).Replace(badCaddyfile)
 		for _, path := range []string{"/adapt", "/load"} {
-			// The admin API's own server is another after each load, so a connection may end before it answers.
+			// The admin API's own server is another after each load, so a connection may end before it responses.
 			soon(c.t, "the admin API answers", func() bool {
 				res, err := http.Post(c.admin+path, "text/caddyfile", strings.NewReader(caddyfile))
 				if err != nil {
 					return false
 				}
 				defer res.Body.Close()
-				answer, err := io.ReadAll(res.Body)
+				response, err := io.ReadAll(res.Body)
 				if err == nil && res.StatusCode != http.StatusOK { // else it is the configuration, with all that is in it
-					c.told.note(path, string(answer))
+					c.told.note(path, string(response))
 				}
 				return err == nil
 			})
@@ -157,7 +157,7 @@ func (c *campaign) badWeChat(name string, play trick) {
 	c.wechat.trusty()
 	c.callVoIP(true)
 
-	c.wechat.betray("/wxa/msg_sec_check", play, "") // its answer is handed on: what WeChat volunteers there is not ours
+	c.wechat.betray("/wxa/msg_sec_check", play, "") // its response is handed on: what WeChat volunteers there is not ours
 	c.callRelay(false)
 	c.wechat.trusty()
 	c.callRelay(false) // which may meet the connection that was spoilt, and is not one to be made twice

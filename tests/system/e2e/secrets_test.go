@@ -23,9 +23,9 @@ func TestNothingSecretIsTold(t *testing.T) {
 	}
 	c.impatientClients()
 
-	for _, answer := range c.told.answers {
-		for _, secret := range c.secrets.in(answer[1]) {
-			t.Errorf("%s tells the %s: %.600s", answer[0], secret, answer[1])
+	for _, response := range c.told.responses {
+		for _, secret := range c.secrets.in(response[1]) {
+			t.Errorf("%s tells the %s: %.600s", response[0], secret, response[1])
 		}
 	}
 	for _, path := range []string{
@@ -44,7 +44,7 @@ func TestNothingSecretIsTold(t *testing.T) {
 	for line := range strings.Lines(log) {
 		messages[c.inspect(line)]++
 	}
-	t.Logf("%d secrets, %d answers, %d lines of log", c.secrets.count(), len(c.told.answers), strings.Count(log, "\n"))
+	t.Logf("%d secrets, %d responses, %d lines of log", c.secrets.count(), len(c.told.responses), strings.Count(log, "\n"))
 	for _, message := range []string{"open data exchange failed", "login failed", "voice signature failed", "relayed call failed"} {
 		t.Logf("%4d times %q", messages[message], message)
 		if messages[message] == 0 {
@@ -146,12 +146,12 @@ func (s *secrets) count() int { return len(s.words()) }
 
 // told is what callers were answered, and what they had asked.
 type told struct {
-	mu      sync.Mutex
-	answers [][2]string
+	mu        sync.Mutex
+	responses [][2]string
 }
 
-func (l *told) note(what, answer string) {
+func (l *told) note(what, response string) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.answers = append(l.answers, [2]string{what, answer})
+	l.responses = append(l.responses, [2]string{what, response})
 }

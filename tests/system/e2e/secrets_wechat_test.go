@@ -73,20 +73,20 @@ func (w *traitor) ServeHTTP(out http.ResponseWriter, r *http.Request) {
 		r = httptest.NewRequest(http.MethodPost, "/cgi-bin/stable_token", strings.NewReader(
 			`{"grant_type":"client_credential","appid":"`+appid+`","secret":"any"}`))
 	}
-	answer := httptest.NewRecorder()
-	w.Server.ServeHTTP(answer, r)
+	response := httptest.NewRecorder()
+	w.Server.ServeHTTP(response, r)
 	var secrets struct {
 		AccessToken string `json:"access_token"`
 		SessionKey  string `json:"session_key"`
 	}
-	if json.Unmarshal(answer.Body.Bytes(), &secrets) == nil {
+	if json.Unmarshal(response.Body.Bytes(), &secrets) == nil {
 		w.keep("access token", secrets.AccessToken)
 		w.keep("session key", secrets.SessionKey)
 	}
-	for name, values := range answer.Header() {
+	for name, values := range response.Header() {
 		out.Header()[name] = values
 	}
-	_, _ = out.Write(answer.Body.Bytes())
+	_, _ = out.Write(response.Body.Bytes())
 }
 
 // errcodes are those of WeChat's documents, and one that nobody knows.
@@ -153,7 +153,7 @@ func failure(errcode int, errmsg string) any {
 	return map[string]any{"errcode": errcode, "errmsg": errmsg}
 }
 
-// items is an answer to getopendata about five CloudIDs.
+// items is a response to getopendata about five CloudIDs.
 func items(id, text string) any {
 	var list []map[string]string
 	for range 5 {
@@ -168,7 +168,7 @@ func answers(with func(told string) any) trick {
 	}
 }
 
-// unlessRelayed answers with a secret, but where the answer is handed on as it is.
+// unlessRelayed answers with a secret, but where the response is handed on as it is.
 func unlessRelayed(with func() any) trick {
 	return func(w http.ResponseWriter, r *http.Request, _ string) {
 		if r.URL.Path != "/wxa/msg_sec_check" {
@@ -185,7 +185,7 @@ func status(code int) trick {
 	}
 }
 
-// raw answers with bytes that need not be HTTP, and hangs up.
+// raw responses with bytes that need not be HTTP, and hangs up.
 func raw(text string) trick {
 	return func(w http.ResponseWriter, _ *http.Request, told string) {
 		conn, _, err := http.NewResponseController(w).Hijack()

@@ -24,7 +24,7 @@ type held struct {
 	wechatURL, fnURL string
 }
 
-const halfAnswer = 1 << 20
+const halfResponse = 1 << 20
 
 func hold(t *testing.T) *held {
 	t.Helper()
@@ -46,18 +46,18 @@ func hold(t *testing.T) *held {
 		h.wechat.ServeHTTP(w, r)
 	}))
 	t.Cleanup(wechat.Close)
-	// The function answers with what it got. At /half one half of the answer comes before it is released.
+	// The function answers with what it got. At /half one half of the response comes before it is released.
 	function := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		body, err := io.ReadAll(r.Body)
 		if err != nil {
 			panic(http.ErrAbortHandler)
 		}
 		if r.URL.Path == "/half" {
-			_, _ = io.WriteString(w, strings.Repeat("1", halfAnswer))
+			_, _ = io.WriteString(w, strings.Repeat("1", halfResponse))
 			_ = http.NewResponseController(w).Flush()
 			close(h.called)
 			wait(r)
-			_, _ = io.WriteString(w, strings.Repeat("2", halfAnswer))
+			_, _ = io.WriteString(w, strings.Repeat("2", halfResponse))
 		}
 		_, _ = w.Write(body)
 	}))
@@ -121,7 +121,7 @@ func send(url, body string) <-chan ending {
 }
 
 // What a gateway has begun when it is told to end, it brings to its end: a request that waits for WeChat, and one that waits
-// for the function, half of whose answer is there. Nobody new is let in meanwhile.
+// for the function, half of whose response is there. Nobody new is let in meanwhile.
 func TestShutdownDrains(t *testing.T) {
 	const plain = `{"n":1.10}`
 	for name, option := range map[string]string{"by default": "", "with a grace period": "grace_period 1m"} {
@@ -148,9 +148,9 @@ func TestShutdownDrains(t *testing.T) {
 			case <-gateway.ended:
 				t.Error("it ended although two requests are under way")
 			case <-atWeChat:
-				t.Error("an answer came before WeChat's")
+				t.Error("a response came before WeChat's")
 			case <-atFunction:
-				t.Error("an answer came before the function's")
+				t.Error("a response came before the function's")
 			default:
 			}
 			close(h.released)
@@ -159,8 +159,8 @@ func TestShutdownDrains(t *testing.T) {
 				done <-chan ending
 				want string
 			}{
-				"waited for WeChat":       {atWeChat, `{"weRunData":` + stepsAnswer + `,"n":1.10}`},
-				"waited for the function": {atFunction, strings.Repeat("1", halfAnswer) + strings.Repeat("2", halfAnswer) + plain},
+				"waited for WeChat":       {atWeChat, `{"weRunData":` + stepsData + `,"n":1.10}`},
+				"waited for the function": {atFunction, strings.Repeat("1", halfResponse) + strings.Repeat("2", halfResponse) + plain},
 			} {
 				got := <-c.done
 				if got.err != nil || got.status != http.StatusOK || got.body != c.want {

@@ -95,7 +95,7 @@ func startProxy(t *testing.T, address, expected string) (url string, asked *atom
 	return proxy.URL, asked
 }
 
-// startWithEndpoint runs a gateway that asks an endpoint, in an environment. What its function gets is what it answers.
+// startWithEndpoint runs a gateway that asks an endpoint, in an environment. What its function gets is what it responses.
 func startWithEndpoint(t *testing.T, endpoint string, env ...string) (gateway *caddyProcess, url string) {
 	t.Helper()
 	function := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { _, _ = io.Copy(w, r.Body) }))
@@ -127,7 +127,7 @@ func TestWeChatByTLS(t *testing.T) {
 	if runtime.GOOS != "linux" {
 		t.Skip("elsewhere Go does not take the certificates it trusts from SSL_CERT_FILE")
 	}
-	const event, answered, failed = `{"weRunData":"` + steps + `"}`, `{"weRunData":` + stepsAnswer + `}`, `"errCode":-601003`
+	const event, answered, failed = `{"weRunData":"` + steps + `"}`, `{"weRunData":` + stepsData + `}`, `"errCode":-601003`
 
 	t.Run("one connection serves the token and many events", func(t *testing.T) {
 		wechat := startSecureWeChat(t)

@@ -23,7 +23,7 @@ type framework struct {
 	name  string
 	proxy string // the Caddyfile lines that forward to it
 
-	// The file in which a function that cannot answer leaves what it was given; empty for one that answers.
+	// The file in which a function that cannot answer leaves what it was given; empty for one that responses.
 	seen string
 }
 

@@ -98,7 +98,7 @@ func (c *client) sendRaw(path string, r request) (response, error) {
 		return response{}, err
 	}
 	method := r.method
-	if method == http.MethodConnect { // whose answer is read like any other
+	if method == http.MethodConnect { // whose response is read like any other
 		method = http.MethodPost
 	}
 	res, err := http.ReadResponse(bufio.NewReader(conn), &http.Request{Method: method})
