@@ -161,6 +161,7 @@ func TestTheBreaker(t *testing.T) {
 	const state = `caddy_cloudid_breaker_state{api="getopendata",appid="` + appid + `"}`
 	for onError, want := range map[string]int{"embed": http.StatusOK, "reject": http.StatusBadGateway} {
 		t.Run(onError, func(t *testing.T) {
+			t.Parallel()
 			g := start(t, setup{account: "cache off", cloudid: "openid {http.request.header.X-User}\non_error " + onError})
 			calls := 0
 			post := func() reply { // in turn for one of two users: one alone does not open the breaker
