@@ -111,7 +111,7 @@ describe('the inspector in a browser', () => {
     await detail(page).getByRole('button', { name: 'copy as curl' }).click()
     await detail(page).getByText('copied').waitFor()
     const text = await page.evaluate(() => navigator.clipboard.readText())
-    assert.match(text, /^curl -X POST 'http:\/\/127\.0\.0\.1:\d+\/fn\/quote(%27|'\\'')' -H "Authorization: Bearer \$TOKEN"/)
+    assert.match(text, /^curl -X 'POST' 'http:\/\/127\.0\.0\.1:\d+\/fn\/quote(%27|'\\'')' -H "Authorization: Bearer \$TOKEN"/)
     assert.ok(text.includes(`'{"note":"it'\\''s","weRunData":"${steps}"}'`), text)
   }))
 
@@ -124,6 +124,21 @@ describe('the inspector in a browser', () => {
     assert.equal(await page.title(), 'cloudid inspector')
     assert.equal(await page.locator('main img, main script, main svg').count(), 0)
     assert.ok((await detail(page).innerText()).includes('onerror'), 'the name is shown as text')
+  }))
+
+  test('nothing of a call hides, turns text around, or runs in a terminal', () => withPage(async page => {
+    await page.context().grantPermissions(['clipboard-read', 'clipboard-write'])
+    await gateway.callBy('A`id`$PATH', '/fn/%1b%5B2J%e2%80%aeterminal', JSON.stringify({ 'a\u202eb\u0000c': 1, note: '\u007f\u009b\u202e' }))
+    const shown = row(page, 'terminal')
+    await shown.click()
+    const text = await shown.innerText() + await detail(page).innerText()
+    assert.doesNotMatch(text, /[\0\x1b\x9b\u202e]/)
+    assert.ok(text.includes('\\u{202e}terminal') && text.includes('a\\u{202e}b\\u{0}c'), text)
+    await detail(page).getByRole('button', { name: 'copy as curl' }).click()
+    await detail(page).getByText('copied').waitFor()
+    const command = await page.evaluate(() => navigator.clipboard.readText())
+    assert.ok(command.startsWith("curl -X 'A`ID`$PATH' 'http://127.0.0.1:"), command)
+    assert.doesNotMatch(command, /[\0\x1b\x7f\x9b]/)
   }))
 
   test('keyboard: arrows, Enter, filter, pause, Escape', () => withPage(async page => {
@@ -173,6 +188,15 @@ describe('the inspector in a browser', () => {
     await page.getByRole('button', { name: 'English' }).click()
     await detail(page).getByText('What became of the members').waitFor()
   }, { locale: 'zh-CN', viewport: { width: 600, height: 900 }, colorScheme: 'dark' }))
+
+  test('on a phone nothing of a row is cut off at the side', () => withPage(async page => {
+    await gateway.call('/fn/a/path/that/is/too/long/for/a/phone/by/far', { weRunData: 7 })
+    await row(page, 'too/long').getByText('✗ failed').waitFor()
+    const outcome = await row(page, 'too/long').getByText('✗ failed').boundingBox()
+    const total = await row(page, 'too/long').locator('.total').boundingBox()
+    assert.ok(outcome.x >= 0 && outcome.x + outcome.width <= 390 && total.x + total.width <= 390, JSON.stringify([outcome, total]))
+    assert.deepEqual(await page.evaluate(() => ['html', '#list'].map(name => document.querySelector(name)).filter(e => e.scrollWidth > e.clientWidth).length), 0)
+  }, { viewport: { width: 390, height: 844 } }))
 
   test('the plot shows outcomes and durations', () => withPage(async page => {
     await page.getByRole('button', { name: 'plot' }).click()

@@ -75,6 +75,12 @@ http://${inspector} {
   const post = (address, to, body, headers = { 'Content-Type': 'application/json' }) => fetch(`http://${address}${to}`, { method: 'POST', headers, body: typeof body === 'string' ? body : JSON.stringify(body) })
   return {
     inspector: `http://${inspector}/`,
+    /** Sends what fetch would not: any method. */
+    callBy: (method, to, event) => new Promise((resolve, reject) => {
+      const request = http.request(`http://${gateway}${to}`, { method, headers: { 'Content-Type': 'application/json' } }, response => { response.resume(); response.on('end', resolve) })
+      request.on('error', reject)
+      request.end(event)
+    }),
     call: (to, event, headers) => post(gateway, to, event, headers),
     /** Logs the user in, and returns the header that says so and what WeChat gives to a device without CloudIDs. */
     logIn: async () => {
