@@ -51,14 +51,14 @@ The exit status is 0 when nothing is wrong, 1 otherwise.
   $ caddy cloudid check
   $ caddy cloudid check --config /etc/caddy/Caddyfile --offline
 `,
-		Args:          cobra.NoArgs,
-		SilenceUsage:  true,
-		SilenceErrors: true,
+		Args:         cobra.NoArgs,
+		SilenceUsage: true,
 	}
 	cmd.Flags().StringVarP(&configFile, "config", "c", "", "The config file (default: the Caddyfile of this folder)")
 	cmd.Flags().StringVarP(&adapter, "adapter", "a", "", "The name of the config's adapter, such as caddyfile")
 	cmd.Flags().BoolVar(&offline, "offline", false, "Do not ask WeChat for tokens")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
+		cmd.SilenceErrors = true // but for wrong flags, the command itself says what is wrong
 		c := &configCheck{out: cmd.OutOrStdout()}
 		if err := c.load(configFile, adapter); err != nil {
 			fmt.Fprintln(cmd.ErrOrStderr(), "Error:", err)

@@ -81,6 +81,14 @@ func TestCheckOfARightConfig(t *testing.T) {
 	}
 }
 
+func TestWrongArgumentsOfCheckHaveWords(t *testing.T) {
+	for _, argument := range []string{"--nope", "Caddyfile"} {
+		if out, err := run(t, config("http://127.0.0.1:1", right), argument); err == nil || strings.Count(out, "Error: ") != 1 {
+			t.Errorf("%s: %v, %q", argument, err, out)
+		}
+	}
+}
+
 func TestCheckOfWhatIsNoConfig(t *testing.T) {
 	for _, c := range []struct{ sentence, caddyfile, want string }{
 		{"an unknown option", config("http://127.0.0.1:1", "http://127.0.0.1:1 {\n\tcloudid {\n\t\tfoo\n\t}\n}\n"), `unknown option "foo"`},

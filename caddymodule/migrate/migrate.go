@@ -49,13 +49,13 @@ the folder is no such project.
   $ caddy cloudid migrate ~/my-mini-program
   $ caddy cloudid migrate ~/my-mini-program --out ~/my-server
 `,
-		Args:          cobra.ExactArgs(1),
-		SilenceUsage:  true,
-		SilenceErrors: true,
+		Args:         cobra.ExactArgs(1),
+		SilenceUsage: true,
 	}
 	cmd.Flags().String("out", "", "The folder to write")
 	cmd.Flags().Bool("json", false, "Print the report as JSON")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		cmd.SilenceErrors = true // but for wrong flags, the command itself says what is wrong
 		out, _ := cmd.Flags().GetString("out")
 		asJSON, _ := cmd.Flags().GetBool("json")
 		status, err := run(cmd.OutOrStdout(), args[0], out, asJSON)
@@ -93,14 +93,18 @@ func run(w io.Writer, folder, out string, asJSON bool) (status int, err error) {
 	} else {
 		report.Print(w)
 	}
+	var kept []string
 	if err == nil && out != "" {
-		err = writeOut(report, p, out)
+		kept, err = writeOut(report, p, out)
 	}
 	switch {
 	case err != nil:
 		return statusLeft, err
 	case out != "" && !asJSON:
 		fmt.Fprintf(w, "\nWritten to %s: read MOVING.md there.\n", out)
+		if len(kept) > 0 {
+			fmt.Fprintf(w, "Left as they are, since they were there already: %s.\n", list(kept, 8))
+		}
 	}
 	if !report.Complete() {
 		return statusLeft, nil

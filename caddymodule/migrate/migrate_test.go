@@ -120,13 +120,29 @@ func checkCalendars(t *testing.T, timers []string) {
 	}
 }
 
+func TestWrongArgumentsHaveWords(t *testing.T) {
+	for _, args := range [][]string{{}, {"a", "b"}, {"--nope", "a"}, {"a", "--out"}, {"nowhere"}} {
+		var said strings.Builder
+		cmd := migrateCommand()
+		cmd.SetErr(&said)
+		cmd.SetArgs(args)
+		if err := cmd.Execute(); err == nil || strings.Count(said.String(), "Error: ") != 1 {
+			t.Errorf("%q: %v, %q", args, err, said.String())
+		}
+	}
+}
+
 func TestNothingIsOverwritten(t *testing.T) {
 	out := t.TempDir()
 	if err := os.WriteFile(filepath.Join(out, "Caddyfile"), []byte("mine"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := run(new(strings.Builder), "testdata/quickstart", out, false); err != nil {
+	var printed strings.Builder
+	if _, err := run(&printed, "testdata/quickstart", out, false); err != nil {
 		t.Fatal(err)
+	}
+	if !strings.HasSuffix(printed.String(), "\nLeft as they are, since they were there already: Caddyfile.\n") {
+		t.Error(printed.String())
 	}
 	if text, _ := os.ReadFile(filepath.Join(out, "Caddyfile")); string(text) != "mine" {
 		t.Error("the Caddyfile was overwritten")

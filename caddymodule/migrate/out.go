@@ -35,18 +35,18 @@ type out struct {
 	workspaces   []*Function       // those that ask for other versions, or for packages of the project
 }
 
-// writeOut writes a folder that runs the functions of a project which load.
-func writeOut(r *Report, p *project.Project, folder string) error {
+// writeOut writes a folder that runs the functions of a project which load. It returns the files that were there already.
+func writeOut(r *Report, p *project.Project, folder string) (kept []string, err error) {
 	if err := os.MkdirAll(folder, 0o755); err != nil {
-		return err
+		return nil, err
 	}
 	absolute, err := filepath.Abs(folder)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	root, err := os.OpenRoot(folder)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	defer root.Close()
 	o := &out{root: root, folder: absolute, report: r}
@@ -61,10 +61,10 @@ func writeOut(r *Report, p *project.Project, folder string) error {
 		func() error { return o.template("MOVING.md", "MOVING.md") },
 	} {
 		if err := step(); err != nil {
-			return err
+			return nil, err
 		}
 	}
-	return nil
+	return o.kept, nil
 }
 
 // write writes a file, unless it is there.
