@@ -56,7 +56,7 @@ func main() {
 		b.builds = append(b.builds, build)
 		return nil
 	})
-	flag.StringVar(&b.profiles, "profile", "", "write CPU and allocation profiles of the gateway, one of each case, into this `directory`")
+	flag.StringVar(&b.profiles, "profile", "", "write CPU and allocation profiles of each Caddy that is compared, one of each case, into this `directory`")
 	flag.Parse()
 	if err := b.main(*short, *tuning, *rounds, *only, flag.Args()); err != nil {
 		fmt.Fprintln(os.Stderr, "bench:", err)

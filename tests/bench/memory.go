@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -124,45 +125,52 @@ func (p *process) debug(profile string) ([]byte, error) {
 	return io.ReadAll(res.Body)
 }
 
-// profile writes a CPU profile of the gateway for each case, and one of what it has allocated on the way.
+// profile writes a CPU profile of each Caddy that runs for each case, and one of what it has allocated on the way.
 func (b *bench) profile(chosen []workCase) error {
-	c := b.named(gateway)
-	if c == nil {
-		return nil
-	}
 	for _, work := range chosen {
-		before, err := c.debug("allocs")
-		if err != nil {
-			return err
-		}
-		done := make(chan error, 1)
-		go func() {
-			profile, err := c.debug("profile?seconds=5")
-			if err == nil {
-				err = os.WriteFile(filepath.Join(b.profiles, work.name+".cpu"), profile, 0o644)
+		for _, c := range b.contenders {
+			if !c.isCaddy {
+				continue
 			}
-			done <- err
-		}()
-		slice := b.slice
-		b.slice = 6 * time.Second
-		_, err = b.turn(c, work)
-		b.slice = slice
-		if err == nil {
-			err = <-done
-		}
-		if err != nil {
-			return err
-		}
-		after, err := c.debug("allocs")
-		if err != nil {
-			return err
-		}
-		// For `go tool pprof -diff_base case.allocs0 case.allocs`.
-		for name, profile := range map[string][]byte{".allocs0": before, ".allocs": after} {
-			if err := os.WriteFile(filepath.Join(b.profiles, work.name+name), profile, 0o644); err != nil {
+			if err := b.profileCase(c, work); err != nil {
 				return err
 			}
 		}
 	}
 	return nil
+}
+
+func (b *bench) profileCase(c *contender, work workCase) error {
+	path := filepath.Join(b.profiles, work.name+"."+c.name)
+	before, err := c.debug("allocs")
+	if err != nil {
+		return err
+	}
+	type result struct {
+		profile []byte
+		err     error
+	}
+	cpu := make(chan result, 1)
+	go func() {
+		profile, err := c.debug("profile?seconds=5")
+		cpu <- result{profile, err}
+	}()
+	slice := b.slice
+	b.slice = 6 * time.Second
+	_, err = b.turn(c, work)
+	b.slice = slice
+	if err != nil {
+		return err
+	}
+	profiled := <-cpu
+	after, err := c.debug("allocs")
+	if err := errors.Join(profiled.err, err); err != nil {
+		return err
+	}
+	// For `go tool pprof -diff_base case.proxy.allocs0 case.proxy.allocs`.
+	return errors.Join(
+		os.WriteFile(path+".cpu", profiled.profile, 0o644),
+		os.WriteFile(path+".allocs0", before, 0o644),
+		os.WriteFile(path+".allocs", after, 0o644),
+	)
 }

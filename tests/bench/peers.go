@@ -19,6 +19,7 @@ type peer struct {
 	replaces  bool // puts open data in the place of CloudIDs
 	exact     bool // leaves every other byte as it was
 	remembers bool // asks WeChat for a CloudID once
+	isCaddy   bool // has Caddy's admin API
 
 	run     func(b *bench, p peer, s setup) (command []string, err error)
 	binary  string // of a Caddy; "": the one that is built
@@ -53,8 +54,8 @@ const (
 // The proxies. The first, which is what everybody has, is what the others are measured against. The gateway runs as its
 // README recommends, with transport http1, and once more with Caddy's own.
 var peers = []peer{
-	{name: plainCaddy, exact: true, run: runCaddy},
-	{name: http1Caddy, exact: true, run: runCaddy, options: caddyOptions{HTTP1: true}},
+	{name: plainCaddy, exact: true, isCaddy: true, run: runCaddy},
+	{name: http1Caddy, exact: true, isCaddy: true, run: runCaddy, options: caddyOptions{HTTP1: true}},
 	gatewayPeer(gateway, caddyOptions{HTTP1: true}),
 	gatewayPeer(plainGateway, caddyOptions{}),
 	{name: withLua, replaces: true, run: runNginx},
@@ -65,7 +66,7 @@ var peers = []peer{
 // gatewayPeer is our gateway, with what an operator may choose.
 func gatewayPeer(name string, options caddyOptions) peer {
 	options.CloudID = true
-	return peer{name: name, replaces: true, exact: true, remembers: true, run: runCaddy, options: options}
+	return peer{name: name, replaces: true, exact: true, remembers: true, isCaddy: true, run: runCaddy, options: options}
 }
 
 // tuned are gateways with one thing changed, for --tuning.
@@ -103,8 +104,8 @@ func (b *bench) launch(p peer) (*process, error) {
 		return nil, err
 	}
 	running, err := startProcess(b.dir, p.name, s.Listen, b.pin, p.env, command...)
-	if err == nil {
-		running.admin = s.Admin // where the proxy is a Caddy
+	if err == nil && p.isCaddy {
+		running.admin = s.Admin
 	}
 	return running, err
 }
