@@ -45,6 +45,9 @@ func (a *App) Provision(ctx caddy.Context) error {
 	if a.pooled.pool == nil {
 		a.pooled.pool = processPool
 	}
+	if _, err := load(&a.pooled, "headroom", nil, newHeadroom); err != nil {
+		return err
+	}
 	if err := a.resolveAppIDs(ctx.Logger()); err != nil {
 		return err
 	}

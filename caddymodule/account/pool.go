@@ -6,6 +6,8 @@ import (
 	"slices"
 
 	"github.com/caddyserver/caddy/v2"
+
+	"github.com/caddy-cloudid/caddy-cloudid/caddymodule/internal/headroom"
 )
 
 // processPool has what must outlive a config reload: the accounts of a reloaded config find their metrics, connections, tokens,
@@ -62,4 +64,9 @@ func (r *poolRefs) release() {
 		_, _ = r.pool.Delete(key)
 	}
 	r.keys = nil
+}
+
+// newHeadroom lets the garbage collector run less often while any config has accounts.
+func newHeadroom() (*pooled[headroom.Headroom], error) {
+	return &pooled[headroom.Headroom]{value: headroom.New()}, nil
 }

@@ -1,0 +1,39 @@
+// Package headroom lets the garbage collector of a small process run less often. Go collects when the heap has doubled. A gateway
+// lives on six megabytes, so it would collect after every six, some hundred requests, and spend about a tenth of its CPU time
+// on that (docs/performance.md). Memory that is allocated and never touched takes no memory of the machine's, but counts:
+// with 16 MiB of it there are 16 MiB more between two collections, and at most as much more in use, however large the heap is.
+package headroom
+
+import (
+	"math"
+	"os"
+	"runtime/debug"
+)
+
+const (
+	// size is what is allocated where nothing speaks against it, in bytes. Twice as much saves another 2 % of a small request.
+	size = 16 << 20
+
+	// share is the largest part of the process's memory limit that is allocated.
+	share = 1.0 / 32
+)
+
+// Headroom is memory that nobody uses. The collector runs less often as long as it is referenced.
+type Headroom []byte
+
+// New allocates headroom. There is none where an operator chose how often the collector runs (GOGC), and less where the process
+// has a memory limit (GOMEMLIMIT, or that of a container, which Caddy minds) of less than 512 MiB.
+func New() Headroom {
+	return make(Headroom, sizeFor(os.Getenv("GOGC"), debug.SetMemoryLimit(-1)))
+}
+
+func sizeFor(gogc string, memoryLimit int64) int {
+	switch {
+	case gogc != "":
+		return 0
+	case memoryLimit == math.MaxInt64: // none
+		return size
+	default:
+		return int(min(size, float64(memoryLimit)*share))
+	}
+}
