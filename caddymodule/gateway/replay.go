@@ -27,6 +27,7 @@ type replayableBody struct {
 	partial         bool
 	partialReported bool // somebody was told so
 	released        bool // the request is over, and the bytes are gone
+	lent            int  // how many have the bytes
 }
 
 var (
@@ -65,6 +66,25 @@ func (b *replayableBody) Close() error {
 	return nil
 }
 
+// Lend gives a transport the bytes, which need not be copied to be sent, if nothing of them was read. Nobody may change them; done
+// is to be called when they are not read any more.
+func (b *replayableBody) Lend() (bytes []byte, done func(), ok bool) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.off > 0 || b.partial || b.released {
+		return nil, nil, false
+	}
+	b.lent++
+	return b.bytes, b.takeBack, true
+}
+
+// takeBack is called by who does not read the bytes any more.
+func (b *replayableBody) takeBack() {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.lent--
+}
+
 // text returns a copy of all bytes; none when the request is over.
 func (b *replayableBody) text() []byte {
 	b.mu.Lock()
@@ -72,13 +92,15 @@ func (b *replayableBody) text() []byte {
 	return bytes.Clone(b.bytes)
 }
 
-// release gives the bytes back. A nil body has none.
+// release gives the bytes back, unless somebody still has them: then they are left to the garbage collector. A nil body has none.
 func (b *replayableBody) release() {
 	if b == nil {
 		return
 	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	bufpool.Put(b.bytes)
+	if b.lent == 0 {
+		bufpool.Put(b.bytes)
+	}
 	b.bytes, b.released = nil, true
 }

@@ -80,3 +80,45 @@ func TestABodyIsNotReadBeyondItsRequest(t *testing.T) {
 	}
 	(*replayableBody)(nil).release()
 }
+
+// A transport that sends the bytes from where they are may still do so when the request is over: then they are not used for
+// another body.
+func TestWhatIsLentIsNotReused(t *testing.T) {
+	for it, test := range map[string]struct {
+		before func(*replayableBody)
+		lends  bool
+	}{
+		"a body that nobody read":             {func(*replayableBody) {}, true},
+		"one that is lent already":            {func(b *replayableBody) { _, _, _ = b.Lend() }, true},
+		"one that was read and starts anew":   {func(b *replayableBody) { _, _ = io.ReadAll(b); _ = b.Close() }, true},
+		"one that is being read":              {func(b *replayableBody) { _, _ = b.Read(make([]byte, 2)) }, false},
+		"one of which an attempt sent a part": {func(b *replayableBody) { _, _ = b.Read(make([]byte, 2)); _ = b.Close() }, false},
+		"one whose request is over":           {func(b *replayableBody) { b.release() }, false},
+	} {
+		body := &replayableBody{bytes: []byte("body")}
+		test.before(body)
+		data, done, ok := body.Lend()
+		if ok != test.lends || ok && string(data) != "body" {
+			t.Errorf("%s: %q, %t", it, data, ok)
+		}
+		if ok {
+			done()
+		}
+	}
+
+	pooled := func() *replayableBody { return &replayableBody{bytes: append(bufpool.Get(1<<20), "body"...)} }
+	kept, returned := pooled(), pooled()
+	data, _, _ := kept.Lend()
+	_, done, _ := returned.Lend()
+	done()
+	kept.release()
+	returned.release()
+	if kept.lent != 1 || returned.lent != 0 {
+		t.Errorf("lent %d and %d times", kept.lent, returned.lent)
+	}
+	for range 100 {
+		if other := bufpool.Get(1 << 20); &other[:1][0] == &data[0] {
+			t.Fatal("another body uses the bytes that are being sent")
+		}
+	}
+}

@@ -90,6 +90,16 @@ func TestConnectionsAndRetries(t *testing.T) {
 			s.dial().say(get("/")).wantResponse(http.StatusServiceUnavailable, "")
 			s.wantAccepted(4)
 		}},
+		{"each attempt has the whole header", setup{proxy: "lb_retries 3"}, func(c *rawserver.Conn) {
+			req := c.Request()
+			if c.Number >= 3 && req != nil {
+				c.Say(fmt.Sprintf("HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\n%s", req.Header.Get("X-Sent")))
+			}
+			_ = c.Close()
+		}, func(s *side) {
+			s.dial().say("GET / HTTP/1.1\r\nHost: site\r\nX-Sent: yes\r\n\r\n").wantResponse(http.StatusOK, "yes")
+			s.wantAccepted(3)
+		}},
 		{"what comes unasked is nobody's response", setup{}, func(c *rawserver.Conn) {
 			for {
 				if c.Request() == nil {

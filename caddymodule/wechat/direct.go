@@ -1,10 +1,8 @@
 package wechat
 
 import (
-	"bytes"
 	"context"
 	"crypto/tls"
-	"io"
 	"net"
 	"net/http"
 	"net/url"
@@ -78,9 +76,7 @@ func (d *directTransport) post(ctx context.Context, target string, body []byte) 
 func (d *directTransport) request(ctx context.Context, target string, body []byte) *http.Request {
 	u := d.url
 	u.Opaque = d.path + target // it is written as it is
-	newBody := func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(body)), nil }
-	req := &http.Request{Method: http.MethodPost, URL: &u, Host: u.Host, Header: postHeader, GetBody: newBody, ContentLength: int64(len(body))}
-	req.Body, _ = newBody()
+	req := &http.Request{Method: http.MethodPost, URL: &u, Host: u.Host, Header: postHeader, Body: http1.NewInMemory(body, nil), ContentLength: int64(len(body))}
 	return req.WithContext(ctx)
 }
 

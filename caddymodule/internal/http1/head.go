@@ -15,8 +15,7 @@ import (
 // defaultUserAgent is net/http's, for a request that has no User-Agent field, not even an empty one.
 const defaultUserAgent = "Go-http-client/1.1"
 
-// checkRequest returns an error for a request that net/http's Transport rejects, too, and for one whose header holds a field
-// that frames messages under a name net/http does not recognise as such.
+// checkRequest returns an error for a request that net/http's Transport rejects, too. Its header is checked by checkedFields.
 func checkRequest(req *http.Request) error {
 	if req.Method != "" && !httpguts.ValidHeaderFieldName(req.Method) { // both are tokens
 		return fmt.Errorf("invalid method %q", req.Method)
@@ -27,20 +26,39 @@ func checkRequest(req *http.Request) error {
 	if req.ContentLength > 0 && req.Body == nil {
 		return fmt.Errorf("the request has no body, but is said to have one of %d bytes", req.ContentLength)
 	}
-	for name, values := range req.Header {
+	return nil
+}
+
+// field is a header field and its values, each of which has a line.
+type field struct {
+	name   string
+	values []string
+}
+
+// checkedFields appends the fields of a header, sorted by name, that are not written by other means. Like net/http's Transport
+// it returns an error for a header that would break out of its lines; and, different from it, for one that holds a field
+// that frames messages under a name that net/http does not recognise as such.
+func checkedFields(fields []field, header http.Header) ([]field, error) {
+	for name, values := range header {
 		if !httpguts.ValidHeaderFieldName(name) {
-			return fmt.Errorf("invalid header field name %q", name)
+			return nil, fmt.Errorf("invalid header field name %q", name)
 		}
 		if disguised(name) {
-			return fmt.Errorf("the header field %q must be written in its canonical form", name)
+			return nil, fmt.Errorf("the header field %q must be written in its canonical form", name)
 		}
 		for _, value := range values {
 			if !httpguts.ValidHeaderFieldValue(value) {
-				return fmt.Errorf("invalid value of the header field %q", name) // the value may be a secret
+				return nil, fmt.Errorf("invalid value of the header field %q", name) // the value may be a secret
 			}
 		}
+		switch name {
+		case "Host", "User-Agent", "Content-Length", "Transfer-Encoding", "Trailer":
+		default:
+			fields = append(fields, field{name, values})
+		}
 	}
-	return nil
+	slices.SortFunc(fields, func(a, b field) int { return strings.Compare(a.name, b.name) })
+	return fields, nil
 }
 
 // disguised reports whether a name frames messages, but is not in the form under which it is left out of the header.
@@ -66,6 +84,11 @@ func appendHead(b []byte, req *http.Request, extra ...string) ([]byte, error) {
 	if strings.ContainsFunc(uri, func(c rune) bool { return c < ' ' || c == 0x7f }) {
 		return b, errors.New("the request's URL holds a control character")
 	}
+	var few [32]field // on the stack
+	fields, err := checkedFields(few[:0], req.Header)
+	if err != nil {
+		return b, err
+	}
 	method := req.Method
 	if method == "" {
 		method = http.MethodGet
@@ -83,34 +106,18 @@ func appendHead(b []byte, req *http.Request, extra ...string) ([]byte, error) {
 		b = strconv.AppendInt(b, length, 10)
 		b = append(b, "\r\n"...)
 	}
-	b = appendHeader(b, req.Header)
+	for _, field := range fields {
+		for _, value := range field.values {
+			b = appendField(b, field.name, value)
+		}
+	}
 	for _, line := range extra {
 		b = append(append(b, line...), "\r\n"...)
 	}
 	return append(b, "\r\n"...), nil
 }
 
-// appendHeader appends the fields, sorted by name, that are not written by other means.
-func appendHeader(b []byte, header http.Header) []byte {
-	var few [32]string
-	names := few[:0]
-	for name := range header {
-		switch name {
-		case "Host", "User-Agent", "Content-Length", "Transfer-Encoding", "Trailer":
-		default:
-			names = append(names, name)
-		}
-	}
-	slices.Sort(names)
-	for _, name := range names {
-		for _, value := range header[name] {
-			b = appendField(b, name, value)
-		}
-	}
-	return b
-}
-
-// appendField appends a field that checkRequest has seen.
+// appendField appends a line of a field that checkedFields has seen.
 func appendField(b []byte, name, value string) []byte {
 	b = append(b, name...)
 	b = append(b, ": "...)

@@ -16,9 +16,12 @@
 //   - A response is read by http.ReadResponse, so the verdict on what a server sends is net/http's. Stricter: a status below
 //     100, 101 (Switching Protocols), which nobody asked for, and a space before a field's colon are errors.
 //   - 1xx responses go to httptrace.ClientTrace.Got1xxResponse; no other hook of httptrace is called.
-//   - A body of up to 64 KiB that can be read within a millisecond leaves together with the head. A larger or slower one is
-//     sent as it comes, from another goroutine, while this one reads the response. So a response may come, and is returned,
-//     before the request was sent. Its connection is used again only if the request was sent whole by the end of the response.
+//   - A body in memory (InMemory) leaves together with the head, as far as the connection takes it at once; the rest follows from
+//     another goroutine. It can be sent again, unless some of it is still to follow.
+//   - Of other bodies, one of up to 64 KiB that can be read within a millisecond leaves together with the head. A larger or slower
+//     one is sent as it comes, from another goroutine, while this one reads the response. So a response may come, and is
+//     returned, before the request was sent. Its connection is used again only if the request was sent whole by the end of
+//     the response.
 //   - A response's body is streamed. Reading it to its end frees the connection for the next request; closing it earlier
 //     closes the connection. The body of a request is always closed, before or soon after RoundTrip returns; after an error,
 //     before.

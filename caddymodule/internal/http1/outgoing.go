@@ -8,14 +8,22 @@ import (
 	"os"
 	"sync"
 	"time"
+
+	"github.com/caddy-cloudid/caddy-cloudid/caddymodule/internal/bufpool"
 )
 
 const (
 	// maxHeld is the size in bytes up to which a body may be kept: to be sent in one write with the head, and sent again.
 	maxHeld = 64 << 10
 
-	// bodyWait is how long such a body is waited for. Then what came of it is sent, and the rest as it comes.
+	// maxJoined is the size in bytes up to which a body that is in memory is copied behind its head.
+	maxJoined = 16 << 10
+
+	// bodyWait is how long a body is waited for that may have to come first. Then what came of it is sent, and the rest as it comes.
 	bodyWait = time.Millisecond
+
+	// usualHead is the size of the buffer that a request's head begins in.
+	usualHead = 2 << 10
 
 	// writeWait is how long the end of a response waits for the end of its request, so that the connection can be kept.
 	writeWait = 50 * time.Millisecond
@@ -29,7 +37,7 @@ const (
 type outgoing struct {
 	body      io.ReadCloser // nil if there is none
 	length    int64
-	inMemory  bool          // reading the body does not wait
+	data      []byte        // the body, where it is in memory and large; not part of buf
 	askedGzip bool          // which the caller did not
 	pumped    chan struct{} // closed at the end of the goroutine that reads the body; nil if there is none
 
@@ -53,7 +61,7 @@ func (c *Client) newOutgoing(req *http.Request) (*outgoing, error) {
 	}
 	o := &outgoing{length: outgoingLength(req)}
 	if o.length > 0 {
-		o.body, o.inMemory = req.Body, req.GetBody != nil
+		o.body = req.Body
 	}
 	o.read = o.body == nil
 	var extra []string
@@ -65,13 +73,35 @@ func (c *Client) newOutgoing(req *http.Request) (*outgoing, error) {
 	if c.options.DisableKeepAlives {
 		extra = append(extra, "Connection: close")
 	}
-	head, err := appendHead(takeBuffer(), req, extra...)
+	head, err := appendHead(bufpool.Get(usualHead), req, extra...)
 	o.buf = head
+	if err == nil {
+		err = o.take(req)
+	}
 	if err != nil {
-		o.release()
+		bufpool.Put(o.buf)
 		return nil, err
 	}
 	return o, nil
+}
+
+// take takes the body of a request where it is in memory.
+func (o *outgoing) take(req *http.Request) error {
+	body, ok := req.Body.(*InMemory)
+	if !ok || o.body == nil {
+		return nil
+	}
+	data := body.unread()
+	if int64(len(data)) != o.length {
+		return fmt.Errorf("the request's body has %d bytes, not the %d it is said to have", len(data), o.length)
+	}
+	o.read = true
+	if len(data) > maxJoined {
+		o.data = data
+		return nil
+	}
+	o.buf = append(growBuffer(o.buf, len(data)), data...)
+	return nil
 }
 
 // send writes the request to a connection, or begins to: what is large or slow follows from another goroutine, which tells x
@@ -91,6 +121,9 @@ func (o *outgoing) send(x *exchange) error {
 	if o.stream {
 		return nil
 	}
+	if o.data != nil {
+		return o.sendData(x)
+	}
 	n, err := x.conn.Write(o.buf)
 	x.wrote(n)
 	o.written = err == nil
@@ -100,13 +133,36 @@ func (o *outgoing) send(x *exchange) error {
 	return err
 }
 
+// sendData writes the head, and of a body that is in memory what the connection takes at once. The rest follows from another
+// goroutine: a server may respond before it has read all. The caller holds o.mu.
+func (o *outgoing) sendData(x *exchange) error {
+	n, err := writeAtOnce(x.conn.Conn, o.buf, o.data)
+	x.wrote(n)
+	if err != nil {
+		return err
+	}
+	head, data := o.buf[min(n, len(o.buf)):], o.data[max(0, n-len(o.buf)):]
+	if len(data) == 0 {
+		o.written = true
+		x.sent()
+		return nil
+	}
+	o.stream = true
+	o.pumped = make(chan struct{})
+	go func() {
+		defer close(o.pumped)
+		_, err := x.conn.Write(head)
+		if err == nil {
+			_, err = x.conn.Write(data)
+		}
+		o.end(x, err)
+	}()
+	return nil
+}
+
 // hold reads a body that is small enough to be kept. Where that takes too long, the request leaves as it comes.
 func (o *outgoing) hold(x *exchange) error {
 	o.buf = growBuffer(o.buf, int(o.length))
-	if o.inMemory {
-		o.pump(x)
-		return o.err
-	}
 	o.pumped = make(chan struct{})
 	go func() {
 		defer close(o.pumped)
@@ -150,6 +206,11 @@ func (o *outgoing) sendLarge(x *exchange) error {
 // pump reads the body to its end and closes it. It writes what it reads, once the request is streamed.
 func (o *outgoing) pump(x *exchange) {
 	err := o.copy(x)
+	o.end(x, err)
+}
+
+// end takes note that nobody reads the body any more, or writes it where it is streamed.
+func (o *outgoing) end(x *exchange, err error) {
 	o.closeBody()
 	o.mu.Lock()
 	stream := o.stream
@@ -160,7 +221,7 @@ func (o *outgoing) pump(x *exchange) {
 	o.written = err == nil && stream
 	o.ended = true
 	if o.released {
-		giveBuffer(o.buf)
+		bufpool.Put(o.buf)
 	}
 	o.mu.Unlock()
 	if !stream {
@@ -289,37 +350,17 @@ func (o *outgoing) release() {
 		o.released = true
 		return
 	}
-	giveBuffer(o.buf)
+	o.closeBody()
+	bufpool.Put(o.buf)
 	o.buf = nil
 }
 
-// buffers hold requests on their way. Large ones are not kept, since most requests are small.
-var buffers = sync.Pool{New: func() any { return new([]byte) }}
-
-const (
-	usualBuffer   = 4 << 10
-	largestPooled = 2*maxHeld + 1
-)
-
-func takeBuffer() []byte {
-	b := *buffers.Get().(*[]byte)
-	if b == nil {
-		return make([]byte, 0, usualBuffer)
-	}
-	return b[:0]
-}
-
+// growBuffer returns b with room for more bytes.
 func growBuffer(b []byte, more int) []byte {
 	if cap(b)-len(b) >= more {
 		return b
 	}
-	grown := append(make([]byte, 0, len(b)+more), b...)
-	giveBuffer(b)
+	grown := append(bufpool.Get(len(b)+more), b...)
+	bufpool.Put(b)
 	return grown
-}
-
-func giveBuffer(b []byte) {
-	if cap(b) > 0 && cap(b) <= largestPooled {
-		buffers.Put(&b)
-	}
 }
