@@ -3,6 +3,7 @@ package migrate
 import (
 	"fmt"
 	"maps"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -12,7 +13,7 @@ import (
 // leftToDo is what somebody has to do, in order.
 func (r *Report) leftToDo() []string {
 	var left []string
-	if r.AppID == "" || r.AppID == "touristappid" {
+	if !r.hasAppID() {
 		left = append(left, "there is no AppID in project.config.json: write yours into the Caddyfile")
 	}
 	if len(r.Functions) == 0 {
@@ -64,6 +65,13 @@ func (f *Function) wrongTimers() []string {
 	}
 	return wrong
 }
+
+// hasAppID reports whether the project has an AppID of its own: not that of devtools' visitors, and nothing that an AppID cannot be.
+func (r *Report) hasAppID() bool {
+	return r.AppID != "touristappid" && appID.MatchString(r.AppID)
+}
+
+var appID = regexp.MustCompile(`^[A-Za-z0-9_-]+$`)
 
 func adviceFor(what string) string {
 	switch what {

@@ -404,6 +404,14 @@ func TestOddProjects(t *testing.T) {
 			t.Error(got)
 		}
 	})
+	t.Run("what is no AppID", func(t *testing.T) {
+		for _, appid := range []string{"touristappid", "wx 1", "wx{env.HOME}", "wx\\n}"} {
+			got := report(t, build(map[string]string{"project.config.json": `{"appid":"` + appid + `"}`, "cloudfunctions/a/index.js": "exports.main = () => 1"}))
+			if !strings.Contains(got, "there is no AppID") {
+				t.Error(got)
+			}
+		}
+	})
 	t.Run("folders outside of the project", func(t *testing.T) {
 		folder := build(map[string]string{"project.config.json": `{"cloudfunctionRoot":"../../../../etc","miniprogramRoot":"/etc"}`})
 		if got := report(t, folder); !strings.Contains(got, "../../../../etc, which project.config.json names as the cloudfunctionRoot, is not there") {

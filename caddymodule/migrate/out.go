@@ -280,7 +280,7 @@ func (o *out) Folder() string { return o.folder }
 
 // AppID is the project's, or one to be replaced.
 func (o *out) AppID() string {
-	if o.report.AppID == "" || o.report.AppID == "touristappid" {
+	if !o.report.hasAppID() {
 		return "wx0123456789abcdef"
 	}
 	return o.report.AppID

@@ -99,6 +99,7 @@ test('each function runs with the packages that it asks for, and one that fails 
     'cloudfunctions/common/package.json': '{"name":"common","version":"1.0.0","main":"lib/main.js"}',
     'cloudfunctions/common/lib/main.js': "exports.version = () => require('wx-server-sdk/package.json').version",
     'cloudfunctions/fails/index.js': "process.env.NOT_SET.split(',')\nexports.main = () => 1",
+    'cloudfunctions/callback/index.js': 'exports.main = (event, context, callback) => { setTimeout(() => callback(null, { n: event.n }), 10) }',
     'cloudfunctions/module/index.js': "import cloud from 'wx-server-sdk'\ncloud.init()\nexport const main = () => cloud.getWXContext().OPENID",
     'cloudfunctions/module/package.json': '{"name":"same","type":"module","dependencies":{"wx-server-sdk":"~3.0.4"}}'
   }
@@ -122,7 +123,8 @@ test('each function runs with the packages that it asks for, and one that fails 
   try {
     const { wx } = device({ sandbox: running.sandbox })
     program(wx).client().install({ url: running.gateway })
-    const call = async name => (await wx.cloud.callFunction({ name })).result
+    const call = async name => (await wx.cloud.callFunction({ name, data: { n: 1 } })).result
+    assert.deepEqual(await call('callback'), { n: 1 })
     assert.equal(await call('first'), '3.0.4')
     assert.equal(await call('second'), '2.6.3')
     assert.equal(await call('third'), '3.0.4')

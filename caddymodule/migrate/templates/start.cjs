@@ -12,12 +12,22 @@ require('./cloudid-preload.cjs')
 async function loads (f) {
   try {
     const file = require.resolve(path.resolve(f.directory, f.source || '.'))
-    if (typeof (await load(file)).main !== 'function') throw new Error('it exports no function main')
+    const loaded = await load(file)
+    if (typeof loaded.main !== 'function') throw new Error('it exports no function main')
+    if (loaded.main.length > 2) loaded.main = withCallback(loaded.main)
     return true
   } catch (err) {
     console.error(`The function ${f.name} does not load, so it is not served:`, err)
     return false
   }
+}
+
+// In the cloud a function may give its result to a callback, its third parameter.
+function withCallback (main) {
+  return (event, context) => new Promise((resolve, reject) => {
+    const result = main(event, context, (err, value) => err ? reject(err) : resolve(value))
+    if (result !== undefined) resolve(result)
+  })
 }
 
 async function load (file) {
