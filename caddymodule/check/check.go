@@ -118,11 +118,11 @@ func (r *report) add(f Finding) { r.seen[f] = true }
 // server follows requests through one server.
 func (r *report) server(s *server) {
 	w := newWalker(r, s)
-	for _, g := range w.handlersNamed("cloudid") {
+	w.handlersNamed("cloudid", func(g *handler, place []string) {
 		if r.gateways[g] == nil {
-			r.gateways[g] = &gatewayUse{place: w.listen()}
+			r.gateways[g] = &gatewayUse{place: w.describe(state{place: place}, g)}
 		}
-	}
+	})
 	for _, request := range requestsFor(s) {
 		w.follow(request)
 	}

@@ -55,30 +55,33 @@ func newWalker(r *report, s *server) *walker {
 
 func (w *walker) listen() string { return strings.Join(w.server.Listen, ", ") }
 
-// handlersNamed returns the handlers of one name, wherever in the server they are.
-func (w *walker) handlersNamed(name string) []*handler {
-	var found []*handler
-	var visit func([]*route)
-	visit = func(routes []*route) {
+// handlersNamed calls found with each handler of one name, wherever in the server it is, and with its place.
+func (w *walker) handlersNamed(name string, found func(h *handler, place []string)) {
+	var visit func([]*route, []string)
+	visit = func(routes []*route, place []string) {
 		for _, r := range routes {
+			at := place
+			if words := r.words(); words != "" {
+				at = append(slices.Clip(place), words)
+			}
 			for _, h := range r.Handle {
 				if h.Handler == name {
-					found = append(found, h)
+					found(h, at)
 				}
 				for _, nested := range h.nested() {
-					visit(nested)
+					visit(nested, at)
 				}
 			}
 		}
 	}
-	visit(w.server.Routes)
+	here := []string{w.listen()}
+	visit(w.server.Routes, here)
 	if w.server.Errors != nil {
-		visit(w.server.Errors.Routes)
+		visit(w.server.Errors.Routes, here)
 	}
 	for _, key := range slices.Sorted(maps.Keys(w.server.NamedRoutes)) {
-		visit([]*route{w.server.NamedRoutes[key]})
+		visit([]*route{w.server.NamedRoutes[key]}, append(slices.Clip(here), "&("+key+")"))
 	}
-	return found
 }
 
 // follow sends one request through the server's routes.

@@ -64,6 +64,7 @@ type Login struct {
 
 	account account.Ref
 	logger  *zap.Logger
+	streak  streak // of codes that WeChat rejected
 }
 
 // CaddyModule returns the Caddy module information.
@@ -113,8 +114,10 @@ func (l *Login) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhttp
 	}
 	session, err := exchanges.login(r.Context(), acct, code, l.report)
 	if err != nil {
+		l.warnIfAll(acct, err)
 		return l.fail(w, r, acct, resultOf(err), reject(w, err), causeOf(err))
 	}
+	l.streak.broken()
 	l.count(acct, resultOf(nil))
 	token, err := l.sign(keys, session)
 	if err != nil {
@@ -142,6 +145,15 @@ func (l *Login) fail(w http.ResponseWriter, r *http.Request, acct *account.Accou
 	l.count(acct, result, zap.String("request_id", id), zap.String("because", because))
 	show(l.account.App(), r, "wechat_login", acct.AppID(), id, told, cause)
 	return told
+}
+
+// warnIfAll tells the operator when WeChat rejects one code after the other: then it is about no single client.
+func (l *Login) warnIfAll(a *account.Account, err error) {
+	if wechat.Code(err) != errcodeInvalidCode || !l.streak.rejection(time.Now()) {
+		return
+	}
+	l.logger.Warn("nobody can log in: WeChat rejects every login code",
+		zap.String("appid", a.AppID()), zap.String("errcode", wechat.MetricLabel(err)), zap.String("advice", wechat.Advice(err)))
 }
 
 // causeOf says why a login failed, and what to do about it, to the operator.

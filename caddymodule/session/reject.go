@@ -24,12 +24,14 @@ type rejection struct {
 	client     bool          // the client or its user is the cause, so the operator's log has no line about it
 }
 
+const errcodeInvalidCode = 40029
+
 // rejections has the errcodes that are about the code or the user, or that pass by themselves.
 var rejections = map[int]rejection{
-	-1:    {status: http.StatusServiceUnavailable, message: "wechat is busy; call wx.login again in a moment", retryAfter: time.Second},
-	40029: {status: http.StatusBadRequest, message: "the code is wrong, has ended or is of another mini program; call wx.login again and send the fresh one", client: true},
-	40163: {status: http.StatusBadRequest, message: "the code was used before; call wx.login again for every login", client: true},
-	40226: {status: http.StatusForbidden, message: "wechat blocks this user as high risk; another login does not help", client: true},
+	-1:                 {status: http.StatusServiceUnavailable, message: "wechat is busy; call wx.login again in a moment", retryAfter: time.Second},
+	errcodeInvalidCode: {status: http.StatusBadRequest, message: "the code is wrong, has ended or is of another mini program; call wx.login again and send the fresh one", client: true},
+	40163:              {status: http.StatusBadRequest, message: "the code was used before; call wx.login again for every login", client: true},
+	40226:              {status: http.StatusForbidden, message: "wechat blocks this user as high risk; another login does not help", client: true},
 	// WeChat's limit is a number of logins a minute for each user.
 	45011: {status: http.StatusTooManyRequests, message: "this user logs in too often; call wx.login again in a minute", retryAfter: time.Minute, client: true},
 }

@@ -31,6 +31,9 @@ var reasonTexts = map[string]string{
 	string(usertoken.Expired):   "the token has expired: the client must log in again",
 }
 
+// notIssuedHere are the reasons for which a client's next token would be rejected as well.
+var notIssuedHere = []string{string(usertoken.Malformed), string(usertoken.Account), string(usertoken.Purpose), string(usertoken.Signature)}
+
 const headerRequestID = "X-Request-Id"
 
 // nameRequest puts the request's id, which log lines and the inspector have too, into a response that ends here.

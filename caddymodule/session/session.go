@@ -3,7 +3,9 @@ package session
 import (
 	"errors"
 	"net/http"
+	"slices"
 	"strings"
+	"time"
 
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
@@ -46,6 +48,7 @@ type Session struct {
 
 	account account.Ref
 	logger  *zap.Logger
+	streak  streak // of tokens that no login here has issued
 }
 
 // CaddyModule returns the Caddy module information.
@@ -94,6 +97,7 @@ func (s *Session) Authenticate(w http.ResponseWriter, r *http.Request) (caddyaut
 		reason, _ := errors.AsType[usertoken.Invalid](err)
 		return s.reject(w, r, invalid, acct, string(reason))
 	}
+	s.streak.broken()
 	r.Header.Del("Authorization")
 	if sessionKey != "" {
 		sessionkey.Set(r, acct.AppID(), user.OpenID, sessionKey)
@@ -113,6 +117,10 @@ func (s *Session) reject(w http.ResponseWriter, r *http.Request, challenge strin
 	id := nameRequest(w, r)
 	s.account.App().Metrics(acct).SessionsRejected.WithLabelValues(reason).Inc()
 	s.logger.Debug("session rejected", reasonFields(id, acct.AppID(), reason)...)
+	if slices.Contains(notIssuedHere, reason) && s.streak.rejection(time.Now()) {
+		s.logger.Warn("nobody is let in: the last session tokens were all rejected",
+			zap.String("appid", acct.AppID()), zap.String("reason", reason), zap.String("advice", reasonTexts[reason]))
+	}
 	show(s.account.App(), r, "wechat_session", acct.AppID(), id, errNotAuthenticated, reasonTexts[reason])
 	return caddyauth.User{}, false, nil
 }

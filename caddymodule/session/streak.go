@@ -1,0 +1,37 @@
+package session
+
+import (
+	"sync/atomic"
+	"time"
+)
+
+const (
+	// streakLength is how many rejections in a row, with nobody let in between, say that it is not about single clients.
+	streakLength = 5
+
+	// streakPause is how long nothing more is said of it: who sends nonsense on purpose shall not fill a log.
+	streakPause = time.Hour
+)
+
+// streak counts rejections in a row. Single ones are the client's own affair, and no line in the operator's log; when nobody gets in
+// any more, it is the config's. Its zero value is ready, for use by many goroutines.
+type streak struct {
+	rejected atomic.Int32
+	said     atomic.Int64 // when, in Unix nanoseconds
+}
+
+// broken notes that somebody was let in.
+func (s *streak) broken() {
+	if s.rejected.Load() != 0 { // most of the time, nothing is written that other cores read
+		s.rejected.Store(0)
+	}
+}
+
+// rejection notes one more, and reports whether the operator should be told now.
+func (s *streak) rejection(now time.Time) bool {
+	if s.rejected.Add(1) < streakLength {
+		return false
+	}
+	said := s.said.Load()
+	return (said == 0 || now.UnixNano()-said >= int64(streakPause)) && s.said.CompareAndSwap(said, now.UnixNano())
+}
