@@ -122,7 +122,7 @@ func startFrameworks(t *testing.T) map[string]string {
 		started[name] = start(t, name, cmd)
 	}
 	for name, p := range started {
-		p.answers(t, "http://"+addrs[name])
+		p.serves(t, "http://"+addrs[name])
 	}
 	return addrs
 }

@@ -94,7 +94,7 @@ func event(number int64) string {
 	return fmt.Sprintf(`{"weRunData":"%s","n":%d,"padding":"%s"}`, steps, number, strings.Repeat("x", 1000))
 }
 
-// echo is a function that takes its time, and responses the number of the event if it had the open data with it.
+// echo is a function that takes its time, and responds with the number of the event if it had the open data with it.
 func echo(w http.ResponseWriter, r *http.Request) {
 	body, err := io.ReadAll(r.Body)
 	if err != nil {

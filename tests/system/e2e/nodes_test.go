@@ -173,12 +173,12 @@ func TestNodesComeAndGo(t *testing.T) {
 	}
 
 	goOn()
-	death := during(c.nodes[0].kill)
+	death := during(c.nodes[0].Kill)
 	goOn()
 	c.nodes[0].caddyProcess = c.nodes[0].again(t, c.nodes[0].url)
 	c.takesPart(t, plain, session, c.nodes[0])
 	goOn()
-	restart := during(c.nodes[1].stop)
+	restart := during(c.nodes[1].Stop)
 	goOn()
 	c.nodes[1].caddyProcess = c.nodes[1].again(t, c.nodes[1].url)
 	c.takesPart(t, plain, session, c.nodes[1])
@@ -198,10 +198,10 @@ func TestNodesComeAndGo(t *testing.T) {
 	}
 }
 
-// takesPart waits until a node answers through the balancer.
+// takesPart waits until a node responds through the balancer.
 func (c *cluster) takesPart(t *testing.T, balancer, session string, n *node) {
 	t.Helper()
-	soon(t, n.name+" takes part", func() bool {
+	soon(t, n.Name+" takes part", func() bool {
 		res, err := callEcho(http.DefaultClient, balancer+"/fn", session, 1)
 		return err == nil && res.Header.Get("Node") == n.url
 	})

@@ -68,15 +68,8 @@ func startParser(t *testing.T, name string, args ...string) parser {
 	if err != nil {
 		t.Fatal(err)
 	}
-	var complaints output
-	cmd.Stderr = &complaints
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		in.Close() // which ends it
-		_ = cmd.Wait()
-	})
+	p := start(t, name, cmd)
+	t.Cleanup(func() { in.Close() }) // which ends it
 	var (
 		mu    sync.Mutex
 		lines = bufio.NewReaderSize(out, 1<<20)
@@ -85,11 +78,11 @@ func startParser(t *testing.T, name string, args ...string) parser {
 		mu.Lock()
 		defer mu.Unlock()
 		if err := json.NewEncoder(in).Encode(q); err != nil {
-			return s, fmt.Errorf("%s: %w, %s", name, err, complaints.tail())
+			return s, fmt.Errorf("%s: %w, %s", name, err, p.Output.Tail())
 		}
 		line, err := lines.ReadBytes('\n')
 		if err != nil {
-			return s, fmt.Errorf("%s: %w, %s", name, err, complaints.tail())
+			return s, fmt.Errorf("%s: %w, %s", name, err, p.Output.Tail())
 		}
 		return s, json.Unmarshal(line, &s)
 	}

@@ -1,7 +1,6 @@
 package e2e
 
 import (
-	"bytes"
 	"fmt"
 	"io"
 	"net/http"
@@ -10,67 +9,35 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
-	"sync"
-	"syscall"
 	"testing"
 	"time"
+
+	"github.com/caddy-cloudid/caddy-cloudid/tests/system/child"
 )
 
 // patience is how long anything may take that takes no time: the machines that run tests are busy.
 const patience = 60 * time.Second
 
 // process is a program under test.
-type process struct {
-	name   string
-	cmd    *exec.Cmd
-	output output
-	ended  chan struct{} // closed when it has ended
-}
+type process struct{ *child.Process }
 
-// start runs a program until the test ends. What it says is shown if the test fails.
+// start runs a program until the test ends.
 func start(t *testing.T, name string, cmd *exec.Cmd) *process {
 	t.Helper()
-	p := &process{name: name, cmd: cmd, ended: make(chan struct{})}
-	cmd.Stdout, cmd.Stderr = &p.output, &p.output
-	if err := cmd.Start(); err != nil {
-		t.Fatalf("%s: %v", name, err)
+	p, err := child.Start(t, name, cmd)
+	if err != nil {
+		t.Fatal(err)
 	}
-	go func() {
-		_ = cmd.Wait() // how it ended is in its output
-		close(p.ended)
-	}()
-	t.Cleanup(func() {
-		p.stop()
-		if t.Failed() {
-			t.Logf("%s said:\n%s", name, p.output.tail())
-		}
-	})
-	return p
+	return &process{p}
 }
 
-// stop asks the process to end, and waits until it has.
-func (p *process) stop() {
-	_ = p.cmd.Process.Signal(syscall.SIGTERM)
-	select {
-	case <-p.ended:
-	case <-time.After(15 * time.Second):
-		p.kill()
-	}
-}
-
-// kill ends the process as a crash would, and waits until it has ended.
-func (p *process) kill() {
-	_ = p.cmd.Process.Kill()
-	<-p.ended
-}
-
-// answers waits until the process serves a URL.
-func (p *process) answers(t *testing.T, url string) {
+// serves waits until the process serves a URL.
+func (p *process) serves(t *testing.T, url string) {
 	t.Helper()
-	soon(t, p.name+" answers", func() bool {
+	soon(t, p.Name+" serves", func() bool {
 		select {
-		case <-p.ended:
-			t.Fatalf("%s has ended", p.name)
+		case <-p.Ended:
+			t.Fatalf("%s has ended", p.Name)
 		default:
 		}
 		res, err := http.Get(url)
@@ -85,7 +52,7 @@ func (p *process) answers(t *testing.T, url string) {
 // memory returns a figure of /proc/PID/status, in MiB: VmRSS is what the process holds now, VmHWM the most it ever held.
 func (p *process) memory(t *testing.T, figure string) int {
 	t.Helper()
-	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", p.cmd.Process.Pid))
+	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", p.Cmd.Process.Pid))
 	if err != nil {
 		missing(t, "the memory of a process is read from /proc: %v", err)
 	}
@@ -135,42 +102,17 @@ func runCaddy(t *testing.T, name, config, url string, env ...string) *caddyProce
 	cmd.Env = append(os.Environ(), "HOME="+cmd.Dir, "XDG_DATA_HOME=", "XDG_CONFIG_HOME=")
 	cmd.Env = append(cmd.Env, env...)
 	p := &caddyProcess{start(t, name, cmd), config}
-	p.answers(t, url)
+	p.serves(t, url)
 	return p
 }
 
 // again starts a Caddy with the config of one that has ended.
 func (p *caddyProcess) again(t *testing.T, url string) *caddyProcess {
 	t.Helper()
-	return runCaddy(t, p.name+", again", p.config, url)
+	return runCaddy(t, p.Name+", again", p.config, url)
 }
 
-// output is what a process has said so far.
-type output struct {
-	mu   sync.Mutex
-	text bytes.Buffer
-}
-
-func (o *output) Write(p []byte) (int, error) {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	return o.text.Write(p)
-}
-
-func (o *output) String() string {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	return o.text.String()
-}
-
-// tail is the end of it, as much as is read.
-func (o *output) tail() string {
-	const most = 4000
-	text := o.String()
-	return text[max(0, len(text)-most):]
-}
-
-// get returns what a URL responses.
+// get returns what a URL responds with.
 func get(t *testing.T, url string) string {
 	t.Helper()
 	res, err := http.Get(url)

@@ -106,9 +106,9 @@ func TestExampleWithDeadFunction(t *testing.T) {
 		t.Errorf("the client is told %d %s; want 502 %s", status, body, want)
 	}
 	soon(t, "the log says why", func() bool {
-		return regexp.MustCompile(`"level":"error".*"status":502.*` + regexp.QuoteMeta(dead)).MatchString(p.output.String())
+		return regexp.MustCompile(`"level":"error".*"status":502.*` + regexp.QuoteMeta(dead)).MatchString(p.Output.String())
 	})
-	if strings.Contains(p.output.String(), "user-of-the-sandbox") {
+	if strings.Contains(p.Output.String(), "user-of-the-sandbox") {
 		t.Error("the log names the user")
 	}
 }
@@ -187,8 +187,8 @@ func waitForBuild(t *testing.T, p *process, addr string) {
 	const longest = 15 * time.Minute // on two cores, with nothing compiled yet
 	for end := time.Now().Add(longest); time.Now().Before(end); time.Sleep(50 * time.Millisecond) {
 		select {
-		case <-p.ended:
-			t.Fatalf("%s has ended", p.name)
+		case <-p.Ended:
+			t.Fatalf("%s has ended", p.Name)
 		default:
 		}
 		if conn, err := net.Dial("tcp", addr); err == nil {
@@ -196,7 +196,7 @@ func waitForBuild(t *testing.T, p *process, addr string) {
 			return
 		}
 	}
-	t.Fatalf("%s does not listen on %s", p.name, addr)
+	t.Fatalf("%s does not listen on %s", p.Name, addr)
 }
 
 // section returns the text of the README below a heading of the second level; "" stands for the first screen, before any.

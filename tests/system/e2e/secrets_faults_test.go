@@ -121,7 +121,7 @@ func (c *campaign) badConfigs() {
 	} {
 		caddyfile := strings.NewReplacer("$ADMIN", strings.TrimPrefix(c.admin, "http://"), "$DIR", c.dir, "$OPTIONS", options).Replace(badCaddyfile)
 		for _, path := range []string{"/adapt", "/load"} {
-			// The admin API's own server is another after each load, so a connection may end before it responses.
+			// The admin API's own server is another after each load, so a connection may end before it responds.
 			soon(c.t, "the admin API answers", func() bool {
 				res, err := http.Post(c.admin+path, "text/caddyfile", strings.NewReader(caddyfile))
 				if err != nil {

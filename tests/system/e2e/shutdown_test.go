@@ -133,7 +133,7 @@ func TestShutdownDrains(t *testing.T) {
 			atFunction := send(site+"/half", plain)
 			<-h.called
 
-			if err := gateway.cmd.Process.Signal(syscall.SIGTERM); err != nil {
+			if err := gateway.Cmd.Process.Signal(syscall.SIGTERM); err != nil {
 				t.Fatal(err)
 			}
 			soon(t, "new connections are refused", func() bool {
@@ -145,7 +145,7 @@ func TestShutdownDrains(t *testing.T) {
 				return false
 			})
 			select {
-			case <-gateway.ended:
+			case <-gateway.Ended:
 				t.Error("it ended although two requests are under way")
 			case <-atWeChat:
 				t.Error("a response came before WeChat's")
@@ -180,7 +180,7 @@ func TestShutdownIsBoundedByTheGracePeriod(t *testing.T) {
 	<-h.asked
 	atFunction := send(site+"/half", `{}`)
 	<-h.called
-	if err := gateway.cmd.Process.Signal(syscall.SIGTERM); err != nil {
+	if err := gateway.Cmd.Process.Signal(syscall.SIGTERM); err != nil {
 		t.Fatal(err)
 	}
 	wantEnd(t, gateway)
@@ -195,8 +195,8 @@ func TestShutdownIsBoundedByTheGracePeriod(t *testing.T) {
 func wantEnd(t *testing.T, p *caddyProcess) {
 	t.Helper()
 	select {
-	case <-p.ended:
-		if code := p.cmd.ProcessState.ExitCode(); code != 0 {
+	case <-p.Ended:
+		if code := p.Cmd.ProcessState.ExitCode(); code != 0 {
 			t.Errorf("it ended with %d", code)
 		}
 	case <-time.After(patience):

@@ -95,7 +95,7 @@ func startProxy(t *testing.T, address, expected string) (url string, asked *atom
 	return proxy.URL, asked
 }
 
-// startWithEndpoint runs a gateway that asks an endpoint, in an environment. What its function gets is what it responses.
+// startWithEndpoint runs a gateway that asks an endpoint, in an environment. What its function gets is what it responds with.
 func startWithEndpoint(t *testing.T, endpoint string, env ...string) (gateway *caddyProcess, url string) {
 	t.Helper()
 	function := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { _, _ = io.Copy(w, r.Body) }))
@@ -178,5 +178,5 @@ func TestWeChatByTLS(t *testing.T) {
 
 func wantLogged(t *testing.T, p *caddyProcess, words string) {
 	t.Helper()
-	soon(t, "the log says "+words, func() bool { return strings.Contains(p.output.String(), words) })
+	soon(t, "the log says "+words, func() bool { return strings.Contains(p.Output.String(), words) })
 }

@@ -2,7 +2,6 @@ package frameworks
 
 import (
 	"bufio"
-	"bytes"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -11,11 +10,11 @@ import (
 	"os/exec"
 	"path/filepath"
 	"sync"
-	"syscall"
 	"testing"
 	"time"
 
 	"github.com/caddy-cloudid/caddy-cloudid/tests/freeport"
+	"github.com/caddy-cloudid/caddy-cloudid/tests/system/child"
 )
 
 // framework is something that reads requests behind the gateway.
@@ -23,7 +22,7 @@ type framework struct {
 	name  string
 	proxy string // the Caddyfile lines that forward to it
 
-	// The file in which a function that cannot answer leaves what it was given; empty for one that responses.
+	// The file in which a function that cannot answer leaves what it was given; empty for one that can.
 	seen string
 }
 
@@ -204,26 +203,12 @@ func startListener(t *testing.T, name, address, program string, args ...string) 
 	return true
 }
 
-// start runs a program until the test ends. What it says is shown if the test fails.
+// start runs a program until the test ends.
 func start(t *testing.T, name string, cmd *exec.Cmd) {
 	t.Helper()
-	said := new(output)
-	if cmd.Stdout == nil {
-		cmd.Stdout = said
+	if _, err := child.Start(t, name, cmd); err != nil {
+		t.Error(err) // on a goroutine that may not end the test
 	}
-	cmd.Stderr = said
-	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true} // so that it ends with its own children, who hold its output
-	if err := cmd.Start(); err != nil {
-		t.Errorf("%s: %v", name, err)
-		return
-	}
-	t.Cleanup(func() {
-		_ = syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL)
-		_ = cmd.Wait()
-		if t.Failed() {
-			t.Logf("%s said:\n%s", name, said.tail())
-		}
-	})
 }
 
 // dialable waits until somebody listens.
@@ -236,23 +221,4 @@ func dialable(t *testing.T, name, network, address string) {
 		}
 	}
 	t.Errorf("%s does not listen", name)
-}
-
-// output is what a program says.
-type output struct {
-	mu   sync.Mutex
-	text bytes.Buffer
-}
-
-func (o *output) Write(p []byte) (int, error) {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	return o.text.Write(p)
-}
-
-func (o *output) tail() string {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	text := o.text.Bytes()
-	return string(text[max(0, len(text)-4000):])
 }
