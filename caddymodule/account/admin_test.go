@@ -1,64 +1,48 @@
 package account_test
 
 import (
-	"context"
 	"encoding/json"
 	"fmt"
 	"io"
 	"net/http"
-	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 	"time"
 
-	"github.com/caddyserver/caddy/v2"
-
 	"github.com/caddy-cloudid/caddy-cloudid/caddymodule/account"
 	"github.com/caddy-cloudid/caddy-cloudid/caddymodule/sandbox"
-	"github.com/caddy-cloudid/caddy-cloudid/tests/caddyrig"
-	"github.com/caddy-cloudid/caddy-cloudid/tests/freeport"
+	"github.com/caddy-cloudid/caddy-cloudid/tests/adminrig"
 )
 
 const (
 	appA  = "wx00000000000000aa"
 	appB  = "wx00000000000000bb"
-	steps = "27_Ih-9vxDaOhIbh48Bdpk90DUkUoNMAPaNtg7OSGM-P2wPEk1NbspjKGoql_g" // always valid in the sandbox
+	steps = adminrig.Steps
 )
 
-// admin is a Caddy in this process with its admin endpoint, and a sandbox for WeChat.
+// admin is a client of the admin endpoint.
 type admin struct {
-	t      *testing.T
-	wechat *sandbox.Server
-	api    *httptest.Server
-	url    string
+	*adminrig.Rig
+	t *testing.T
 }
 
 func startAdmin(t *testing.T) *admin {
 	t.Helper()
-	wechat := sandbox.New()
-	api := httptest.NewServer(wechat)
-	t.Cleanup(api.Close)
-	return &admin{t, wechat, api, "http://" + freeport.Addr(t)}
+	return &admin{adminrig.New(t), t}
 }
 
 // load runs a config with these accounts, in JSON.
 func (a *admin) load(accounts string) {
 	a.t.Helper()
-	config := fmt.Sprintf(`{"admin":{"listen":%q,"config":{"persist":false}},"logging":{"logs":{"default":{"level":"PANIC"}}},"apps":{"cloudid":{"accounts":{%s}}}}`,
-		strings.TrimPrefix(a.url, "http://"), accounts)
-	caddyrig.LoadJSON(a.t, []byte(config))
-}
-
-func (a *admin) account(appid, settings string) string {
-	return fmt.Sprintf(`%q:{"endpoint":%q,"timeout":"500ms",%s}`, appid, a.api.URL, settings)
+	a.Load(a.Accounts(accounts))
 }
 
 // do returns the status and body of a request to the admin endpoint.
 func (a *admin) do(method, path string, header ...string) (status int, body string) {
 	a.t.Helper()
-	r, err := http.NewRequestWithContext(a.t.Context(), method, a.url+path, http.NoBody)
+	r, err := http.NewRequestWithContext(a.t.Context(), method, "http://"+a.Address+path, http.NoBody)
 	if err != nil {
 		a.t.Fatal(err)
 	}
@@ -93,34 +77,17 @@ func (a *admin) status() (status account.Status) {
 	return status
 }
 
-// resolve makes a user's call in the running config.
-func (a *admin) resolve(appid, openid string) {
-	a.t.Helper()
-	ctx := caddy.ActiveContext()
-	app, err := ctx.AppIfConfigured("cloudid")
-	if err != nil {
-		a.t.Fatal(err)
-	}
-	one, err := app.(*account.App).Account(appid)
-	if err != nil {
-		a.t.Fatal(err)
-	}
-	if _, err := one.Resolve(context.WithoutCancel(a.t.Context()), openid, []string{steps}, nil); err != nil {
-		a.t.Error(err)
-	}
-}
-
 func (a *admin) fault(api string, fault sandbox.Fault) {
 	a.t.Helper()
 	fault.API = api
-	if err := a.wechat.Fault(fault); err != nil {
+	if err := a.WeChat.Fault(fault); err != nil {
 		a.t.Fatal(err)
 	}
 }
 
 func TestStatus(t *testing.T) {
 	a := startAdmin(t)
-	a.load(a.account(appA, `"secret":"SECRET-of-a"`) + "," + a.account(appB, `"token":{"source":"static","token":"TOKEN-of-b"},"keys":["KEY-of-b-16-bytes"],"cache":{"off":true}`))
+	a.load(a.Account(appA, `"secret":"SECRET-of-a"`) + "," + a.Account(appB, `"token":{"source":"static","token":"TOKEN-of-b"},"keys":["KEY-of-b-16-bytes"],"cache":{"off":true}`))
 
 	_, body := a.do("GET", "/cloudid/status")
 	const fresh = `{"accounts":[` +
@@ -130,9 +97,9 @@ func TestStatus(t *testing.T) {
 		t.Errorf("before any call:\n%s\nwant\n%s", body, fresh)
 	}
 
-	a.resolve(appA, "OPENID-1")
+	a.Resolve(appA, "OPENID-1")
 	a.fault("getopendata", sandbox.Fault{Kind: "errcode", Code: 40164, Times: 1})
-	a.resolve(appA, "OPENID-2")
+	a.Resolve(appA, "OPENID-2")
 	one := a.status().Accounts[0]
 	if one.Token.Fetched == nil || time.Since(*one.Token.Fetched) > time.Minute || one.Token.Age > 60 ||
 		one.Token.ExpiresIn < 7000 || time.Until(*one.Token.Expires) > 2*time.Hour {
@@ -146,7 +113,7 @@ func TestStatus(t *testing.T) {
 		t.Errorf("the latest failure is %+v", failure)
 	}
 
-	a.load(a.account(appA, `"secret":"SECRET-of-a","retries":1`))
+	a.load(a.Account(appA, `"secret":"SECRET-of-a","retries":1`))
 	if after := a.status().Accounts; len(after) != 1 || after[0].Calls["getopendata"] != one.Calls["getopendata"] || after[0].LastFailure == nil || after[0].Cache.Entries != 1 {
 		t.Errorf("after a reload: %+v", after)
 	}
@@ -168,7 +135,7 @@ func TestHealth(t *testing.T) {
 		}
 	}
 	a := startAdmin(t)
-	a.wechat.SetSecret(appA, "right")
+	a.WeChat.SetSecret(appA, "right")
 	want := func(when string, code int, parts ...string) {
 		t.Helper()
 		got, body := a.do("GET", "/cloudid/health")
@@ -181,12 +148,12 @@ func TestHealth(t *testing.T) {
 			}
 		}
 	}
-	right := a.account(appA, `"secret":"{file.`+secret+`}"`)
-	other := a.account(appB, `"token":{"source":"static","token":"t"}`)
+	right := a.Account(appA, `"secret":"{file.`+secret+`}"`)
+	other := a.Account(appB, `"token":{"source":"static","token":"t"}`)
 
 	a.load("")
 	want("without an account", 200, `"healthy":true`)
-	caddyrig.LoadJSON(t, fmt.Appendf(nil, `{"admin":{"listen":%q,"config":{"persist":false}}}`, strings.TrimPrefix(a.url, "http://")))
+	a.Load(a.Config(""))
 	want("without the app", 200, `"healthy":true`)
 	if status := a.status(); len(status.Accounts) != 0 {
 		t.Errorf("without the app there are %v", status)
@@ -195,11 +162,11 @@ func TestHealth(t *testing.T) {
 	write("wrong")
 	a.load(right + "," + other)
 	want("with a wrong secret, before any call", 503, `"appid":"`+appA+`"`, "40125", "correct the AppID or the secret")
-	if n := a.wechat.Calls().StableToken; n != 1 {
+	if n := a.WeChat.Calls().StableToken; n != 1 {
 		t.Errorf("%d tokens were asked for", n)
 	}
 	want("asked again", 503, appA)
-	if n := a.wechat.Calls().StableToken; n != 1 {
+	if n := a.WeChat.Calls().StableToken; n != 1 {
 		t.Errorf("%d tokens were asked for by whoever asks often", n)
 	}
 	if _, body := a.do("GET", "/cloudid/health"); strings.Contains(body, appB) {
@@ -212,14 +179,14 @@ func TestHealth(t *testing.T) {
 	for range 3 {
 		want("and again", 200)
 	}
-	if n := a.wechat.Calls().StableToken; n != 2 {
+	if n := a.WeChat.Calls().StableToken; n != 2 {
 		t.Errorf("%d tokens were asked for; the account has one", n)
 	}
 
 	// WeChat is down, and what asks is a load balancer that sends no calls any more.
 	a.fault("getopendata", sandbox.Fault{Kind: "status", Code: 502, Times: 5})
 	for i := range 5 {
-		a.resolve(appA, fmt.Sprint("user-", i))
+		a.Resolve(appA, fmt.Sprint("user-", i))
 	}
 	want("while the breaker is open", 503, appA, "HTTP status 502", "this is an outage of WeChat or of a proxy in between")
 	if status := a.status().Accounts[0]; status.Breakers["getopendata"] != "open" {
@@ -228,15 +195,15 @@ func TestHealth(t *testing.T) {
 	a.fault("stable_token", sandbox.Fault{Kind: "drop", Times: 9})
 	time.Sleep(5100 * time.Millisecond)
 	want("while nothing of WeChat can be reached", 503, "network")
-	a.wechat.Reset()
-	a.wechat.SetSecret(appA, "right")
+	a.WeChat.Reset()
+	a.WeChat.SetSecret(appA, "right")
 	time.Sleep(5100 * time.Millisecond)
 	want("once it can be reached again", 200)
 }
 
 func TestTheConventionsOfTheAdminAPI(t *testing.T) {
 	a := startAdmin(t)
-	a.load(a.account(appA, `"secret":"s"`))
+	a.load(a.Account(appA, `"secret":"s"`))
 	for _, test := range []struct {
 		sentence, method, path string
 		header                 []string
@@ -250,7 +217,7 @@ func TestTheConventionsOfTheAdminAPI(t *testing.T) {
 		{"a HEAD", "HEAD", "/cloudid/health", nil, 200},
 		{"what is not there", "GET", "/cloudid/", nil, 404},
 	} {
-		r, err := http.NewRequestWithContext(t.Context(), test.method, a.url+test.path, http.NoBody)
+		r, err := http.NewRequestWithContext(t.Context(), test.method, "http://"+a.Address+test.path, http.NoBody)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -1,7 +1,6 @@
 package command
 
 import (
-	"context"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -23,13 +22,8 @@ func run(t *testing.T, caddyfile string, args ...string) (out string, err error)
 	if err := os.WriteFile(file, []byte(caddyfile), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	command := checkCommand()
-	var text strings.Builder
-	command.SetOut(&text)
-	command.SetErr(&text)
-	command.SetArgs(append([]string{"--config", file, "--adapter", "caddyfile"}, args...))
-	err = command.ExecuteContext(context.Background())
-	return strings.ReplaceAll(text.String(), file, "Caddyfile"), err
+	out, err = execute(t, checkCommand(), append([]string{"--config", file, "--adapter", "caddyfile"}, args...)...)
+	return strings.ReplaceAll(out, file, "Caddyfile"), err
 }
 
 func config(endpoint, site string) string {

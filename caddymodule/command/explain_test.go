@@ -14,14 +14,7 @@ var update = flag.Bool("update", false, "write docs/errors.md and docs/errors.zh
 
 func explain(t *testing.T, args ...string) (string, error) {
 	t.Helper()
-	var out strings.Builder
-	command := explainCommand()
-	command.SetOut(&out)
-	command.SetErr(&out)
-	command.SilenceErrors = true
-	command.SetArgs(append([]string{}, args...))
-	err := command.Execute()
-	return out.String(), err
+	return execute(t, explainCommand(), args...)
 }
 
 func TestExplain(t *testing.T) {

@@ -8,14 +8,11 @@ import (
 )
 
 func TestPreloadCommand(t *testing.T) {
-	var out strings.Builder
-	command := preloadCommand()
-	command.SetOut(&out)
-	command.SetArgs([]string{})
-	if err := command.Execute(); err != nil {
+	out, err := execute(t, preloadCommand())
+	if err != nil {
 		t.Fatal(err)
 	}
-	if !strings.Contains(out.String(), "AsyncLocalStorage") || out.String() != functionapi.Preload() {
+	if !strings.Contains(out, "AsyncLocalStorage") || out != functionapi.Preload() {
 		t.Error("the command does not print the preload")
 	}
 }

@@ -2,7 +2,6 @@ package command
 
 import (
 	"encoding/json"
-	"fmt"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -11,55 +10,32 @@ import (
 	"testing"
 	"time"
 
-	"github.com/caddyserver/caddy/v2"
-
 	"github.com/caddy-cloudid/caddy-cloudid/caddymodule/account"
-	"github.com/caddy-cloudid/caddy-cloudid/caddymodule/sandbox"
-	"github.com/caddy-cloudid/caddy-cloudid/tests/caddyrig"
+	"github.com/caddy-cloudid/caddy-cloudid/tests/adminrig"
 	"github.com/caddy-cloudid/caddy-cloudid/tests/freeport"
 	"github.com/caddy-cloudid/caddy-cloudid/tests/probe"
 )
 
 func statusOf(t *testing.T, args ...string) (string, error) {
 	t.Helper()
-	var out strings.Builder
-	command := statusCommand()
-	command.SetOut(&out)
-	command.SetErr(&out)
-	command.SilenceErrors = true
-	command.SetArgs(append([]string{}, args...))
-	err := command.Execute()
-	return out.String(), err
+	return execute(t, statusCommand(), args...)
 }
 
 // The command asks a real server, whose account has a wrong secret.
 func TestStatusCommand(t *testing.T) {
-	wechat := sandbox.New()
-	wechat.SetSecret("wx00000000000000aa", "right")
-	api := httptest.NewServer(wechat)
-	t.Cleanup(api.Close)
-	address := freeport.Addr(t)
-	config := fmt.Sprintf(`{"admin":{"listen":%q,"config":{"persist":false}},"apps":{"cloudid":{"accounts":{"wx00000000000000aa":{"secret":"WRONG","endpoint":%q}}}}}`, address, api.URL)
-	caddyrig.LoadJSON(t, []byte(config))
+	rig := adminrig.New(t)
+	address := rig.Address
+	rig.WeChat.SetSecret("wx00000000000000aa", "right")
+	config := rig.Accounts(rig.Account("wx00000000000000aa", `"secret":"WRONG"`))
+	rig.Load(config)
 	probe.Eventually(t, "the admin API is there", func() bool {
 		_, err := statusOf(t, "--address", address)
 		return err == nil
 	})
-	ctx := caddy.ActiveContext()
-	app, err := ctx.App("cloudid")
-	if err != nil {
-		t.Fatal(err)
-	}
-	one, err := app.(*account.App).Account("")
-	if err != nil {
-		t.Fatal(err)
-	}
-	if _, err := one.Resolve(t.Context(), "o1", []string{"27_Ih-9vxDaOhIbh48Bdpk90DUkUoNMAPaNtg7OSGM-P2wPEk1NbspjKGoql_g"}, nil); err != nil {
-		t.Fatal(err)
-	}
+	rig.Resolve("", "o1")
 
 	file := filepath.Join(t.TempDir(), "caddy.json")
-	if err := os.WriteFile(file, []byte(config), 0o600); err != nil {
+	if err := os.WriteFile(file, config, 0o600); err != nil {
 		t.Fatal(err)
 	}
 	for _, args := range [][]string{{"--address", address}, {"--config", file}} {
