@@ -14,7 +14,9 @@ var update = flag.Bool("update", false, "write docs/errors.md and docs/errors.zh
 
 func explain(t *testing.T, args ...string) (string, error) {
 	t.Helper()
-	return execute(t, explainCommand(), args...)
+	command := explainCommand()
+	command.SilenceErrors = true // as in Caddy, which shows the error that it is returned
+	return execute(t, command, args...)
 }
 
 func TestExplain(t *testing.T) {
