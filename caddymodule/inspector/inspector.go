@@ -39,7 +39,7 @@ const (
 //
 // Anybody who can open it sees the calls of all users. So only this machine is let in, unless `allow` names others.
 type Handler struct {
-	// How many calls are kept. Default: 200. At most 10000.
+	// How many calls are kept. Default: 200. At most 10000, and no more than take 32 MiB without their bodies.
 	Calls int `json:"calls,omitempty"`
 
 	// Whether bodies are kept too, up to 64 KiB of each and 16 MiB in all, and calls can be sent again from the page. Bodies

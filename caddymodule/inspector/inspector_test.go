@@ -186,6 +186,28 @@ func TestBodiesAreKeptOnlyWithCaptureAndWithinBounds(t *testing.T) {
 	})
 }
 
+// A client that sends long names in great number gets fewer calls kept, not more memory.
+func TestHowMuchMemoryCallsTakeIsNotTheClientsChoice(t *testing.T) {
+	r := start(t, "calls 10000")
+	members := make([]invocation.Member, invocation.MaxMembers)
+	for i := range members {
+		members[i] = invocation.Member{Name: strings.Repeat("x", invocation.MaxName), Result: invocation.Kept}
+	}
+	for range 2000 { // some 40 KB each
+		seq := r.publish(invocation.Record{Path: "/large", Members: members})
+		r.publish(invocation.Record{Seq: seq, Path: "/large", Members: members, Done: true})
+	}
+	if kept := len(r.calls()); kept < 500 || kept > 1000 {
+		t.Errorf("%d calls with very many members are kept", kept)
+	}
+	for range 5000 {
+		r.publish(invocation.Record{Path: "/small", Done: true})
+	}
+	if kept := len(r.calls()); kept < 5000 {
+		t.Errorf("%d small calls are kept", kept)
+	}
+}
+
 func TestAReloadKeepsTheCallsAndEndsTheStreams(t *testing.T) {
 	r := start(t, "")
 	r.publish(invocation.Record{Path: "/before", Done: true})

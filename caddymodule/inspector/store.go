@@ -14,6 +14,10 @@ const (
 	// maxCaptured bounds the bodies that a store keeps, in bytes; the oldest go first.
 	maxCaptured = 16 << 20
 
+	// maxKept bounds what the calls themselves take, in bytes: a client chooses how many members an event has, and their names.
+	// Few calls reach it, and then fewer than the limit are kept.
+	maxKept = 32 << 20
+
 	// maxReaders bounds the pages that may be open at once.
 	maxReaders = 32
 
@@ -29,6 +33,7 @@ type store struct {
 	calls    map[uint64]*invocation.Record // by Seq
 	order    []uint64                      // oldest first
 	captured int                           // bytes of bodies in calls
+	kept     int                           // bytes of all else in them
 	notes    []note
 	stats    timeline
 	readers  map[*reader]bool
@@ -74,6 +79,7 @@ func (s *store) Observe(r *invocation.Record) {
 	switch {
 	case known:
 		s.captured -= captureSize(before)
+		s.kept -= recordSize(before)
 	case len(s.order) > 0 && r.Seq < s.order[0] && len(s.order) >= s.limit:
 		return // it began before the oldest that is kept
 	default:
@@ -81,6 +87,7 @@ func (s *store) Observe(r *invocation.Record) {
 	}
 	s.calls[r.Seq] = r
 	s.captured += captureSize(r)
+	s.kept += recordSize(r)
 	s.trim()
 	if r.Done {
 		s.stats.add(r)
@@ -99,10 +106,11 @@ func (s *store) insert(seq uint64) {
 	s.order = slices.Insert(s.order, at, seq)
 }
 
-// trim forgets the oldest calls beyond the limit, and the oldest bodies beyond theirs.
+// trim forgets the oldest calls beyond the limit or the bytes they may take, and the oldest bodies beyond theirs.
 func (s *store) trim() {
-	for len(s.order) > s.limit {
+	for len(s.order) > s.limit || s.kept > maxKept && len(s.order) > 1 {
 		s.captured -= captureSize(s.calls[s.order[0]])
+		s.kept -= recordSize(s.calls[s.order[0]])
 		delete(s.calls, s.order[0])
 		s.order = slices.Delete(s.order, 0, 1)
 	}
@@ -123,6 +131,16 @@ func captureSize(r *invocation.Record) int {
 		return 0
 	}
 	return len(r.Capture.Received) + len(r.Capture.Forwarded)
+}
+
+// recordSize is about what a record takes without its bodies: what does not depend on the client is estimated.
+func recordSize(r *invocation.Record) int {
+	const fixed, perMember = 1 << 10, 150
+	size := fixed + len(r.Path) + len(r.Host) + len(r.ContentType) + len(r.Error) + len(r.Cause)
+	for i := range r.Members {
+		size += perMember + len(r.Members[i].Name)
+	}
+	return size
 }
 
 // shown is a call as the page gets it.
@@ -164,7 +182,7 @@ func (s *store) clear() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	clear(s.calls)
-	s.order, s.captured, s.notes = nil, 0, nil
+	s.order, s.captured, s.kept, s.notes = nil, 0, 0, nil
 	s.send("cleared", nil)
 }
 
