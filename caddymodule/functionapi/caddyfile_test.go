@@ -73,7 +73,7 @@ func TestProvision(t *testing.T) {
 		{"an API that is none", `{"accounts":{"wx1":{"secret":"s"}}}`, `"openapi":["wxacode.got"]`, "did you mean wxacode.get"},
 		{"a variable that is not set", `{"accounts":{"wx1":{"secret":"s"}}}`, `"openapi":["{env.CLOUDID_NOT_SET}"]`, "openapi: {env.CLOUDID_NOT_SET} is empty"},
 		{"an account that depends on the request", `{"accounts":{"wx1":{"secret":"s"}}}`, `"account":"{http.auth.user.appid}"`, "name one account"},
-		{"functions without a place for the name", `{"accounts":{"wx1":{"secret":"s"}}}`, `"functions":"http://127.0.0.1:3000/"`, "must have {name} in its path"},
+		{"functions without a place for the name", `{"accounts":{"wx1":{"secret":"s"}}}`, `"functions":"http://127.0.0.1:3000/"`, "must have {name} in its path, which stands for the function's name"},
 		{"functions with the name in the host", `{"accounts":{"wx1":{"secret":"s"}}}`, `"functions":"http://{name}.example.com/{name}"`, "not in its host"},
 		{"functions with the name in the query alone", `{"accounts":{"wx1":{"secret":"s"}}}`, `"functions":"http://example.com/?{name}"`, "in its path"},
 		{"functions of another scheme", `{"accounts":{"wx1":{"secret":"s"}}}`, `"functions":"unix:///run/{name}"`, "must be a URL"},

@@ -167,6 +167,16 @@ func TestWhatIsNotServed(t *testing.T) {
 	g.do(call{path: "/wxa/msg_sec_check"}).is(404, `{"errcode":-604101,"errmsg":"/wxa/msg_sec_check is not open to functions: add the line `+"`openapi security.msgSecCheck`"+` to cloudid_api"}`)
 }
 
+// An SDK before version 4 sends files here, and takes every status but 200 for a place to send them to.
+func TestAnUploadIsToldThatThereIsNoStorage(t *testing.T) {
+	g := start(t, setup{})
+	r := g.do(call{path: "/admin/upload", kind: "application/octet-stream", body: strings.Repeat("x", 1<<20)})
+	r.says(200, "<Error><Code>NotServed</Code><Message>cloud storage is not served by this gateway")
+	if kind := r.header.Get("Content-Type"); kind != "application/xml" {
+		t.Errorf("Content-Type is %q", kind)
+	}
+}
+
 const weChatJSON = "application/json; encoding=utf-8"
 
 func TestFailedExchanges(t *testing.T) {

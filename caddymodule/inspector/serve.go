@@ -127,9 +127,6 @@ func (h *Handler) capturedCall(r *http.Request) (*invocation.Record, error) {
 }
 
 const (
-	// A stream says something at least this often, so that both ends notice when the other is gone.
-	heartbeat = 10 * time.Second
-
 	// A page that does not take what it is sent for this long is left.
 	writeTimeout = 10 * time.Second
 
@@ -186,11 +183,11 @@ func (h *Handler) isRunning() bool {
 type stream struct {
 	w       http.ResponseWriter
 	control *http.ResponseController
-	last    time.Time
-	stats   time.Time
+	stats   time.Time // when the timeline was last sent
 }
 
-// tick says what is due without anything having happened.
+// tick says what is due without anything having happened: the timeline each bucketWidth, by which both ends also notice when the
+// other is gone.
 func (s *stream) tick(calls *store, reader *reader) error {
 	if calls.caughtUp(reader) {
 		return s.send("missed", []byte("{}"))
@@ -203,9 +200,6 @@ func (s *stream) tick(calls *store, reader *reader) error {
 		}
 		return s.send("timeline", data)
 	}
-	if time.Since(s.last) >= heartbeat {
-		return s.send("alive", []byte("{}"))
-	}
 	return nil
 }
 
@@ -213,8 +207,7 @@ func (s *stream) tick(calls *store, reader *reader) error {
 func (s *stream) end() { _ = s.control.SetWriteDeadline(time.Time{}) }
 
 func (s *stream) send(name string, data []byte) error {
-	s.last = time.Now()
-	if err := s.control.SetWriteDeadline(s.last.Add(writeTimeout)); err != nil && !errors.Is(err, http.ErrNotSupported) {
+	if err := s.control.SetWriteDeadline(time.Now().Add(writeTimeout)); err != nil && !errors.Is(err, http.ErrNotSupported) {
 		return err
 	}
 	if _, err := fmt.Fprintf(s.w, "event: %s\ndata: %s\n\n", name, data); err != nil {

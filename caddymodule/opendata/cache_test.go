@@ -142,7 +142,7 @@ func TestNoUserPushesOutTheOthers(t *testing.T) {
 func TestWhatIsHugeIsNotKept(t *testing.T) {
 	t.Parallel()
 	const empty = `{"cloudID":"27_a","data":""}`
-	for size, want := range map[int]int{opendata.MaxCachedSize: 1, opendata.MaxCachedSize + 1: 0} {
+	for size, want := range map[int]int{64 << 10: 1, 64<<10 + 1: 0} {
 		r := newRig(t, &fakeWeChat{response: func(context.Context, call) string {
 			text := `{"cloudID":"27_a","data":"` + strings.Repeat("x", size-len(empty)) + `"}`
 			return `{"errcode":0,"data_list":[` + item("27_a", text) + `]}`

@@ -14,9 +14,6 @@ func (r *Resolver) Waiting() int {
 	return n
 }
 
-// MaxCachedSize is the largest open data that is kept.
-const MaxCachedSize = maxCachedSize
-
 // Exchanges returns how many exchanges can be joined.
 func (r *Resolver) Exchanges() int {
 	r.mu.Lock()

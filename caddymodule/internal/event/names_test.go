@@ -1,6 +1,7 @@
 package event
 
 import (
+	"strings"
 	"testing"
 	"unicode"
 )
@@ -25,6 +26,16 @@ func TestFoldRune(t *testing.T) {
 	}
 	if got := string(members['k']); got != "Kk\u212a" {
 		t.Errorf("%q fold to k", got)
+	}
+}
+
+func TestANameOfAnyLengthIsFound(t *testing.T) {
+	for length := 1; length <= maxName; length++ {
+		name := strings.Repeat("n", length)
+		set := eventNames.with(name)
+		if set.find(name).index != 0 || set.find(name+"n").index != noName || set.find(name[1:]).index != noName {
+			t.Errorf("a name of %d bytes is not told from its neighbours", length)
+		}
 	}
 }
 

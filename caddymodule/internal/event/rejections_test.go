@@ -69,6 +69,7 @@ func TestRejections(t *testing.T) {
 		{"more than five", "", `{"a":"$1","b":"$2","c":"$3","d":"$1","e":"$2","f":"$3"}`, "too many"},
 		{"more than max_ids", "max_ids: 1", `{"a":"$1","b":{"cloudID":"$2"}}`, "too many"},
 		{"more than max_ids in a list", "max_ids: 1", `{"a":"$2",` + list + `}`, "too many"},
+		{"more than max_ids in strict mode, as objects", "fields: a b; max_ids: 1", `{"a":{"cloudID":"$1"},"b":{"cloudID":"$2"}}`, "too many"},
 		{"more than max_ids in strict mode", "fields: a b; max_ids: 1", `{"a":"$x","b":"$1"}`, "too many"},
 
 		// Strict mode needs an event.

@@ -28,13 +28,20 @@ func (l *log) Observe(r *Record) {
 
 func TestAFeedShowsRecordsToThoseWhoListen(t *testing.T) {
 	var feed Feed
-	if listening, _ := feed.Listening(); listening {
-		t.Error("somebody listens to a new feed")
+	if listening, capture := feed.Listening(); listening || capture != 0 {
+		t.Errorf("somebody listens to a new feed: %t, %d", listening, capture)
 	}
 	feed.Publish(&Record{}) // to nobody
 
 	var names, bodies log
 	cancelNames := feed.Subscribe(&names, 0)
+	cancelFirst := feed.Subscribe(&bodies, 1) // a single byte is a body too
+	feed.Publish(&Record{Capture: &Capture{}})
+	if len(bodies.seen) != 1 || bodies.seen[0].Capture == nil {
+		t.Errorf("who asked for a byte was shown %v", bodies.seen)
+	}
+	cancelFirst()
+	names.seen, bodies.seen = nil, nil
 	cancelBodies := feed.Subscribe(&bodies, 100)
 	if listening, capture := feed.Listening(); !listening || capture != 100 {
 		t.Errorf("listening %t, capture %d; want true and the most that anybody asked for", listening, capture)
@@ -81,6 +88,12 @@ func TestAFeedIsUsedByManyAtOnce(t *testing.T) {
 	wg.Wait()
 	if listening, _ := feed.Listening(); listening || len(l.seen) < 8*200 {
 		t.Errorf("listening %t, %d calls were shown", listening, len(l.seen))
+	}
+}
+
+func TestCallsAreNumberedInTheirOrder(t *testing.T) {
+	if first, second := NextSeq(), NextSeq(); second != first+1 || first == 0 {
+		t.Errorf("the numbers are %d and %d", first, second)
 	}
 }
 
@@ -161,7 +174,7 @@ func TestARecordDescribesTheRequestAsTheClientSentIt(t *testing.T) {
 			r.Header.Set("Content-Type", long)
 			r.ContentLength = -1
 			return r
-		}, "", time.Time{}, Record{Method: long[:32], Host: long[:MaxName], Path: "/" + long[:MaxPath-1], Proto: "HTTP/1.1", ContentType: long[:MaxName], Sizes: Sizes{Received: -1}}},
+		}, "", time.Time{}, Record{Method: long[:32], Host: long[:256], Path: "/" + long[:1023], Proto: "HTTP/1.1", ContentType: long[:256], Sizes: Sizes{Received: -1}}},
 	} {
 		req := test.request()
 		vars := map[string]any{}
