@@ -111,3 +111,31 @@ wx00000000000000bb failed 2d ago: getopendata: no response in time
 		t.Errorf("without accounts: %q", out.String())
 	}
 }
+
+func TestDurationsInAFewCharacters(t *testing.T) {
+	for want, d := range map[string]time.Duration{
+		"0s": -time.Hour, "59s": time.Minute - 1, "1m": time.Minute, "59m": time.Hour - 1, "1h00m": time.Hour, "1h47m": 107*time.Minute + 59*time.Second,
+		"47h59m": 48*time.Hour - 1, "2d": 48 * time.Hour, "3d": 95 * time.Hour,
+	} {
+		if got := short(d); got != want {
+			t.Errorf("%s is %s, want %s", d, got, want)
+		}
+	}
+}
+
+// A table says of each account what is not as usual.
+func TestWordsOfTheStatus(t *testing.T) {
+	for want, got := range map[string]string{
+		"none":                tokenText(account.TokenStatus{Source: "none"}),
+		"closed":              breakersText(map[string]string{"getopendata": "closed", "relay": "closed"}),
+		"a open, b half-open": breakersText(map[string]string{"b": "half-open", "a": "open", "c": "closed"}),
+		"none yet":            callsText(nil),
+		"a 3 (1), b 4":        callsText(map[string]account.Calls{"b": {OK: 4}, "a": {OK: 2, Failed: 1}}),
+		"off":                 cacheText(account.CacheStatus{}),
+		"0 of 1":              cacheText(account.CacheStatus{MaxEntries: 1}),
+	} {
+		if got != want {
+			t.Errorf("it says %q, want %q", got, want)
+		}
+	}
+}

@@ -262,3 +262,14 @@ func TestAStreamIsToldTheTimelineAtIntervals(t *testing.T) {
 		}
 	})
 }
+
+func TestWhatIsASandboxOfThisMachine(t *testing.T) {
+	for endpoint, want := range map[string]bool{
+		"http://localhost:9080": true, "http://127.9.9.9": true, "http://[::1]:1/prefix": true,
+		"https://api.weixin.qq.com": false, "http://10.0.0.1": false, "http://localhost.example": false, "": false, "http://[": false,
+	} {
+		if got := isLoopback(endpoint); got != want {
+			t.Errorf("%q: %t", endpoint, got)
+		}
+	}
+}

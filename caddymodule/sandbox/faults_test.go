@@ -219,12 +219,20 @@ func TestFaultRefuses(t *testing.T) {
 		{"a negative number of times", sandbox.Fault{API: "token", Kind: "drop", Times: -1}},
 		{"errcode 0", sandbox.Fault{API: "token", Kind: "errcode"}},
 		{"a status that ends no response", sandbox.Fault{API: "token", Kind: "status", Code: 100}},
+		{"a status below all", sandbox.Fault{API: "token", Kind: "status", Code: 199}},
+		{"a status beyond all", sandbox.Fault{API: "token", Kind: "status", Code: 600}},
 		{"no latency", sandbox.Fault{API: "token", Kind: "latency"}},
+		{"a latency below none", sandbox.Fault{API: "token", Kind: "latency", Latency: -1}},
 	} {
 		t.Run(c.it, func(t *testing.T) {
 			if sandbox.New().Fault(c.f) == nil {
 				t.Error("no error")
 			}
 		})
+	}
+	for _, code := range []int{200, 599} {
+		if err := sandbox.New().Fault(sandbox.Fault{API: "token", Kind: "status", Code: code}); err != nil {
+			t.Errorf("status %d: %v", code, err)
+		}
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"crypto/cipher"
 	"encoding/base64"
 	"encoding/json"
+	"fmt"
 	"html"
 	"image/png"
 	"io"
@@ -110,6 +111,22 @@ func TestEveryOpenAPIIsPlayed(t *testing.T) {
 	counted := gjson.Get(g.get("/sandbox/calls").body, "openapi")
 	if got := counted.Get(`wxacode\.get`).Int(); got != 4 { // no token, the other verb, the fault, and success
 		t.Errorf("%d calls of wxacode.get: %s", got, counted)
+	}
+}
+
+func TestTheLatestUploadsAreKept(t *testing.T) {
+	g := newRig(t)
+	query := "?access_token=" + url.QueryEscape(g.token())
+	var ids []string
+	for i := range 17 {
+		kind, form := upload(t, "media", fmt.Appendf(nil, "file %d", i))
+		ids = append(ids, g.send("POST", "/cgi-bin/media/upload"+query, kind, form).text("media_id"))
+	}
+	g.send("GET", "/cgi-bin/media/get"+query+"&media_id="+ids[0], "", nil).wantErrcode(40007)
+	for i, id := range ids[1:] {
+		if r := g.send("GET", "/cgi-bin/media/get"+query+"&media_id="+id, "", nil); r.body != fmt.Sprint("file ", i+1) {
+			t.Errorf("file %d is %q", i+1, r.body)
+		}
 	}
 }
 

@@ -70,6 +70,12 @@ func TestForceRefresh(t *testing.T) {
 	}
 	g.pass(30 * time.Second)
 	g.stable(force).wantErrcode(45009)
+	g.pass(24*time.Hour - 630*time.Second) // a second before the first of them was a day ago
+	g.stable(force).wantErrcode(45009)
+	g.pass(time.Second)
+	g.stable(force).wantErrcode(0)
+	g.pass(29 * time.Second)
+	g.stable(force).wantErrcode(45009) // the second was not
 	g.pass(24 * time.Hour)
 	g.stable(force).wantErrcode(0)
 }
