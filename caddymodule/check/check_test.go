@@ -1,6 +1,8 @@
 package check_test
 
 import (
+	"flag"
+	"fmt"
 	"os"
 	"slices"
 	"strings"
@@ -10,6 +12,8 @@ import (
 	"github.com/caddy-cloudid/caddy-cloudid/caddymodule/check"
 	"github.com/caddy-cloudid/caddy-cloudid/tests/caddyrig"
 )
+
+var update = flag.Bool("update", false, "write testdata/dangerous.golden anew")
 
 // accounts stands in front of each vector that has no global options of its own.
 const accounts = `{
@@ -77,6 +81,38 @@ func TestEveryDangerIsFound(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// What an operator reads of each danger: the place with its line, the problem and what to write instead.
+func TestTheWordsForEveryDanger(t *testing.T) {
+	const golden = "testdata/dangerous.golden"
+	var b strings.Builder
+	for _, v := range vectors(t, "testdata/dangerous.txt") {
+		fmt.Fprintf(&b, "== %s\n", v.sentence)
+		found := findings(t, v.caddyfile)
+		check.Locate(found, "Caddyfile", []byte(v.caddyfile))
+		for _, f := range found {
+			fmt.Fprintf(&b, "%s: %s\n\t%s.\n\t%s.\n", f.Kind, f.Place, f.Problem, f.Fix)
+		}
+	}
+	if *update {
+		if err := os.WriteFile(golden, []byte(b.String()), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want, err := os.ReadFile(golden)
+	if err != nil {
+		t.Fatal(err)
+	}
+	got, expected := strings.Split(b.String(), "\n== "), strings.Split(string(want), "\n== ")
+	for i := range min(len(got), len(expected)) {
+		if got[i] != expected[i] {
+			t.Errorf("it says\n%s\nwant\n%s", got[i], expected[i])
+		}
+	}
+	if len(got) != len(expected) {
+		t.Errorf("%d dangers, want %d", len(got), len(expected))
 	}
 }
 

@@ -1,0 +1,98 @@
+package check
+
+import (
+	"slices"
+	"strings"
+	"testing"
+)
+
+// What is found in routes, of Caddy's JSON, in which C is a cloudid, P the proxy to its functions, and V a handler that only goes on.
+func TestRequestsAreFollowedAsCaddyDoes(t *testing.T) {
+	const (
+		cloudid = `{"handler":"cloudid","fields":["a"],"openid":"{http.request.tls.client.subject}"}`
+		proxy   = `{"handler":"reverse_proxy","upstreams":[{"dial":"function:1"}]}`
+		goesOn  = `{"handler":"encode"}`
+	)
+	spell := strings.NewReplacer("C", cloudid, "P", proxy, "V", goesOn)
+	const inFront = `[{"match":[{"path":["/x"]}],"handle":[HANDLER]},{"handle":[C,P]}]`
+	for _, test := range []struct {
+		sentence string
+		routes   string
+		errors   string // the error routes; "": none
+		named    string // the named routes; "": none
+		want     string // kinds
+	}{
+		{"one after the other", `[{"handle":[C]},{"handle":[P]}]`, "", "", ""},
+		{"nothing follows a proxy", `[{"handle":[P,C]}]`, "", "", "unreachable"},
+		{"of a group one route is taken", `[{"group":"g","match":[{"path":["/x"]}],"handle":[V]},{"group":"g","handle":[C]},{"handle":[P]}]`, "", "", "bypass"},
+		{"of two groups both are", `[{"group":"g","match":[{"path":["/x"]}],"handle":[V]},{"group":"h","handle":[C]},{"handle":[P]}]`, "", "", ""},
+		{"a route that does not match leaves its group to others", `[{"group":"g","match":[{"path":["/x"]}],"handle":[C]},{"group":"g","handle":[C]},{"handle":[P]}]`, "", "", ""},
+		{"nothing follows a terminal route", `[{"match":[{"path":["/x"]}],"terminal":true,"handle":[V]},{"match":[{"not":[{"path":["/x"]}]}],"handle":[C]},{"handle":[P]}]`, "", "", ""},
+		{"another is followed by the rest", `[{"match":[{"path":["/x"]}],"handle":[V]},{"match":[{"not":[{"path":["/x"]}]}],"handle":[C]},{"handle":[P]}]`, "", "", "bypass"},
+		{"a subroute goes on", `[{"handle":[{"handler":"subroute","routes":[{"handle":[C]}]},P]}]`, "", "", ""},
+		{"a subroute with error routes too", `[{"handle":[{"handler":"subroute","routes":[{"handle":[C]}],"errors":{"routes":[]}},P]}]`, "", "", ""},
+		{"a subroute's error routes", `[{"handle":[{"handler":"subroute","routes":[{"match":[{"path":["/x"]}],"handle":[{"handler":"error"}]},{"handle":[C,P]}],"errors":{"routes":[{"handle":[P]}]}}]}]`, "", "", "error-route"},
+		{"a named route", `[{"handle":[{"handler":"invoke","name":"n"},P]}]`, "", `{"n":{"handle":[C]}}`, ""},
+		{"a named route around", `[{"match":[{"path":["/x"]}],"handle":[{"handler":"invoke","name":"n"}]},{"handle":[C,P]}]`, "", `{"n":{"handle":[P]}}`, "bypass"},
+		{"a named route that is not there", `[{"handle":[{"handler":"invoke","name":"none"},C,P]}]`, "", "", ""},
+		{"responses that are handled", `[{"handle":[{"handler":"reverse_proxy","upstreams":[{"dial":"auth:1"}],"handle_response":[{"routes":[{"match":[{"path":["/x"]}],"handle":[P]}]}]},C,P]}]`, "", "", "bypass"},
+		{"responses that are intercepted", `[{"handle":[{"handler":"intercept","handle_response":[{"routes":[{"match":[{"path":["/x"]}],"handle":[P]}]}]},C,P]}]`, "", "", "bypass"},
+		{"an intercept goes on", `[{"handle":[{"handler":"intercept"},C,P]}]`, "", "", ""},
+		{"a path that is rewritten", `[{"handle":[{"handler":"rewrite","strip_path_prefix":"/api"}]},{"match":[{"path":["/fn/*"]}],"handle":[C,P]},{"match":[{"path":["/other/*"]}],"handle":[P]}]`, "", "", "bypass"},
+
+		{"an error in front", strings.Replace(inFront, "HANDLER", `{"handler":"error"}`, 1), `[{"handle":[P]}]`, "", "error-route"},
+		{"a file server that finds no file", strings.Replace(inFront, "HANDLER", `{"handler":"file_server"}`, 1), `[{"handle":[P]}]`, "", "error-route"},
+		{"a body that is too large", strings.Replace(inFront, "HANDLER", `{"handler":"request_body"}`, 1), `[{"handle":[P]}]`, "", "error-route"},
+		{"another's authenticator", strings.Replace(inFront, "HANDLER", `{"handler":"authentication","providers":{"http_basic":{}}}`, 1), `[{"handle":[P]}]`, "", "error-route"},
+		{"a session removes the headers before it rejects", strings.Replace(inFront, "HANDLER", `{"handler":"authentication","providers":{"wechat":{}}}`, 1), `[{"handle":[P]}]`, "", ""},
+		{"so does a login", strings.Replace(inFront, "HANDLER", `{"handler":"wechat_login"}`, 1), `[{"handle":[P]}]`, "", ""},
+		{"a handler of another plugin may fail", strings.Replace(inFront, "HANDLER", `{"handler":"of_another"}`, 1), `[{"handle":[P]}]`, "", "error-route"},
+		{"another upstream may be down", strings.Replace(inFront, "HANDLER", `{"handler":"reverse_proxy","upstreams":[{"dial":"other:1"}]}`, 1), `[{"handle":[P]}]`, "", "error-route"},
+		{"what only goes on does not fail", strings.Replace(inFront, "HANDLER", "V", 1), `[{"handle":[P]}]`, "", ""},
+		{"cloudid removes the headers before it rejects", `[{"handle":[C,P]}]`, `[{"handle":[P]}]`, "", ""},
+		{"an error in an error route ends the request", strings.Replace(inFront, "HANDLER", `{"handler":"error"}`, 1), `[{"handle":[{"handler":"error"},P]}]`, "", ""},
+		{"an error route finds the path as it was", `[{"match":[{"path":["/x"]}],"handle":[{"handler":"rewrite","uri":"/y"},{"handler":"error"}]},{"handle":[C,P]}]`, `[{"match":[{"path":["/x"]}],"handle":[P]}]`, "", "error-route"},
+	} {
+		server := `{"listen":[":443"],"routes":` + test.routes
+		if test.errors != "" {
+			server += `,"errors":{"routes":` + test.errors + `}`
+		}
+		if test.named != "" {
+			server += `,"named_routes":` + test.named
+		}
+		found, err := Config([]byte(`{"apps":{"http":{"servers":{"s":` + spell.Replace(server) + `}}}}}`))
+		if err != nil {
+			t.Fatalf("%s: %v", test.sentence, err)
+		}
+		var kinds []string
+		for _, f := range found {
+			kinds = append(kinds, f.Kind)
+		}
+		slices.Sort(kinds)
+		if got := strings.Join(slices.Compact(kinds), " "); got != test.want {
+			t.Errorf("%s: found %q, want %q: %+v", test.sentence, got, test.want, found)
+		}
+	}
+}
+
+// Routes that no matcher of which can be decided double the ways with each: at some point there are enough.
+func TestAWalkEndsSomewhere(t *testing.T) {
+	undecided := &route{Match: []matcherSet{{"expression": []byte(`"x"`)}}, Handle: []*handler{{Handler: "encode"}}}
+	for _, test := range []struct {
+		steps int // that were taken before
+		want  bool
+	}{{0, false}, {maxSteps - 6, false}, {maxSteps - 5, true}, {maxSteps, true}} {
+		w := newWalker(newReport(&config{}), &server{Routes: []*route{undecided, undecided}})
+		w.steps = test.steps
+		w.follow(request{"POST", "x", "/"}) // visits six lists of handlers
+		if w.exhausted != test.want {
+			t.Errorf("after %d steps it is exhausted: %t", test.steps, w.exhausted)
+		}
+	}
+}
+
+func TestWhatIsNoConfig(t *testing.T) {
+	if _, err := Config([]byte(`{"apps":[]}`)); err == nil || !strings.Contains(err.Error(), "the config is not JSON as Caddy knows it") {
+		t.Errorf("the error is %v", err)
+	}
+}
