@@ -108,11 +108,11 @@ func TestTheWordsForEveryDanger(t *testing.T) {
 	got, expected := strings.Split(b.String(), "\n== "), strings.Split(string(want), "\n== ")
 	for i := range min(len(got), len(expected)) {
 		if got[i] != expected[i] {
-			t.Errorf("it says\n%s\nwant\n%s", got[i], expected[i])
+			t.Fatalf("it says\n%s\nwant\n%s\nwhere it is right, run the test with -update", got[i], expected[i])
 		}
 	}
 	if len(got) != len(expected) {
-		t.Errorf("%d dangers, want %d", len(got), len(expected))
+		t.Errorf("%d dangers, want %d; where the words are right, run the test with -update", len(got), len(expected))
 	}
 }
 
