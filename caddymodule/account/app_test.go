@@ -194,8 +194,8 @@ func TestRequestsOutliveTheirConfig(t *testing.T) {
 	probe.Eventually(t, "what they held is let go", func() bool { return len(p.pooled()) == 0 })
 }
 
-// What cannot be loaded is refused in words, never with a secret in them, and leaves nothing behind.
-func TestConfigsThatAreRefused(t *testing.T) {
+// What cannot be loaded is rejected in words, never with a secret in them, and leaves nothing behind.
+func TestConfigsThatAreRejected(t *testing.T) {
 	p := newProcess()
 	dir := t.TempDir()
 	empty := filepath.Join(dir, "empty")
@@ -264,7 +264,7 @@ func TestConfigsThatAreRefused(t *testing.T) {
 	}
 }
 
-func TestAppIDsThatAreRefused(t *testing.T) {
+func TestAppIDsThatAreRejected(t *testing.T) {
 	p := newProcess()
 	const secret = "0f1e2d3c4b5a69788796A5B4C3D2E1F0"
 	t.Setenv("ACCOUNT_TEST_APPID", "wx1")
@@ -469,7 +469,7 @@ func TestVoIPSign(t *testing.T) {
 }
 
 // Owners of many small apps have all of them in one gateway, most of which nobody uses at a time.
-func TestAnAccountThatLiesIdleTakesLittleMemory(t *testing.T) {
+func TestAnAccountThatIsIdleTakesLittleMemory(t *testing.T) {
 	const accounts, most = 500, 32 << 10 // bytes of heap, each
 	heap := func() int64 {
 		runtime.GC()

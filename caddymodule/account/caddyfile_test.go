@@ -70,7 +70,7 @@ func TestSeveralAccounts(t *testing.T) {
 		}
 	}
 	if got, err := adapt(t, "cloudid {\naccount wx1\n}"); err != nil || got != `{"accounts":{"wx1":{}}}` {
-		t.Errorf("an account without a block is refused later, in words of its own: %s, %v", got, err)
+		t.Errorf("an account without a block is rejected later, in words of its own: %s, %v", got, err)
 	}
 }
 

@@ -62,7 +62,7 @@ func appidOf(account *Account, ok bool) string {
 	return account.appid
 }
 
-func TestReferencesThatAreRefused(t *testing.T) {
+func TestReferencesThatAreRejected(t *testing.T) {
 	t.Parallel()
 	one := &App{Accounts: map[string]*Account{"wx1": {appid: "wx1"}}}
 	two := &App{Accounts: map[string]*Account{"wx1": {appid: "wx1"}, "wx2": {appid: "wx2"}}}

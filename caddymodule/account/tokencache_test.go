@@ -287,7 +287,7 @@ func TestAFetchThatFailedIsNotRemembered(t *testing.T) {
 	})
 }
 
-func TestARefusedTokenIsDroppedAndNoOther(t *testing.T) {
+func TestARejectedTokenIsDroppedAndNoOther(t *testing.T) {
 	t.Parallel()
 	f := new(fetcher)
 	withTokenCache(t, f, func(t *testing.T, k *tokenCache) {
@@ -306,7 +306,7 @@ func TestARefusedTokenIsDroppedAndNoOther(t *testing.T) {
 	})
 }
 
-func TestManyRefusalsOfOneTokenAreOneFetch(t *testing.T) {
+func TestManyRejectionsOfOneTokenAreOneFetch(t *testing.T) {
 	t.Parallel()
 	f := &fetcher{takes: time.Second}
 	withTokenCache(t, f, func(t *testing.T, k *tokenCache) {
@@ -324,7 +324,7 @@ func TestManyRefusalsOfOneTokenAreOneFetch(t *testing.T) {
 	})
 }
 
-func TestARefusalDuringARenewalDoesNotFetchTwice(t *testing.T) {
+func TestARejectionDuringARenewalDoesNotFetchTwice(t *testing.T) {
 	t.Parallel()
 	f := &fetcher{takes: 5 * time.Second}
 	withTokenCache(t, f, func(t *testing.T, k *tokenCache) {
@@ -337,7 +337,7 @@ func TestARefusalDuringARenewalDoesNotFetchTwice(t *testing.T) {
 	})
 }
 
-func TestWhoWaitsHasADeadlineOfHisOwn(t *testing.T) {
+func TestWhoWaitsHasADeadlineOfTheirOwn(t *testing.T) {
 	t.Parallel()
 	f := &fetcher{takes: 5 * time.Second}
 	withTokenCache(t, f, func(t *testing.T, k *tokenCache) {

@@ -110,8 +110,8 @@ func TestAStaticTokenIsSentAsItIs(t *testing.T) {
 	}
 }
 
-// What a team writes into a file as its token is read again when WeChat refuses what was there before.
-func TestAStaticTokenIsReadAgainWhenItIsRefused(t *testing.T) {
+// What a team writes into a file as its token is read again when WeChat rejects what was there before.
+func TestAStaticTokenIsReadAgainWhenItIsRejected(t *testing.T) {
 	t.Parallel()
 	var good atomic.Pointer[string]
 	var calls atomic.Int32
@@ -143,7 +143,7 @@ func TestAStaticTokenIsReadAgainWhenItIsRefused(t *testing.T) {
 	}{
 		{"the file's token is used, without its line end", func() {}, 0, 1},
 		{"a new one is not looked for while the old one counts", func() { write("t2") }, 0, 1},
-		{"it is when the old one is refused", func() { valid("t2") }, 0, 2},
+		{"it is when the old one is rejected", func() { valid("t2") }, 0, 2},
 		{"and stays", func() {}, 0, 1},
 		{"a file that still has the old one cannot help", func() { valid("t3") }, wechat.CodeSystemError, 2},
 		{"nor one that is gone", func() { _ = os.Remove(file) }, wechat.CodeSystemError, 2},
@@ -191,7 +191,7 @@ func TestATokenService(t *testing.T) {
 func TestFailuresOfATokenServiceDoNotNameItsURL(t *testing.T) {
 	t.Parallel()
 	for sentence, service := range map[string]string{
-		"one that refuses":         start(t, http.NotFoundHandler()),
+		"one that rejects":         start(t, http.NotFoundHandler()),
 		"one that answers a page":  start(t, http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte("<html>")) })),
 		"one that answers nothing": start(t, http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte("{}")) })),
 		"one that is not there":    "http://127.0.0.1:1",

@@ -108,11 +108,11 @@ func TestCheckAsksWeChatForATokenOfEachAccount(t *testing.T) {
 		}
 	})
 	t.Run("WeChat names the address that is not on the whitelist", func(t *testing.T) {
-		refuse := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		reject := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 			_, _ = w.Write([]byte(`{"errcode":40164,"errmsg":"invalid ip 203.0.113.7 ipv6 ::ffff:203.0.113.7, not in whitelist rid: 5f3c-1a"}`))
 		}))
-		t.Cleanup(refuse.Close)
-		out, err := run(t, config(refuse.URL, right))
+		t.Cleanup(reject.Close)
+		out, err := run(t, config(reject.URL, right))
 		if err == nil || !strings.Contains(out, "40164") || !strings.Contains(out, "-> put the IP address 203.0.113.7 on the IP whitelist") {
 			t.Errorf("%v: %s", err, out)
 		}

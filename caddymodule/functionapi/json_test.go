@@ -28,7 +28,7 @@ func TestGetOpenData(t *testing.T) {
 		{"an id given twice is answered twice", `{"list":["` + steps + `","` + group + `","` + steps + `"]}`, stepsData + `,` + groupData + `,` + stepsData},
 		{"an id that failed has its error in its place", `{"list":["` + steps + `","` + unknown + `","` + group + `"]}`, stepsData + `,` + unknownError + `,` + groupData},
 		{"an id that ended says so", `{"list":["` + ended + `"]}`, endedResponse},
-		{"another user's id is refused", `{"list":["` + foreign + `"]}`, foreignResponse},
+		{"another user's id is rejected", `{"list":["` + foreign + `"]}`, foreignResponse},
 		{"open data is carried byte for byte", `{"list":["` + strange + `"]}`, strangeResponse},
 		{"an id with escapes is the id", `{"list":["\u0032` + steps[1:] + `"]}`, stepsData},
 		{"no ids, no responses", `{"list":[]}`, ``},
@@ -68,7 +68,7 @@ func TestGetOpenDataArguments(t *testing.T) {
 		})
 	}
 	if calls := g.wechat.Calls(); calls.GetOpenData != 0 {
-		t.Errorf("WeChat was called %d times for what was refused", calls.GetOpenData)
+		t.Errorf("WeChat was called %d times for what was rejected", calls.GetOpenData)
 	}
 }
 
@@ -134,8 +134,8 @@ func TestJSONRequests(t *testing.T) {
 		{"a hundred ids are not too many", call{body: `{"list":["` + steps + `"` + strings.Repeat(`,"`+steps+`"`, 99) + `]}`}, 200, `{"list":[` + stepsData + strings.Repeat(","+stepsData, 99) + `],"errCode":0,`},
 		{"a body over 1 MiB is too large", call{body: `{"list":["` + strings.Repeat("x", 1<<20-12) + `"]}`}, 413, "larger than 1048576 bytes"},
 		{"also where its length was not announced", call{body: `{"list":["` + strings.Repeat("x", 1<<20) + `"]}`, chunked: true}, 413, "larger than 1048576 bytes"},
-		{"a byte order mark is refused", call{body: "\xEF\xBB\xBF" + list}, 400, "byte order mark"},
-		{"a query that servers read differently is refused", call{path: "/getOpenData?a=1;openid=x", body: list}, 400, "the query cannot be read"},
+		{"a byte order mark is rejected", call{body: "\xEF\xBB\xBF" + list}, 400, "byte order mark"},
+		{"a query that servers read differently is rejected", call{path: "/getOpenData?a=1;openid=x", body: list}, 400, "the query cannot be read"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			if c.call.path == "" {
@@ -269,14 +269,14 @@ func TestGetOpenDataBeyondTheLimit(t *testing.T) {
 		t.Error("it says when to try again, which would not help")
 	}
 	g.do(call{path: "/wxa/getopendata", token: good, body: `{"cloudid_list":` + tooMany + `}`}).says(200, `"errcode":40097`, never)
-	g.sdk("ApiGetOpenDataByCloudId", svrkit("ApiGetOpenDataByCloudId", openDataReq(strings.Split(strings.Trim(tooMany, `["]`), `","`)...)), good).refused(-601002, never)
+	g.sdk("ApiGetOpenDataByCloudId", svrkit("ApiGetOpenDataByCloudId", openDataReq(strings.Split(strings.Trim(tooMany, `["]`), `","`)...)), good).rejected(-601002, never)
 	g.do(call{path: "/getOpenData", token: good, body: `{"list":` + ids(2) + `}`}).says(200, `"errCode":0`)
 	r := g.do(call{path: "/getOpenData", token: good, body: `{"list":` + ids(1) + `}`})
 	if r.says(429, `"errCode":-601004`, "2 in 1m0s"); r.header.Get("Retry-After") == "" {
 		t.Error("it does not say when to try again")
 	}
 	g.do(call{path: "/wxa/getopendata", token: good, body: `{"cloudid_list":` + ids(1) + `}`}).says(200, `"errcode":45011`)
-	g.sdk("ApiGetOpenDataByCloudId", svrkit("ApiGetOpenDataByCloudId", openDataReq(strings.Trim(ids(1), `["]`))), good).refused(-601004, "2 in 1m0s")
+	g.sdk("ApiGetOpenDataByCloudId", svrkit("ApiGetOpenDataByCloudId", openDataReq(strings.Trim(ids(1), `["]`))), good).rejected(-601004, "2 in 1m0s")
 	g.do(call{path: "/getOpenData", token: token(t, other), body: `{"list":["` + steps + `"]}`}).says(200, stepsData)
 }
 

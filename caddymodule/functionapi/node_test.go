@@ -172,7 +172,7 @@ func run(t *testing.T, script string, environment ...string) string {
 
 // SDKs that send tokens to Tencent, whatever the environment says, are not loaded; all others are, by whatever name they are
 // installed.
-func TestPreloadRefusesOldSDKs(t *testing.T) {
+func TestPreloadRejectsOldSDKs(t *testing.T) {
 	if _, err := os.Stat(filepath.Join(functions(t), "node_modules")); err != nil {
 		missing(t, "wx-server-sdk is not installed: run npm ci in tests/functions")
 	}
@@ -184,7 +184,7 @@ func TestPreloadRefusesOldSDKs(t *testing.T) {
 	if got := run(t, `for (const v of ['2.3', 2, 3, 4]) require('wx-server-sdk-' + v).init({env: 'x'}); console.log('loaded')`); got != "loaded" {
 		t.Error(got)
 	}
-	for version, refused := range map[string]bool{
+	for version, rejected := range map[string]bool{
 		"0.8.1": true, "1.99.0": true, "2.2.9": true, "2.3.2": true, "2.3.3": false, "2.3.10": false, "2.10.0": false, "10.0.0": false,
 		"2.3.3-beta": false, "": true, "next": true,
 	} {
@@ -195,7 +195,7 @@ func TestPreloadRefusesOldSDKs(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		if got := run(t, `console.log(require(`+strconv.Quote(folder+"/lib/index.js")+`).loaded)`); (got != "true") != refused {
+		if got := run(t, `console.log(require(`+strconv.Quote(folder+"/lib/index.js")+`).loaded)`); (got != "true") != rejected {
 			t.Errorf("version %q: %s", version, got)
 		}
 	}

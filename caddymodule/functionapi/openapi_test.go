@@ -162,7 +162,7 @@ func TestOpenAPIRequests(t *testing.T) {
 	} {
 		t.Run(c.it, func(t *testing.T) {
 			last = captured{}
-			g.in(t).sdk(c.api, c.data, good).refused(c.errcode, c.says)
+			g.in(t).sdk(c.api, c.data, good).rejected(c.errcode, c.says)
 			if last != (captured{}) {
 				t.Error("WeChat was called")
 			}
@@ -192,7 +192,7 @@ func TestOpenAPIResponses(t *testing.T) {
 	for _, c := range []struct {
 		it, api  string
 		response http.HandlerFunc
-		kind     string // "": a refusal
+		kind     string // "": a rejection
 		body     string
 		errcode  int64
 	}{
@@ -223,7 +223,7 @@ func TestOpenAPIResponses(t *testing.T) {
 			response.Store(c.response)
 			r := g.in(t).sdk(c.api, openAPI("path", `"x"`), good)
 			if c.kind == "" {
-				r.refused(c.errcode, c.body)
+				r.rejected(c.errcode, c.body)
 				return
 			}
 			if got := r.answered(c.kind); got != c.body {
@@ -269,7 +269,7 @@ func TestLargeFiles(t *testing.T) {
 		t.Errorf("WeChat got %d bytes", len(last.body))
 	}
 	g.sdk("customerServiceMessage.uploadTempMedia", openAPIOf("", file("media", "a.png", content+strings.Repeat("x", 64<<10))), good).
-		refused(-601002, "the body is larger than 10551296 bytes")
+		rejected(-601002, "the body is larger than 10551296 bytes")
 
 	// More at once than are kept in memory: the others wait for their turn.
 	var wg sync.WaitGroup
@@ -296,8 +296,8 @@ func TestOpenAPIOpensPaths(t *testing.T) {
 
 	// Names that WeChat has changed count under both.
 	g.sdk("officialAccount.media.upload", openAPIOf("", file("media", "a.png", "x")), good).answered("application/json")
-	g.sdk("wxacode.get", openAPI(), good).refused(-604101, "add the line `openapi wxacode.get` to cloudid_api")
-	g.sdk("templateMessage.send", openAPI(), good).refused(-604100, "WeChat has retired templateMessage.send")
+	g.sdk("wxacode.get", openAPI(), good).rejected(-604101, "add the line `openapi wxacode.get` to cloudid_api")
+	g.sdk("templateMessage.send", openAPI(), good).rejected(-604100, "WeChat has retired templateMessage.send")
 	if !strings.Contains(g.log.Text(t), "a name in openapi cannot be called") {
 		t.Error("the log does not say that a name is of no use")
 	}
@@ -307,10 +307,10 @@ func TestOpenAPIOpensPaths(t *testing.T) {
 func TestOpenAPIWithoutAUser(t *testing.T) {
 	g := start(t, setup{api: "trust 127.0.0.0/8\nopenapi subscribeMessage.send"})
 	g.sdk("subscribeMessage.send", openAPI("touser", `"`+user+`"`), "").answered("application/json")
-	g.sdk("ApiGetOpenDataByCloudId", svrkit("ApiGetOpenDataByCloudId", openDataReq(steps)), "").refused(-601004, "for which user")
-	g.sdk("subscribeMessage.send", openAPI(), "x").refused(-604104, "the invocation token is invalid or has expired")
+	g.sdk("ApiGetOpenDataByCloudId", svrkit("ApiGetOpenDataByCloudId", openDataReq(steps)), "").rejected(-601004, "for which user")
+	g.sdk("subscribeMessage.send", openAPI(), "x").rejected(-604104, "the invocation token is invalid or has expired")
 	g = start(t, setup{api: "openapi subscribeMessage.send"})
-	g.sdk("subscribeMessage.send", openAPI(), "").refused(-604104, "the environment needs WX_API_TOKEN")
+	g.sdk("subscribeMessage.send", openAPI(), "").rejected(-604104, "the environment needs WX_API_TOKEN")
 }
 
 // While WeChat is busy or slow with one, it is asked for the others.

@@ -112,26 +112,26 @@ func TestRelayForTrustedCallers(t *testing.T) {
 	g.do(call{path: "/x", header: map[string]string{"X-Forwarded-For": "127.0.0.1"}}).says(401)
 }
 
-// A token that WeChat refuses is replaced, once, and the call repeated; nobody notices.
+// A token that WeChat rejects is replaced, once, and the call repeated; nobody notices.
 func TestRelayRenewsToken(t *testing.T) {
-	var refuse, calls atomic.Int32
+	var reject, calls atomic.Int32
 	g := start(t, setup{api: "relay /x", wechat: weChatAPI("/x", func(w http.ResponseWriter, r *http.Request) {
 		calls.Add(1)
 		body, _ := io.ReadAll(r.Body)
-		if refuse.Add(-1) >= 0 {
+		if reject.Add(-1) >= 0 {
 			_, _ = io.WriteString(w, `{"errcode":42001,"errmsg":"access_token expired rid: 5f"}`)
 			return
 		}
 		_, _ = w.Write(body)
 	})})
 	good := token(t, user)
-	refuse.Store(1)
+	reject.Store(1)
 	g.do(call{path: "/x", token: good, body: "hello"}).is(200, "hello")
 	if calls.Load() != 2 || g.wechat.Calls().StableToken != 2 {
 		t.Errorf("%d calls, %d tokens, want 2 of each", calls.Load(), g.wechat.Calls().StableToken)
 	}
-	// A second refusal is WeChat's response like any other.
-	refuse.Store(2)
+	// A second rejection is WeChat's response like any other.
+	reject.Store(2)
 	g.do(call{path: "/x", token: good, body: "hello"}).is(200, `{"errcode":42001,"errmsg":"access_token expired rid: 5f"}`)
 	if !strings.Contains(g.log.Text(t), "relayed call failed") {
 		t.Error("the log does not say so")

@@ -102,12 +102,12 @@ func (r reply) answered(contentType string) string {
 	return fields[1]
 }
 
-// refused fails unless the reply is a refusal that the SDK can show.
-func (r reply) refused(errcode int64, says ...string) {
+// rejected fails unless the reply is a rejection that the SDK can show.
+func (r reply) rejected(errcode int64, says ...string) {
 	r.t.Helper()
 	r.says(200, says...)
 	if kind := r.header.Get("Content-Type"); kind != "application/json; charset=utf-8" {
-		r.t.Errorf("Content-Type is %q, by which the SDK would not know a refusal", kind)
+		r.t.Errorf("Content-Type is %q, by which the SDK would not know a rejection", kind)
 	}
 	if got := gjson.Get(r.body, "errcode").Int(); got != errcode || !gjson.Get(r.body, "errmsg").Exists() {
 		r.t.Errorf("errcode is %d, want %d: %s", got, errcode, r.body)
@@ -166,7 +166,7 @@ func TestRecordedRequest(t *testing.T) {
 	}
 }
 
-func TestSDKRefusals(t *testing.T) {
+func TestSDKRejections(t *testing.T) {
 	g := start(t, setup{})
 	good := token(t, user)
 	list := svrkit("ApiGetOpenDataByCloudId", openDataReq(steps))
@@ -197,14 +197,14 @@ func TestSDKRefusals(t *testing.T) {
 		{"a nonce of 128 characters", "ApiVoipSign", svrkit("ApiVoipSign", message(2, "g", 3, 5, 4, strings.Repeat("n", 128))), good, -601002, "shorter than 128"},
 		{"no timestamp", "ApiVoipSign", svrkit("ApiVoipSign", message(2, "g", 4, "n")), good, -601002, "the timestamp must not be 0"},
 	} {
-		t.Run(c.name, func(t *testing.T) { g.in(t).sdk(c.api, c.data, c.token).refused(c.errcode, c.says) })
+		t.Run(c.name, func(t *testing.T) { g.in(t).sdk(c.api, c.data, c.token).rejected(c.errcode, c.says) })
 	}
 	if calls := g.wechat.Calls(); calls.GetOpenData+calls.GetVoIPSign != 0 {
-		t.Error("WeChat was called for what was refused")
+		t.Error("WeChat was called for what was rejected")
 	}
 }
 
-// What is no call of WeChat's API, or no form, is refused as well in a way that the SDK can show.
+// What is no call of WeChat's API, or no form, is rejected as well in a way that the SDK can show.
 func TestSDKForeignRequests(t *testing.T) {
 	g := start(t, setup{})
 	good := token(t, user)
@@ -214,37 +214,37 @@ func TestSDKForeignRequests(t *testing.T) {
 	}
 	t.Run("the database, as the SDK calls it", func(t *testing.T) {
 		r := g.in(t).do(call{path: "/admin", body: `{"action":"database.getDocument","collectionName":"x"}`})
-		r.refused(-502001, "cloud.database is not served by this gateway")
+		r.rejected(-502001, "cloud.database is not served by this gateway")
 		if gjson.Get(r.body, "code").String() != "DATABASE_REQUEST_FAILED" || !strings.HasPrefix(gjson.Get(r.body, "message").String(), "cloud.database is not served by this gateway") {
 			t.Errorf("the SDK's database would take this for success: %s", r.body)
 		}
 	})
 	t.Run("another action in a form", func(t *testing.T) {
-		send(t, part{"action", "wx.wxPayApi"}, part{"apiName", "cloudPay.unifiedOrder"}).refused(-501001, "cloud.cloudPay is not served by this gateway", `"code":`)
+		send(t, part{"action", "wx.wxPayApi"}, part{"apiName", "cloudPay.unifiedOrder"}).rejected(-501001, "cloud.cloudPay is not served by this gateway", `"code":`)
 	})
-	t.Run("a form that says nothing", func(t *testing.T) { send(t).refused(-601004, "a call without action") })
+	t.Run("a form that says nothing", func(t *testing.T) { send(t).rejected(-601004, "a call without action") })
 	t.Run("a part given twice", func(t *testing.T) {
-		send(t, part{"wxCloudApiToken", good}, part{"wxCloudApiToken", token(t, other)}).refused(-601002, "the part wxCloudApiToken twice")
+		send(t, part{"wxCloudApiToken", good}, part{"wxCloudApiToken", token(t, other)}).rejected(-601002, "the part wxCloudApiToken twice")
 	})
 	t.Run("a part that is too long", func(t *testing.T) {
-		send(t, part{"apiName", strings.Repeat("x", 8<<10+1)}).refused(-601002, "longer than 8192 bytes")
+		send(t, part{"apiName", strings.Repeat("x", 8<<10+1)}).rejected(-601002, "longer than 8192 bytes")
 	})
 	t.Run("a part that is as long as it may be", func(t *testing.T) {
 		long := strings.Repeat("x", 8<<10)
-		send(t, part{"action", "wx.openApi"}, part{"wxCloudApiToken", good}, part{"requestData", message(2, message())}, part{"apiName", long}).refused(-601004, "not served by this gateway")
+		send(t, part{"action", "wx.openApi"}, part{"wxCloudApiToken", good}, part{"requestData", message(2, message())}, part{"apiName", long}).rejected(-601004, "not served by this gateway")
 	})
 	t.Run("a form that breaks off", func(t *testing.T) {
 		kind, body := form(t, part{"action", "wx.openApi"})
-		g.in(t).do(call{path: "/admin", kind: kind, body: body[:len(body)-10]}).refused(-601002, "cannot be read")
+		g.in(t).do(call{path: "/admin", kind: kind, body: body[:len(body)-10]}).rejected(-601002, "cannot be read")
 	})
 	t.Run("a form over 10 MiB and what the SDK writes around a file", func(t *testing.T) {
-		send(t, part{"envName", strings.Repeat("x", 10<<20+64<<10)}).refused(-601002, "larger than 10551296 bytes")
+		send(t, part{"envName", strings.Repeat("x", 10<<20+64<<10)}).rejected(-601002, "larger than 10551296 bytes")
 	})
 	t.Run("no form", func(t *testing.T) {
-		g.in(t).do(call{path: "/admin", kind: "text/plain", body: "x"}).refused(-601002, "multipart/form-data")
+		g.in(t).do(call{path: "/admin", kind: "text/plain", body: "x"}).rejected(-601002, "multipart/form-data")
 	})
 	t.Run("a form without a boundary", func(t *testing.T) {
-		g.in(t).do(call{path: "/admin", kind: "multipart/form-data", body: "x"}).refused(-601002, "multipart/form-data")
+		g.in(t).do(call{path: "/admin", kind: "multipart/form-data", body: "x"}).rejected(-601002, "multipart/form-data")
 	})
 	t.Run("GET", func(t *testing.T) {
 		g.in(t).do(call{path: "/admin", method: http.MethodGet}).says(405, "the method must be POST")
@@ -266,12 +266,12 @@ func TestSDKFailures(t *testing.T) {
 		}
 	}
 	g.fault(faultOf("getvoipsign"))
-	g.sdk("ApiVoipSign", svrkit("ApiVoipSign", message(2, "g", 3, 5, 4, "n")), good).refused(-601001, "errcode 45009")
+	g.sdk("ApiVoipSign", svrkit("ApiVoipSign", message(2, "g", 3, 5, 4, "n")), good).rejected(-601001, "errcode 45009")
 	g.fault(faultOf("getopendata"))
-	g.sdk("cloudbase.getOpenData", openAPI("cloudid_list", `["x"]`), good).refused(45009, "errcode 45009")
+	g.sdk("cloudbase.getOpenData", openAPI("cloudid_list", `["x"]`), good).rejected(45009, "errcode 45009")
 
 	// A trusted caller has no token; openapi's calls can name the user.
 	list := openAPI("openid", `"`+user+`"`, "cloudid_list", `["`+steps+`"]`)
 	g.sdk("cloudbase.getOpenData", list, "").answered("application/json")
-	g.sdk("ApiVoipSign", svrkit("ApiVoipSign", message(2, "g", 3, 5, 4, "n")), "").refused(-601004, "does not say for which user")
+	g.sdk("ApiVoipSign", svrkit("ApiVoipSign", message(2, "g", 3, 5, 4, "n")), "").rejected(-601004, "does not say for which user")
 }

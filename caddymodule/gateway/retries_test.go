@@ -19,7 +19,7 @@ import (
 // before the body, within it, or behind it, without a response, and now and then one is responded to on a connection that is
 // closed as soon as it is idle.
 type flaky struct {
-	refuses bool // the attempts that end before the body get a 503 then, and read on
+	rejects bool // the attempts that end before the body get a 503 then, and read on
 
 	mu       sync.Mutex
 	attempts map[string]int
@@ -37,7 +37,7 @@ func (f *flaky) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if attempt <= drops {
 		switch (int(name[len(name)-1]) + attempt) % 4 {
 		case 0: // before the body is read
-			if f.refuses {
+			if f.rejects {
 				control := http.NewResponseController(w)
 				_ = control.EnableFullDuplex()
 				w.WriteHeader(http.StatusServiceUnavailable)
@@ -139,7 +139,7 @@ func TestRetriesSendTheWholeBodyAgain(t *testing.T) {
 	type way struct {
 		name    string
 		setup   setup
-		refuses bool
+		rejects bool
 		loads   []load
 	}
 	ways := []way{
@@ -160,7 +160,7 @@ func TestRetriesSendTheWholeBodyAgain(t *testing.T) {
 	for _, way := range ways {
 		for _, load := range way.loads {
 			t.Run(fmt.Sprintf("%s, %d calls of %d bytes", way.name, load.calls, load.size), func(t *testing.T) {
-				function := &flaky{refuses: way.refuses, attempts: make(map[string]int)}
+				function := &flaky{rejects: way.rejects, attempts: make(map[string]int)}
 				way.setup.upstream = function
 				g := start(t, way.setup)
 				inParallel(8, load.calls, func(i int) {

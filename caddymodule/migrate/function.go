@@ -94,7 +94,7 @@ func (r *functionReader) read(name string) {
 		r.function.noMain = true
 		r.problem("%s exports no main, which is what is called", name)
 	}
-	for _, line := range file.HandedOn {
+	for _, line := range file.Escapes {
 		r.unknown("%s:%d: the SDK is handed to other code here, and what that uses of it cannot be told", name, line)
 	}
 	for _, required := range file.Requires {

@@ -33,7 +33,7 @@ func TestWhatIsKept(t *testing.T) {
 		{"an expired one is", respondWith(-601006), kept},
 		{"another user's is", respondWith(-601007), kept},
 		{"an expired one, said of the whole call, is", whole(-601006), kept},
-		{"open data for another app is refused for as long", func(_ context.Context, c call) string {
+		{"open data for another app is rejected for as long", func(_ context.Context, c call) string {
 			return `{"errcode":0,"data_list":[` + item(c.ids[0], `{"cloudID":"27_a","data":{"watermark":{"appid":"wxother"}}}`) + `]}`
 		}, kept},
 		{"a system error is not", respondWith(-601001), notKept},

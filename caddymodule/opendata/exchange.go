@@ -104,13 +104,13 @@ func (r *Resolver) run(e *exchange, report func(Exchange)) {
 	asked := e.asked
 	r.mu.Unlock()
 	if r.config.Limiter != nil && !asked {
-		r.config.Limiter.giveBack(e.openid, len(e.ids))
+		r.config.Limiter.refund(e.openid, len(e.ids))
 	}
-	told := e.outcome()
-	told.Duration = time.Since(e.started)
+	outcome := e.outcome()
+	outcome.Duration = time.Since(e.started)
 	close(e.done)
 	if report != nil {
-		report(told)
+		report(outcome)
 	}
 }
 
@@ -267,14 +267,14 @@ var errMismatch = errors.New("the open data has the watermark of another AppID")
 
 // outcome sums up an exchange for its report, and sets its failure.
 func (e *exchange) outcome() Exchange {
-	told := Exchange{IDs: len(e.ids)}
+	outcome := Exchange{IDs: len(e.ids)}
 	var causes []error
 	calls := 0 // that failed, as many as ids
 	for i := range e.results {
 		one := &e.results[i]
 		switch {
 		case one.err == errMismatch:
-			told.Mismatched++
+			outcome.Mismatched++
 			continue
 		case one.settled:
 			continue
@@ -283,7 +283,7 @@ func (e *exchange) outcome() Exchange {
 		default:
 			calls++
 		}
-		told.Failed++
+		outcome.Failed++
 		if !slices.ContainsFunc(causes, func(c error) bool { return wechat.MetricLabel(c) == wechat.MetricLabel(one.err) }) {
 			causes = append(causes, one.err)
 		}
@@ -291,6 +291,6 @@ func (e *exchange) outcome() Exchange {
 	if calls == len(e.ids) {
 		e.failure = e.results[0].err
 	}
-	told.Err = errors.Join(causes...)
-	return told
+	outcome.Err = errors.Join(causes...)
+	return outcome
 }

@@ -27,18 +27,18 @@ func TestBeyondTheLimit(t *testing.T) {
 		sentence string
 		ids      []string
 		guesses  []bool
-		refused  bool
+		rejected bool
 		asked    []string // beside 27_a and 27_b, which were
 		left     int      // guesses that were not asked for
 	}{
-		{"what is declared is refused, and nothing is asked", []string{"27_c", "27_d"}, nil, true, nil, 0},
+		{"what is declared is rejected, and nothing is asked", []string{"27_c", "27_d"}, nil, true, nil, 0},
 		{"as much as is left is not", []string{"27_c"}, nil, false, []string{"27_c"}, 0},
 		{"the cache costs nothing", []string{"27_a", "27_b", "27_c"}, nil, false, []string{"27_c"}, 0},
 		{"one id twice is one", []string{"27_c", "27_c"}, nil, false, []string{"27_c"}, 0},
 		{"guesses are asked for as far as it goes", []string{"27_c", "27_d", "27_e"}, []bool{true, true, true}, false, []string{"27_c"}, 2},
 		{"behind what is declared", []string{"27_c", "27_d"}, []bool{true, false}, false, []string{"27_d"}, 1},
 		{"what is a guess in one place only is none", []string{"27_c", "27_d", "27_d"}, []bool{true, true, false}, false, []string{"27_d"}, 1},
-		{"too much that is declared is refused with its guesses", []string{"27_c", "27_d", "27_e"}, []bool{false, true, false}, true, nil, 0},
+		{"too much that is declared is rejected with its guesses", []string{"27_c", "27_d", "27_e"}, []bool{false, true, false}, true, nil, 0},
 		{"more than the limit at once", []string{"27_c", "27_d", "27_e", "27_f"}, nil, true, nil, 0},
 	} {
 		t.Run(test.sentence, func(t *testing.T) {
@@ -46,11 +46,11 @@ func TestBeyondTheLimit(t *testing.T) {
 			r := limited(t, new(fakeWeChat), 3)
 			_ = r.resolve(t, "27_a", "27_b")
 			result, err := r.Resolve(t.Context(), opendata.Request{OpenID: "o1", IDs: test.ids, Guesses: test.guesses})
-			limit, refused := errors.AsType[*opendata.LimitError](err)
-			if refused != test.refused || !refused && err != nil || result.Err != nil {
+			limit, rejected := errors.AsType[*opendata.LimitError](err)
+			if rejected != test.rejected || !rejected && err != nil || result.Err != nil {
 				t.Fatalf("%v, %v", err, result.Err)
 			}
-			if refused && (limit.RetryAfter() <= 50*time.Second || limit.RetryAfter() > time.Minute || wechat.MetricLabel(err) != "limit" || wechat.Advice(err) == "") {
+			if rejected && (limit.RetryAfter() <= 50*time.Second || limit.RetryAfter() > time.Minute || wechat.MetricLabel(err) != "limit" || wechat.Advice(err) == "") {
 				t.Errorf("%v, again after %s", err, limit.RetryAfter())
 			}
 			if result.Limited != test.left {
@@ -63,7 +63,7 @@ func TestBeyondTheLimit(t *testing.T) {
 			r.wantCalls(t, want...)
 			left := map[string]bool{}
 			for i, id := range test.ids {
-				if !refused && result.OpenData[i].JSON == nil {
+				if !rejected && result.OpenData[i].JSON == nil {
 					left[id] = true
 				}
 			}

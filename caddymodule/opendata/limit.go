@@ -119,8 +119,8 @@ func (l *Limiter) wait(s *spending, n int, now time.Time) time.Duration {
 	return l.per
 }
 
-// giveBack returns n of what a user took last, because WeChat was not asked after all.
-func (l *Limiter) giveBack(user string, n int) {
+// refund returns n of what a user took last, because WeChat was not asked after all.
+func (l *Limiter) refund(user string, n int) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	place := l.users[maphash.String(l.seed, user)]

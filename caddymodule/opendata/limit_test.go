@@ -13,7 +13,7 @@ type taken struct {
 	at        time.Duration // since the start
 	must, may int
 	granted   int
-	refused   time.Duration // how long a client is to wait; 0: not refused
+	rejected  time.Duration // how long a client is to wait; 0: not rejected
 }
 
 func TestTheLimit(t *testing.T) {
@@ -37,7 +37,7 @@ func TestTheLimit(t *testing.T) {
 		{"never more than the limit in any minute", []taken{
 			{0, 1, 0, 0, 0}, {59 * time.Second, 5, 0, 0, 0}, {61 * time.Second, 1, 0, 0, 0}, {62 * time.Second, 1, 0, 0, 57 * time.Second},
 		}},
-		{"all or nothing of what must be, and nothing is taken by who is refused", []taken{
+		{"all or nothing of what must be, and nothing is taken by who is rejected", []taken{
 			{0, 4, 0, 0, 0}, {1, 3, 0, 0, time.Minute - 1}, {1, 2, 0, 0, 0},
 		}},
 		{"as many as are left of what may be", []taken{
@@ -55,7 +55,7 @@ func TestTheLimit(t *testing.T) {
 				if limit, ok := errors.AsType[*LimitError](err); ok {
 					after = limit.RetryAfter()
 				}
-				if granted != step.granted || after != step.refused || (err != nil) != (step.refused != 0) {
+				if granted != step.granted || after != step.rejected || (err != nil) != (step.rejected != 0) {
 					t.Errorf("%s: step %d: granted %d, %v, wait %s", test.sentence, i+1, granted, err, after)
 				}
 			}
@@ -82,15 +82,15 @@ func TestWhatWasNotAskedIsGivenBack(t *testing.T) {
 	for _, n := range []int{1, 2, 3} {
 		_, _ = l.take("o1", n, 0)
 	}
-	l.giveBack("o1", 4)
+	l.refund("o1", 4)
 	if granted, _ := l.take("o1", 0, 9); granted != 4 {
 		t.Errorf("%d are left, want 4", granted)
 	}
-	l.giveBack("o1", 100)
+	l.refund("o1", 100)
 	if granted, _ := l.take("o1", 0, 9); granted != 6 {
 		t.Errorf("%d are left, want all", granted)
 	}
-	l.giveBack("o2", 1) // of whom nothing is known
+	l.refund("o2", 1) // of whom nothing is known
 }
 
 // What is given back is not free a second time when it would have expired.
@@ -100,7 +100,7 @@ func TestWhatWasGivenBackExpiresOnce(t *testing.T) {
 		l := NewLimiter(6, time.Minute)
 		_, _ = l.take("o1", 3, 0)
 		_, _ = l.take("o1", 2, 0)
-		l.giveBack("o1", 3) // the two, and one of the three
+		l.refund("o1", 3) // the two, and one of the three
 		time.Sleep(time.Second)
 		if granted, _ := l.take("o1", 0, 9); granted != 4 {
 			t.Errorf("%d are left, want 4", granted)
@@ -118,7 +118,7 @@ func TestNothingIsRememberedOfNothing(t *testing.T) {
 	l := NewLimiter(1, time.Hour)
 	_, _ = l.take("o1", 2, 0)
 	if len(l.users) != 0 {
-		t.Error("a refused user is remembered")
+		t.Error("a rejected user is remembered")
 	}
 	for range 10 {
 		_, _ = l.take("o1", 0, 5)

@@ -61,7 +61,7 @@ func TestAFailedCallIsTranslated(t *testing.T) {
 		{"the daily quota", errcode(45009), -601001, "45009"},
 		{"too many calls a minute", errcode(45011), -601001, "45011"},
 		{"a busy WeChat, after the retries", errcode(-1), -601001, "-1"},
-		{"a token that is refused twice", errcode(40001), -601001, "40001"},
+		{"a token that is rejected twice", errcode(40001), -601001, "40001"},
 		{"a single id that makes the call malformed", errcode(40097), -601001, "40097"},
 		{"an errcode that nobody knows", errcode(99999), -601001, "other"},
 		{"a page in the place of a response", "<html>", -601001, "response"},
@@ -109,7 +109,7 @@ func TestATimeoutIsOneForAllThatAnInvocationAsks(t *testing.T) {
 	r.wantCalls(t, []string{"27_a", "27_b"}, []string{"27_a", "27_b"})
 }
 
-func TestARefusedTokenIsReplaced(t *testing.T) {
+func TestARejectedTokenIsReplaced(t *testing.T) {
 	t.Parallel()
 	for _, code := range []int{40001, 40014, 42001} {
 		r := newRig(t, &fakeWeChat{response: func(_ context.Context, c call) string {
@@ -121,8 +121,8 @@ func TestARefusedTokenIsReplaced(t *testing.T) {
 		wantOpenData(t, r.resolve(t, "27_a"), goodJSON("27_a"))
 		wantOpenData(t, r.resolve(t, "27_b"), goodJSON("27_b"))
 		r.wantCalls(t, []string{"27_a"}, []string{"27_a"}, []string{"27_b"})
-		if len(r.tokens.refused) != 1 {
-			t.Errorf("%d: refused %s", code, r.tokens.refused)
+		if len(r.tokens.rejected) != 1 {
+			t.Errorf("%d: rejected %s", code, r.tokens.rejected)
 		}
 	}
 }
@@ -192,7 +192,7 @@ func TestIDsThatAllFailSingly(t *testing.T) {
 }
 
 // A watermark says for which app open data was made out.
-func TestOpenDataForAnotherAppIsRefused(t *testing.T) {
+func TestOpenDataForAnotherAppIsRejected(t *testing.T) {
 	t.Parallel()
 	data := func(id, watermark string) string {
 		return fmt.Sprintf(`{"cloudID":%q,"data":{"n":1%s}}`, id, watermark)

@@ -96,13 +96,13 @@ func item(id, text string) string { return fmt.Sprintf(`{"cloud_id":%q,"json":%q
 
 func errcode(code int) string { return fmt.Sprintf(`{"errcode":%d,"errmsg":"?"}`, code) }
 
-// fakeTokens hands out t1, and the next one after each refusal.
+// fakeTokens hands out t1, and the next one after each rejection.
 type fakeTokens struct {
-	mu      sync.Mutex
-	n       int
-	refused []string
-	err     error
-	delay   atomic.Int64 // in nanoseconds, before there is one
+	mu       sync.Mutex
+	n        int
+	rejected []string
+	err      error
+	delay    atomic.Int64 // in nanoseconds, before there is one
 }
 
 func (f *fakeTokens) Token(context.Context) (string, error) {
@@ -115,7 +115,7 @@ func (f *fakeTokens) Token(context.Context) (string, error) {
 func (f *fakeTokens) Rejected(token string) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	f.refused = append(f.refused, token)
+	f.rejected = append(f.rejected, token)
 	f.n++
 }
 

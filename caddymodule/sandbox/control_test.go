@@ -153,7 +153,7 @@ func TestOtherPathsAreInvalidURLs(t *testing.T) {
 	}
 }
 
-func TestBodiesOfMoreThan16MiBAreRefused(t *testing.T) {
+func TestBodiesOfMoreThan16MiBAreRejected(t *testing.T) {
 	g := newRig(t)
 	if r := g.post("/sandbox/code", `{"openid":"o1"}`+strings.Repeat(" ", 16<<20)); r.status != http.StatusBadRequest {
 		t.Errorf("HTTP status is %d, want 400: %.200s", r.status, r.body)

@@ -24,7 +24,7 @@ func (g rig) order(fault string) {
 	g.t.Helper()
 	r := g.post("/sandbox/fault", `{"api":"getopendata",`+fault+`}`)
 	if r.status != http.StatusOK {
-		g.t.Fatalf("the fault was refused: %s", r.body)
+		g.t.Fatalf("the fault was rejected: %s", r.body)
 	}
 }
 
@@ -207,7 +207,7 @@ func TestLatencyEndsWhenTheClientGoesAway(t *testing.T) {
 	}
 }
 
-func TestFaultRefuses(t *testing.T) {
+func TestFaultRejects(t *testing.T) {
 	for _, c := range []struct {
 		it string
 		f  sandbox.Fault

@@ -99,7 +99,7 @@ func TestVoIPSignWithoutLogin(t *testing.T) {
 	wantText(t, "the signature after a login that brought no key", sign(g, "o1"), first)
 }
 
-func TestGetVoIPSignRefuses(t *testing.T) {
+func TestGetVoIPSignRejects(t *testing.T) {
 	g := newRig(t)
 	body := func(group, nonce, timestamp string) string {
 		return `{"group_id":` + group + `,"nonce":` + nonce + `,"timestamp":` + timestamp + `}`

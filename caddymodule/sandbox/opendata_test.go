@@ -141,7 +141,7 @@ func TestMadeUpDataIsPlausible(t *testing.T) {
 	})
 }
 
-func TestGetOpenDataRefuses(t *testing.T) {
+func TestGetOpenDataRejects(t *testing.T) {
 	g := newRig(t)
 	token := g.token()
 	const list = `{"cloudid_list":["x"]}`
@@ -183,7 +183,7 @@ func TestWatermarkOfAnOddAppIDIsStillJSON(t *testing.T) {
 	}
 }
 
-func TestMintCloudIDRefuses(t *testing.T) {
+func TestMintCloudIDRejects(t *testing.T) {
 	g := newRig(t)
 	for _, c := range []struct {
 		it string

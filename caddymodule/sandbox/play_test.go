@@ -232,9 +232,9 @@ func TestThePageOverTLS(t *testing.T) {
 
 func TestEncrypted(t *testing.T) {
 	g := newRig(t)
-	refused := g.post("/sandbox/encrypted", `{"openid":"o1","kind":"phone"}`)
-	if refused.status != 400 || !strings.Contains(refused.body, "has not logged in") {
-		t.Errorf("before a login: %d %s", refused.status, refused.body)
+	rejected := g.post("/sandbox/encrypted", `{"openid":"o1","kind":"phone"}`)
+	if rejected.status != 400 || !strings.Contains(rejected.body, "has not logged in") {
+		t.Errorf("before a login: %d %s", rejected.status, rejected.body)
 	}
 	logIn := func(appid, key string) {
 		t.Helper()

@@ -63,7 +63,7 @@ func TestForceRefresh(t *testing.T) {
 
 	g.pass(29 * time.Second)
 	g.stable(force).wantErrcode(45011)
-	wantText(t, "the token after a refusal", g.token(), refreshed)
+	wantText(t, "the token after a rejection", g.token(), refreshed)
 	for range 19 {
 		g.pass(30 * time.Second)
 		g.stable(force).wantErrcode(0)
@@ -117,8 +117,8 @@ func TestWhoMayHaveATokenOrLogin(t *testing.T) {
 		{"any secret will do", "good", "wx1", "whatever", 0},
 		{"unless the right one was set", "good", "wxstrict", "wrong", 40125},
 		{"which then is taken", "good", "wxstrict", "right", 0},
-		{"another grant type is refused", "password", "wx1", "s", 40002},
-		{"a missing grant type is refused", "", "wx1", "s", 40002},
+		{"another grant type is rejected", "password", "wx1", "s", 40002},
+		{"a missing grant type is rejected", "", "wx1", "s", 40002},
 		{"the appid must be there", "good", "", "s", 41002},
 		{"the secret must be there", "good", "wx1", "", 41004},
 		{"an appid begins with wx", "good", "gh_1", "s", 40013},

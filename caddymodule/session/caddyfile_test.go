@@ -100,7 +100,7 @@ func TestCaddyfileErrors(t *testing.T) {
 	}
 }
 
-func TestConfigsThatAreRefused(t *testing.T) {
+func TestConfigsThatAreRejected(t *testing.T) {
 	t.Setenv("SESSION_TEST_APP", appA)
 	g := newRig(t)
 	secretless := "account " + appA + " {\n token none\n}"
@@ -133,7 +133,7 @@ func TestConfigsThatAreRefused(t *testing.T) {
 	}
 }
 
-func TestTooShortASessionIsRefusedInJSONToo(t *testing.T) {
+func TestTooShortASessionIsRejectedInJSONToo(t *testing.T) {
 	t.Parallel()
 	ctx, cancel := caddy.NewContext(caddy.Context{Context: t.Context()})
 	defer cancel()

@@ -254,7 +254,7 @@ func TestLoginsWhileTheBreakerIsOpen(t *testing.T) {
 	time.Sleep(5100 * time.Millisecond)
 	g.login("/", code).want(http.StatusOK, "token")
 	if n := count(g.logged(), `"msg":"login failed"`); n != 5 {
-		t.Errorf("the operator reads %d lines, want one for each login that WeChat refused", n)
+		t.Errorf("the operator reads %d lines, want one for each login that WeChat rejected", n)
 	}
 }
 
@@ -318,7 +318,7 @@ func TestPreflightOfALogin(t *testing.T) {
 	g.wantCalls(0)
 }
 
-func TestUsedCodeIsRefused(t *testing.T) {
+func TestUsedCodeIsRejected(t *testing.T) {
 	t.Parallel()
 	g := newRig(t)
 	g.run()

@@ -63,11 +63,11 @@ func reject(w http.ResponseWriter, err error) error {
 	if errors.Is(err, context.Canceled) {
 		return httpbody.ContextError(err)
 	}
-	told := rejectionFor(err)
-	if told.retryAfter > 0 {
-		w.Header().Set("Retry-After", strconv.Itoa(int(math.Ceil(told.retryAfter.Seconds()))))
+	rejection := rejectionFor(err)
+	if rejection.retryAfter > 0 {
+		w.Header().Set("Retry-After", strconv.Itoa(int(math.Ceil(rejection.retryAfter.Seconds()))))
 	}
-	return caddyhttp.Error(told.status, errors.New(told.message))
+	return caddyhttp.Error(rejection.status, errors.New(rejection.message))
 }
 
 // resultOf names what became of a login in a metric: ok, an errcode of WeChat or another label of wechat.MetricLabel, not_called

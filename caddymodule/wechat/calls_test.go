@@ -103,7 +103,7 @@ func TestRequests(t *testing.T) {
 				server := start(t, func(w http.ResponseWriter, r *http.Request) {
 					got = r
 					body, _ = io.ReadAll(r.Body)
-					w.Header().Set("Content-Type", "text/plain") // what jscode2session sends, and no reason to refuse any of them
+					w.Header().Set("Content-Type", "text/plain") // what jscode2session sends, and no reason to reject any of them
 					_, _ = io.WriteString(w, test.response)
 				})
 				client, _ := newClient(t, strings.Replace(server, "//", "//"+way.userinfo, 1))
@@ -158,10 +158,10 @@ func quoted(text string) string {
 	return string(b)
 }
 
-func TestTokensThatCannotBeUsedAreRefused(t *testing.T) {
+func TestTokensThatCannotBeUsedAreRejected(t *testing.T) {
 	for _, test := range []struct {
 		sentence, response string
-		want               time.Duration // 0: refused
+		want               time.Duration // 0: rejected
 	}{
 		{"a token and its time", `{"access_token":"T","expires_in":7200}`, 2 * time.Hour},
 		{"a time written as text", `{"access_token":"T","expires_in":"7200"}`, 2 * time.Hour},

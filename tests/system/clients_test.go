@@ -83,7 +83,7 @@ func chunked(kind, more, body, trailer string) string {
 const jsonType = "application/json"
 
 // Requests that a client writes down one behind the other, before it has read a response: the responses come in their order, each
-// event has its own open data, and what is left of one that was refused is not taken for the next.
+// event has its own open data, and what is left of one that was rejected is not taken for the next.
 func TestPipelinedRequests(t *testing.T) {
 	g, fake := newGatewayBefore(t, hashing{})
 	pipeline := func() (text string, want []response) {
@@ -150,8 +150,8 @@ func TestPipelinedRequests(t *testing.T) {
 	}
 }
 
-// A client that asks before it sends the body is told to send it. Where the response is a refusal, it is not told so; but the
-// refusal too waits for the body, or 256 KiB of it, since Caddy (v2.11.9, Server.ServeHTTP: read_idle_timeout) hides from
+// A client that asks before it sends the body is told to send it. Where the response is a rejection, it is not told so; but the
+// rejection too waits for the body, or 256 KiB of it, since Caddy (v2.11.9, Server.ServeHTTP: read_idle_timeout) hides from
 // net/http what kind of body it is, with this plugin or without.
 func TestExpectContinue(t *testing.T) {
 	g, fake := newGatewayBefore(t, hashing{})

@@ -48,7 +48,7 @@ func (n network) breakDown(t *testing.T, f fault) {
 			t.Fatal(err)
 		}
 	}
-	if f.refused {
+	if f.rejected {
 		return
 	}
 	if err := n.Start(); err != nil {
@@ -60,7 +60,7 @@ func (n network) breakDown(t *testing.T, f fault) {
 type fault struct {
 	sentence string
 	toxics   []string // as toxiproxy's API takes them; its default direction is from WeChat
-	refused  bool     // nobody listens
+	rejected bool     // nobody listens
 	want     int      // the errCode that the function finds; 0: open data
 	label    string   // of the failure, in log and metric
 }

@@ -141,13 +141,13 @@ func TestAFunctionThatRespondsEarly(t *testing.T) {
 		body     string
 		may502   bool // the response may be lost with the connection, as between any proxy and server
 	}{
-		{"it refuses, and reads on", readingOn(413, "too large"), 413, "too large", false},
-		{"it refuses without a word, and reads on", readingOn(413, ""), 413, "", false},
+		{"it rejects, and reads on", readingOn(413, "too large"), 413, "too large", false},
+		{"it rejects without a word, and reads on", readingOn(413, ""), 413, "", false},
 		{"it succeeds, and reads on", readingOn(200, "done"), 200, "done", false},
-		{"it refuses, and hangs up", hangingUp(413, "too large"), 413, "too large", false},
+		{"it rejects, and hangs up", hangingUp(413, "too large"), 413, "too large", false},
 		{"it succeeds, and hangs up", hangingUp(200, "done"), 200, "done", false},
-		{"it refuses half-way, and hangs up", half, 413, "too large", false},
-		{"it refuses, and resets the connection", rudely(413, "too large"), 413, "too large", true},
+		{"it rejects half-way, and hangs up", half, 413, "too large", false},
+		{"it rejects, and resets the connection", rudely(413, "too large"), 413, "too large", true},
 		{"it succeeds, and resets the connection", rudely(200, "done"), 200, "done", true},
 	}
 	f := hashing{make(map[string]http.HandlerFunc)}

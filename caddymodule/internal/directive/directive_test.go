@@ -88,7 +88,7 @@ func TestWhatIsRead(t *testing.T) {
 	}
 }
 
-func TestWhatIsRefused(t *testing.T) {
+func TestWhatIsRejected(t *testing.T) {
 	for _, test := range []struct{ option, want string }{
 		{"wrd a", `unknown option "wrd" in test; allowed: block, custom, flag, life, n, size, word, words, at Testfile:2`},
 		{"flag\nword a\nflag", `flag is given twice in test; keep one of them, at Testfile:4`},

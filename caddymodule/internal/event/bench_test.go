@@ -34,8 +34,8 @@ func BenchmarkFind(b *testing.B) {
 	}
 }
 
-// BenchmarkRefuse takes bodies whose fault is seen last.
-func BenchmarkRefuse(b *testing.B) {
+// BenchmarkReject takes bodies whose fault is seen last.
+func BenchmarkReject(b *testing.B) {
 	for _, kind := range []struct{ name, members string }{
 		{"no JSON", `"n":1}`},
 		{"the same member twice", `"weRunData":"` + runID + `","weRunData":1,`},

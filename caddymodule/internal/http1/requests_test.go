@@ -232,7 +232,7 @@ func TestManyBodiesAtOnce(t *testing.T) {
 	u.WantOpen(t, 0)
 }
 
-func TestRequestsThatAreRefused(t *testing.T) {
+func TestRequestsThatAreRejected(t *testing.T) {
 	u, c := startUpstream(t, rawserver.SayEach(okResponse)), newClient(t, nil)
 	for name, change := range map[string]func(*http.Request){
 		"a method of two lines":    func(r *http.Request) { r.Method = "GET / HTTP/1.1\r\n\r\nGET" },

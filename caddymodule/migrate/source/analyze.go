@@ -74,11 +74,11 @@ func (a *analysis) Enter(n js.INode) js.IVisitor {
 		}
 	case *js.NewExpr:
 		if n.Args != nil {
-			a.handOn(n.Args.List, a.firstBytes(n.X))
+			a.argumentsEscape(n.Args.List, a.firstBytes(n.X))
 		}
 	case *js.ReturnStmt:
 		if n.Value != nil {
-			a.handedOn(n.Value, a.firstBytes(n.Value))
+			a.escapes(n.Value, a.firstBytes(n.Value))
 		}
 	case *js.BinaryExpr:
 		a.assign(n)
@@ -192,7 +192,7 @@ func (a *analysis) assign(n *js.BinaryExpr) {
 		a.assignMember(target, n.Y, value)
 	case *js.IndexExpr:
 		a.exportsTo(target.X)
-		a.handedOn(n.Y, a.firstBytes(target.X))
+		a.escapes(n.Y, a.firstBytes(target.X))
 	}
 }
 

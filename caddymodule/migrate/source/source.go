@@ -25,7 +25,7 @@ type File struct {
 	Opaque bool
 
 	// The lines on which it hands the SDK to code that is not followed: as an argument, in an object or as a result.
-	HandedOn []int
+	Escapes []int
 }
 
 // Known are the members that files which belong together give to the SDK, to `this` and to the global object, by path, such as

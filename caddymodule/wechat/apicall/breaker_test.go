@@ -38,9 +38,9 @@ func TestWhoOpensABreaker(t *testing.T) {
 				if c == '-' {
 					err = nil
 				}
-				generation, refused := b.allow(user)
-				if refused != nil {
-					t.Fatal(refused)
+				generation, rejected := b.allow(user)
+				if rejected != nil {
+					t.Fatal(rejected)
 				}
 				b.done(generation, user, err)
 			}
@@ -102,7 +102,7 @@ func TestAnotherUserHasTheNextTrial(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b, _ := opened(t)
 		time.Sleep(breakerCooldown)
-		trial := func(user string, outcome error) (refused bool, after time.Duration) {
+		trial := func(user string, outcome error) (rejected bool, after time.Duration) {
 			generation, err := b.allow(user)
 			if open, ok := errors.AsType[*BreakerOpenError](err); ok {
 				return true, open.RetryAfter()
@@ -110,15 +110,15 @@ func TestAnotherUserHasTheNextTrial(t *testing.T) {
 			b.done(generation, user, outcome)
 			return false, 0
 		}
-		if refused, _ := trial("hostile", &wechat.NetworkError{}); refused {
+		if rejected, _ := trial("hostile", &wechat.NetworkError{}); rejected {
 			t.Error("the first trial is anybody's")
 		}
 		time.Sleep(breakerCooldown)
-		if refused, after := trial("hostile", nil); !refused || after != breakerCooldown {
-			t.Errorf("the same user tries again; refused: %t, for %s", refused, after)
+		if rejected, after := trial("hostile", nil); !rejected || after != breakerCooldown {
+			t.Errorf("the same user tries again; rejected: %t, for %s", rejected, after)
 		}
-		if refused, _ := trial("honest", nil); refused || b.State() != Closed {
-			t.Errorf("another user's trial: refused %t, %s", refused, b.State())
+		if rejected, _ := trial("honest", nil); rejected || b.State() != Closed {
+			t.Errorf("another user's trial: rejected %t, %s", rejected, b.State())
 		}
 	})
 }

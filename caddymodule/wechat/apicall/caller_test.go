@@ -16,7 +16,7 @@ import (
 
 var (
 	busy        = &wechat.Error{API: "test", Code: -1}
-	refused     = &wechat.Error{API: "test", Code: 40001}
+	rejected    = &wechat.Error{API: "test", Code: 40001}
 	networkDown = &wechat.NetworkError{API: "test"}
 	tooLate     = &wechat.NetworkError{API: "test", Timeout: true}
 	notWeChats  = &wechat.ResponseError{API: "test"}
@@ -60,7 +60,7 @@ func TestWhatIsAskedAgain(t *testing.T) {
 		errors   []error
 		calls    int
 		want     int // the errcode that the caller sees
-		refused  []string
+		rejected []string
 	}{
 		{"what goes well is asked once", 2, nil, 1, 0, nil},
 		{"a busy WeChat is asked again", 2, codes(-1), 2, 0, nil},
@@ -91,10 +91,10 @@ func TestWhatIsAskedAgain(t *testing.T) {
 			if wechat.Code(err) != test.want || (err == nil) != (test.want == 0) || (got == "fine") != (err == nil) {
 				t.Errorf("%s: got %q, %v", test.sentence, got, err)
 			}
-			if len(s.calls) != test.calls || !slices.Equal(tokens.refused, test.refused) {
-				t.Errorf("%s: %d calls, want %d; refused %s", test.sentence, len(s.calls), test.calls, tokens.refused)
+			if len(s.calls) != test.calls || !slices.Equal(tokens.rejected, test.rejected) {
+				t.Errorf("%s: %d calls, want %d; rejected %s", test.sentence, len(s.calls), test.calls, tokens.rejected)
 			}
-			if len(tokens.refused) > 0 && s.tokens[len(s.tokens)-1] != "t2" {
+			if len(tokens.rejected) > 0 && s.tokens[len(s.tokens)-1] != "t2" {
 				t.Errorf("%s: the last call had the token %s", test.sentence, s.tokens[len(s.tokens)-1])
 			}
 		})
@@ -167,12 +167,12 @@ func TestWithoutATokenNothingIsCalled(t *testing.T) {
 	tokens := &fakeTokens{err: &wechat.Error{API: wechat.APIStableToken, Code: 40125}}
 	s := new(script)
 	_, err := apicall.Do(t.Context(), newCaller(tokens, 2), apicall.Call{}, s.call)
-	if wechat.Code(err) != 40125 || len(s.calls) != 0 || len(tokens.refused) != 0 {
-		t.Errorf("%v, %d calls, refused %s", err, len(s.calls), tokens.refused)
+	if wechat.Code(err) != 40125 || len(s.calls) != 0 || len(tokens.rejected) != 0 {
+		t.Errorf("%v, %d calls, rejected %s", err, len(s.calls), tokens.rejected)
 	}
 	tokens.err = &wechat.Error{API: wechat.APIStableToken, Code: 40001} // said of the secret, not of a token
-	if _, err = apicall.Do(t.Context(), newCaller(tokens, 2), apicall.Call{}, s.call); len(tokens.refused) != 0 {
-		t.Errorf("%v, refused %s", err, tokens.refused)
+	if _, err = apicall.Do(t.Context(), newCaller(tokens, 2), apicall.Call{}, s.call); len(tokens.rejected) != 0 {
+		t.Errorf("%v, rejected %s", err, tokens.rejected)
 	}
 }
 
@@ -281,7 +281,7 @@ func TestWhatOpensTheBreaker(t *testing.T) {
 		{"faults of the network do", networkDown, opens},
 		{"answers that are not WeChat's do", notWeChats, opens},
 		{"a WeChat that stays busy does", busy, opens},
-		{"tokens that are refused do", refused, opens},
+		{"tokens that are rejected do", rejected, opens},
 		{"a wrong secret does", codes(40125)[0], opens},
 		{"an address that is not on the whitelist does", codes(40164)[0], opens},
 		{"a quota does", codes(45009)[0], opens},

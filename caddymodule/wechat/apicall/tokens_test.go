@@ -6,12 +6,12 @@ import (
 	"sync"
 )
 
-// fakeTokens hands out t1, and the next one after each refusal.
+// fakeTokens hands out t1, and the next one after each rejection.
 type fakeTokens struct {
-	mu      sync.Mutex
-	n       int
-	refused []string
-	err     error
+	mu       sync.Mutex
+	n        int
+	rejected []string
+	err      error
 }
 
 func (f *fakeTokens) Token(context.Context) (string, error) {
@@ -23,6 +23,6 @@ func (f *fakeTokens) Token(context.Context) (string, error) {
 func (f *fakeTokens) Rejected(token string) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	f.refused = append(f.refused, token)
+	f.rejected = append(f.rejected, token)
 	f.n++
 }

@@ -222,7 +222,7 @@ func (c *court) isError(openid string, value []byte) bool {
 }
 
 // demand fails unless the events were worth the effort: of every sort some came through, with open data and without, and
-// some were refused.
+// some were rejected.
 func (c *court) demand(t *testing.T, events int) {
 	t.Helper()
 	if t.Failed() {

@@ -191,7 +191,7 @@ func (c *campaign) function(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("Saw", r.Header.Get("X-WX-OPEN-DATA-INFO"))
 }
 
-// call is a request of a client or a function. A good response may hold what is its caller's; a refusal holds nothing.
+// call is a request of a client or a function. A good response may hold what is its caller's; a rejection holds nothing.
 type call struct {
 	url, body string
 	header    map[string]string

@@ -183,7 +183,7 @@ func (c *campaign) badWeChat(name string, play trick) {
 		c.wechat.trusty()
 		c.callFunction(source.account)
 	}
-	// This one's token, made up as it is, is always refused.
+	// This one's token, made up as it is, is always rejected.
 	c.do(call{url: c.sites[1] + "/b/fn/reject", body: c.event(), header: bearer(c.sessions["b"])})
 }
 

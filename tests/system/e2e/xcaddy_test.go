@@ -142,8 +142,8 @@ func modulesOf(t *testing.T, binary string) string {
 	return "\n" + string(modules)
 }
 
-// What xcaddy.sh does not know it refuses before it builds anything, and says where to look.
-func TestXcaddyRefuses(t *testing.T) {
+// What xcaddy.sh does not know it rejects before it builds anything, and says where to look.
+func TestXcaddyRejects(t *testing.T) {
 	program(t, "bash")
 	for said, args := range map[string][]string{
 		"unknown argument '--without'": {"build", "--without", "example.com/hello"},

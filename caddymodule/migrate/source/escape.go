@@ -54,30 +54,30 @@ func (a *analysis) arguments(call *js.CallExpr) {
 	if interop.MatchString(calleeName(call.X)) {
 		return
 	}
-	a.handOn(call.Args.List, a.lastBytes(call.X))
+	a.argumentsEscape(call.Args.List, a.lastBytes(call.X))
 }
 
-// handOn notes arguments, and members of objects among them, that are the SDK.
-func (a *analysis) handOn(args []js.Arg, at []byte) {
+// argumentsEscape notes that arguments are the SDK, and so reach code that is not followed.
+func (a *analysis) argumentsEscape(args []js.Arg, at []byte) {
 	for _, arg := range args {
-		a.handedOn(arg.Value, at)
+		a.escapes(arg.Value, at)
 	}
 }
 
-// handedOn notes that code which is not followed gets the SDK.
-func (a *analysis) handedOn(expr js.IExpr, at []byte) {
+// escapes notes that an expression is the SDK, or an object with the SDK in it, and reaches code that is not followed.
+func (a *analysis) escapes(expr js.IExpr, at []byte) {
 	if !a.final {
 		return
 	}
 	switch e := unwrap(expr).(type) {
 	case *js.ObjectExpr:
 		for _, property := range e.List {
-			a.handedOn(property.Value, at)
+			a.escapes(property.Value, at)
 		}
 		return
 	case *js.ArrayExpr:
 		for _, element := range e.List {
-			a.handedOn(element.Value, at)
+			a.escapes(element.Value, at)
 		}
 		return
 	}
@@ -88,8 +88,8 @@ func (a *analysis) handedOn(expr js.IExpr, at []byte) {
 	if line == 0 {
 		line = a.line(a.firstBytes(expr))
 	}
-	if !slices.Contains(a.file.HandedOn, line) {
-		a.file.HandedOn = append(a.file.HandedOn, line)
+	if !slices.Contains(a.file.Escapes, line) {
+		a.file.Escapes = append(a.file.Escapes, line)
 	}
 }
 
@@ -97,7 +97,7 @@ func (a *analysis) handedOn(expr js.IExpr, at []byte) {
 func (a *analysis) putInto(binding js.IBinding, expr js.IExpr) {
 	switch unwrap(expr).(type) {
 	case *js.ObjectExpr, *js.ArrayExpr:
-		a.handedOn(expr, a.bindingBytes(binding))
+		a.escapes(expr, a.bindingBytes(binding))
 	}
 }
 
@@ -110,7 +110,7 @@ func (a *analysis) assignMember(target *js.DotExpr, expr js.IExpr, value Value) 
 	case base.isHolder() || base.Root == SDK && len(base.Members) == 0:
 		a.learn(base.Member(string(target.Y.Data)), value)
 	default:
-		a.handedOn(expr, target.Y.Data)
+		a.escapes(expr, target.Y.Data)
 	}
 }
 

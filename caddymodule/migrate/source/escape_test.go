@@ -43,7 +43,7 @@ func TestMembersAreKnownInFilesThatBelongTogether(t *testing.T) {
 	}
 }
 
-func TestHandedOn(t *testing.T) {
+func TestEscapes(t *testing.T) {
 	for _, c := range []struct {
 		sentence, text string
 		want           bool
@@ -70,8 +70,8 @@ func TestHandedOn(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if got := slices.Contains(file.HandedOn, 2); got != c.want {
-				t.Errorf("lines %v", file.HandedOn)
+			if got := slices.Contains(file.Escapes, 2); got != c.want {
+				t.Errorf("lines %v", file.Escapes)
 			}
 		})
 	}
