@@ -17,6 +17,7 @@ import (
 	"github.com/caddy-cloudid/caddy-cloudid/caddymodule/account"
 	"github.com/caddy-cloudid/caddy-cloudid/caddymodule/internal/callerheaders"
 	"github.com/caddy-cloudid/caddy-cloudid/caddymodule/internal/httpbody"
+	"github.com/caddy-cloudid/caddy-cloudid/caddymodule/internal/invocation"
 	"github.com/caddy-cloudid/caddy-cloudid/caddymodule/internal/usertoken"
 	"github.com/caddy-cloudid/caddy-cloudid/caddymodule/wechat"
 	"github.com/caddy-cloudid/caddy-cloudid/caddymodule/wechat/apicall"
@@ -135,16 +136,17 @@ func (l *Login) count(acct *account.Account, result string, more ...zap.Field) {
 	l.logger.Debug("login", append([]zap.Field{zap.String("appid", acct.AppID()), zap.String("result", result)}, more...)...)
 }
 
-// fail takes note of a login that failed. It returns told, what its client is told; cause is what only the operator is.
-func (l *Login) fail(w http.ResponseWriter, r *http.Request, acct *account.Account, result string, told error, cause string) error {
+// fail takes note of a login that failed. It returns the error, which is what its client is told; cause is for
+// the operator only.
+func (l *Login) fail(w http.ResponseWriter, r *http.Request, acct *account.Account, result string, err error, cause string) error {
 	id := nameRequest(w, r)
 	because := cause
 	if because == "" {
-		because = httpbody.Message(told)
+		because = httpbody.Message(err)
 	}
 	l.count(acct, result, zap.String("request_id", id), zap.String("because", because))
-	show(l.account.App(), r, "wechat_login", acct.AppID(), id, told, cause)
-	return told
+	show(l.account.App(), r, invocation.Record{Directive: "wechat_login", AppID: acct.AppID(), RequestID: id, Cause: cause}, err)
+	return err
 }
 
 // warnIfAll tells the operator when WeChat rejects one code after the other: then it is about no single client.

@@ -45,20 +45,18 @@ func nameRequest(w http.ResponseWriter, r *http.Request) (id string) {
 	return id
 }
 
-// show shows a request that got no further than here to those who listen, as `cloudid` shows those that reach it. told is what its
-// client is told, cause what only the operator is.
-func show(app *account.App, r *http.Request, directive, appid, requestID string, told error, cause string) {
+// show completes the record of a request that got no further than here, and shows it to those who listen, as `cloudid` shows those
+// that reach it. The error is what its client is told; what only the operator is told is the record's cause.
+func show(app *account.App, r *http.Request, record invocation.Record, err error) {
 	listening, _ := app.Invocations().Listening()
 	if !listening {
 		return
 	}
-	status := httpbody.Status(told)
-	record := invocation.Record{
-		Seq: invocation.NextSeq(), Done: true, RequestID: requestID, Time: time.Now(), AppID: appid,
-		Directive: directive, Outcome: outcomeOf(status), Status: status, Cause: cause,
-		Rejection: &invocation.Rejection{Status: status, Reason: httpbody.Message(told)},
-		Sizes:     invocation.Sizes{Received: r.ContentLength, Forwarded: -1},
-	}
+	status := httpbody.Status(err)
+	record.Seq, record.Done, record.Time = invocation.NextSeq(), true, time.Now()
+	record.Outcome, record.Status = outcomeOf(status), status
+	record.Rejection = &invocation.Rejection{Status: status, Reason: httpbody.Message(err)}
+	record.Sizes = invocation.Sizes{Received: r.ContentLength, Forwarded: -1}
 	record.DescribeRequest(r)
 	record.Timing.Total = record.Timing.Before
 	app.Invocations().Publish(&record)

@@ -14,6 +14,7 @@ import (
 
 	"github.com/caddy-cloudid/caddy-cloudid/caddymodule/account"
 	"github.com/caddy-cloudid/caddy-cloudid/caddymodule/internal/callerheaders"
+	"github.com/caddy-cloudid/caddy-cloudid/caddymodule/internal/invocation"
 	"github.com/caddy-cloudid/caddy-cloudid/caddymodule/internal/sessionkey"
 	"github.com/caddy-cloudid/caddy-cloudid/caddymodule/internal/usertoken"
 )
@@ -121,7 +122,8 @@ func (s *Session) reject(w http.ResponseWriter, r *http.Request, challenge strin
 		s.logger.Warn("nobody is let in: the last session tokens were all rejected",
 			zap.String("appid", acct.AppID()), zap.String("reason", reason), zap.String("advice", reasonTexts[reason]))
 	}
-	show(s.account.App(), r, "wechat_session", acct.AppID(), id, errNotAuthenticated, reasonTexts[reason])
+	record := invocation.Record{Directive: "wechat_session", AppID: acct.AppID(), RequestID: id, Cause: reasonTexts[reason]}
+	show(s.account.App(), r, record, errNotAuthenticated)
 	return caddyauth.User{}, false, nil
 }
 
