@@ -72,6 +72,20 @@ func TestAppIDs(t *testing.T) {
 	}
 }
 
+// A limit below what one event may declare rejects such events for ever.
+func TestALimitThatNoEventFitsIn(t *testing.T) {
+	for _, c := range []struct {
+		limit Limit
+		warns int
+	}{{Limit{CloudIDs: 4}, 1}, {Limit{CloudIDs: 5}, 0}, {Limit{CloudIDs: 4, Off: true}, 0}} {
+		core, logs := observer.New(zap.DebugLevel)
+		one := &Account{Limit: &c.limit, logger: zap.New(core)}
+		if one.warnOfLimit(); logs.FilterLevelExact(zap.WarnLevel).Len() != c.warns {
+			t.Errorf("%+v: %v", c.limit, logs.All())
+		}
+	}
+}
+
 func TestSecretsFromElsewhere(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "secret")
 	if err := os.WriteFile(file, []byte("from-a-file\n"), 0o600); err != nil {

@@ -9,6 +9,7 @@ import (
 
 	"github.com/caddyserver/caddy/v2"
 	"github.com/tidwall/gjson"
+	"go.uber.org/zap"
 
 	"github.com/caddy-cloudid/caddy-cloudid/caddymodule/internal/placeholder"
 	"github.com/caddy-cloudid/caddy-cloudid/caddymodule/internal/usertoken"
@@ -77,7 +78,18 @@ func (a *Account) provision(ctx caddy.Context) error {
 			return err
 		}
 	}
+	a.warnOfLimit()
 	return nil
+}
+
+// warnOfLimit says that events which declare as many CloudIDs as WeChat allows in one call are rejected, however long a client waits.
+func (a *Account) warnOfLimit() {
+	const inOneCall = 5
+	if !a.Limit.Off && a.Limit.CloudIDs < inOneCall {
+		a.logger.Warn("the limit is below the CloudIDs that one event may declare, so an event with more is always rejected with 429",
+			zap.String("appid", a.appid), zap.Int("limit", a.Limit.CloudIDs), zap.Int("default_max_ids", inOneCall),
+			zap.String("advice", "raise limit, or lower max_ids of cloudid to it"))
+	}
 }
 
 func (a *Account) resolveSecret() (err error) {

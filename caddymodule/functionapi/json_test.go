@@ -261,6 +261,9 @@ func TestGetOpenDataBeyondTheLimit(t *testing.T) {
 		}
 		return "[" + strings.Join(list, ",") + "]"
 	}
+	if !strings.Contains(g.log.Text(t), "the limit is below the CloudIDs that one event may declare") {
+		t.Error("nothing warned of such a limit when the config was loaded")
+	}
 	good := token(t, user)
 	const never = "3 CloudIDs at once are more than the account's limit, which is 2 for one user in 1m0s: ask for fewer at once, or raise `limit`"
 	tooMany := ids(3)
