@@ -132,6 +132,17 @@ func TestWrongArgumentsHaveWords(t *testing.T) {
 	}
 }
 
+func TestAFolderWithAPercentSign(t *testing.T) {
+	out := filepath.Join(t.TempDir(), "50% done")
+	if _, err := run(new(strings.Builder), "testdata/quickstart", out, false); err != nil {
+		t.Fatal(err)
+	}
+	text, err := os.ReadFile(filepath.Join(out, "systemd/cloudid-functions.service"))
+	if err != nil || !strings.Contains(string(text), "/50%% done\n") {
+		t.Errorf("%v: %s", err, text)
+	}
+}
+
 func TestNothingIsOverwritten(t *testing.T) {
 	out := t.TempDir()
 	if err := os.WriteFile(filepath.Join(out, "Caddyfile"), []byte("mine"), 0o600); err != nil {

@@ -248,7 +248,7 @@ func unitName(name string) string {
 func (o *out) template(name, to string) error { return o.execute(name, to, o) }
 
 func (o *out) execute(name, to string, data any) error {
-	parsed, err := template.New(name).Funcs(template.FuncMap{"quote": quote, "words": words}).ParseFS(templates, "templates/"+name)
+	parsed, err := template.New(name).Funcs(template.FuncMap{"quote": quote, "words": words, "percent": percent}).ParseFS(templates, "templates/"+name)
 	if err != nil {
 		return err
 	}
@@ -267,8 +267,11 @@ func quote(text string) string {
 
 // words writes a text on a line of a unit, where % and line ends mean something.
 func words(text string) string {
-	return strings.ReplaceAll(strings.Join(strings.Fields(text), " "), "%", "%%")
+	return percent(strings.Join(strings.Fields(text), " "))
 }
+
+// percent writes a text where systemd gives a meaning to %.
+func percent(text string) string { return strings.ReplaceAll(text, "%", "%%") }
 
 // Report, Folder, OpenAPI and the rest are what the templates ask for.
 
