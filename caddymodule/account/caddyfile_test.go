@@ -41,6 +41,7 @@ func TestCaddyfile(t *testing.T) {
 		{"retries 0 is not the default", `retries 0`, `{"retries":0}`},
 		{"cache", `cache 30s`, `{"cache":{"ttl":30000000000}}`},
 		{"cache with entries", `cache 30s 500`, `{"cache":{"ttl":30000000000,"entries":500}}`},
+		{"the smallest cache", `cache 30s 1`, `{"cache":{"ttl":30000000000,"entries":1}}`},
 		{"cache off", `cache off`, `{"cache":{"off":true}}`},
 		{"key", `key k`, `{"keys":["k"]}`},
 		{"keys", `key {env.NEW} {env.OLD}`, `{"keys":["{env.NEW}","{env.OLD}"]}`},

@@ -41,7 +41,10 @@ func (r *rig) again(record invocation.Record, respond func(http.ResponseWriter) 
 	record.Capture.Again = func(w http.ResponseWriter, req *http.Request) error {
 		body, _ := io.ReadAll(req.Body)
 		caller, _ := invocation.CallerOf(req.Context())
-		got = &handled{fmt.Sprint(req.Method, " ", req.Host, " ", req.RequestURI, " ", req.URL.RawQuery), req.Header.Get("Content-Type"), string(body), caller}
+		got = &handled{fmt.Sprint(req.Method, " ", req.Host, " ", req.RequestURI, " ", req.URL.RawQuery), strings.Join(req.Header["Content-Type"], " and "), string(body), caller}
+		if types, ok := req.Header["Content-Type"]; ok && types[0] == "" {
+			got.contentType = "an empty one"
+		}
 		return respond(w)
 	}
 	status, _, told = r.request(http.MethodPost, fmt.Sprint("/again?seq=", r.publish(record)))

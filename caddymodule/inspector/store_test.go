@@ -53,8 +53,14 @@ func TestBodiesOfSixteenMebibytesAreKept(t *testing.T) {
 	if got := s.withBodies(); !slices.Equal(got, []uint64{4}) || s.captured != 20 || len(s.calls) != 4 {
 		t.Errorf("%v are kept, %d bytes, %d calls", got, s.captured, len(s.calls))
 	}
+	s.Observe(&invocation.Record{Seq: 4}) // the call's end, without bodies
+	s.Observe(bodies(8, 9<<20, 0))
+	s.Observe(bodies(9, 9<<20, 0)) // the oldest calls have no bodies that could go
+	if got := s.withBodies(); !slices.Equal(got, []uint64{9}) || s.captured != 9<<20 {
+		t.Errorf("%v are kept, %d bytes", got, s.captured)
+	}
 	s.clear()
-	if len(s.snapshot().Calls) != 0 || s.captured != 0 || s.call(4) != nil {
+	if len(s.snapshot().Calls) != 0 || s.captured != 0 || s.call(9) != nil {
 		t.Errorf("after clear there are %d calls, %d bytes", len(s.snapshot().Calls), s.captured)
 	}
 }

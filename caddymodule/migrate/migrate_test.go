@@ -474,13 +474,18 @@ func TestCron(t *testing.T) {
 		{"0 0 0 * * 0 *", "Sun *-*-* 00:00:00 Asia/Shanghai"},
 		{"0 15,45 8-20/2 * * * 2027", "2027-*-* 08..20/2:15,45:00 Asia/Shanghai"},
 		{"0 0 2 ? * * *", "*-*-* 02:00:00 Asia/Shanghai"},
+		{"0 0 0 1 1 7 1970", "Sun 1970-01-01 00:00:00 Asia/Shanghai"},
+		{"59 59 23 31 12 6 2099", "Sat 2099-12-31 23:59:59 Asia/Shanghai"},
 	} {
 		got, err := onCalendar(c.config)
 		if err != nil || got != c.want {
 			t.Errorf("%s: %q, %v; want %q", c.config, got, err, c.want)
 		}
 	}
-	for _, config := range []string{"", "0 2 * * *", "60 * * * * * *", "a * * * * * *", "0 0 2 L * * *", "0 */0 * * * * *", "0 0 0 * * */2 *"} {
+	for _, config := range []string{
+		"", "0 2 * * *", "60 * * * * * *", "a * * * * * *", "0 0 2 L * * *", "0 */0 * * * * *", "0 0 0 * * */2 *",
+		"0 60 * * * * *", "0 0 24 * * * *", "0 0 0 0 * * *", "0 0 0 32 * * *", "0 0 0 * 0 * *", "0 0 0 * 13 * *", "0 0 0 * * 8 *", "0 0 0 * * * 1969", "0 0 0 * * * 2100",
+	} {
 		if got, err := onCalendar(config); err == nil {
 			t.Errorf("%q: %q", config, got)
 		}

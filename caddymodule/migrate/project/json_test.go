@@ -11,9 +11,10 @@ func TestStrict(t *testing.T) {
 		"{\"a\": 1}\r\n":   "{\"a\": 1}\r\n",
 		"\uFEFF{\"a\": 1}": "{\"a\": 1}",
 		"{\"a\": \"//,}\\\"\", /* b */ \"c\": [1,],}": "{\"a\": \"//,}\\\"\",         \"c\": [1 ] }",
-		"{ // a\n}": "{     \n}",
-		"\uFEFF \n": "{}\n",
-		"{":         "{",
+		"{ // a\n}":  "{     \n}",
+		"\uFEFF \n":  "{}\n",
+		"{":          "{",
+		"{\"a\":1}/": "{\"a\":1}/",
 	} {
 		if got := string(project.Strict([]byte(text))); got != want {
 			t.Errorf("%q: %q, want %q", text, got, want)

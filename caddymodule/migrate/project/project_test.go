@@ -76,6 +76,8 @@ func TestNoProject(t *testing.T) {
 		{"an empty folder", nil, "no mini program", true},
 		{"functions in a folder of that name, which are none", map[string]string{"functions/readme.md": ""}, "no mini program", true},
 		{"the project is in a folder of this one", map[string]string{"docs/a.md": "", "app/demo/project.config.json": "{}"}, "in app/demo", true},
+		{"the project is in the packages of another", map[string]string{"node_modules/a/project.config.json": "{}", "app/project.config.json": "{}"}, "a project.config.json in app", true},
+		{"the project is in a folder far below", map[string]string{"a/b/c/project.config.json": "{}"}, "no mini program", true},
 		{"the functions were not built", map[string]string{"project.config.json": `{"cloudfunctionRoot":"cloud/dist/"}`}, "cloud/dist/, which project.config.json names as the cloudfunctionRoot, is not there", false},
 		{"no JSON", map[string]string{"project.config.json": "{\"appid\":"}, "project.config.json is no JSON", false},
 	} {
