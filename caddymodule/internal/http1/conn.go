@@ -8,6 +8,7 @@ import (
 	"net"
 	"os"
 	"sync/atomic"
+	"syscall"
 	"time"
 )
 
@@ -17,6 +18,7 @@ type endpoint struct{ network, address string }
 // conn carries one exchange at a time.
 type conn struct {
 	net.Conn
+	socket syscall.RawConn // beneath it; nil if it has none of its own
 	to     endpoint
 	reader *bufio.Reader
 	limit  int64 // how many bytes may still be read of a head
@@ -27,9 +29,25 @@ type conn struct {
 }
 
 func newConn(raw net.Conn, to endpoint, bufferSize int) *conn {
-	c := &conn{Conn: raw, to: to}
+	c := &conn{Conn: raw, socket: socketOf(raw), to: to}
 	c.reader = bufio.NewReaderSize((*source)(c), bufferSize)
 	return c
+}
+
+// socketOf returns the socket beneath a connection, in the clear or with TLS; nil where there is none.
+func socketOf(connection net.Conn) syscall.RawConn {
+	if secure, ok := connection.(*tls.Conn); ok {
+		connection = secure.NetConn()
+	}
+	beneath, ok := connection.(syscall.Conn)
+	if !ok {
+		return nil
+	}
+	socket, err := beneath.SyscallConn()
+	if err != nil {
+		return nil
+	}
+	return socket
 }
 
 // source is what a connection's buffer reads from.
@@ -51,12 +69,12 @@ func (c *conn) quiet() bool {
 	if c.ended || c.reader.Buffered() > 0 {
 		return false
 	}
+	if !silent(c.socket) {
+		return false
+	}
 	secure, ok := c.Conn.(*tls.Conn)
 	if !ok {
-		return silent(c.Conn)
-	}
-	if !silent(secure.NetConn()) {
-		return false
+		return true
 	}
 	// Nothing is on the wire; with its deadline past, a read can only return what TLS has read already.
 	if secure.SetReadDeadline(time.Unix(1, 0)) != nil {

@@ -4,7 +4,6 @@ package http1
 
 import (
 	"errors"
-	"net"
 	"os"
 	"syscall"
 )
@@ -13,17 +12,12 @@ import (
 const Supported = true
 
 // silent reports whether a connection is open and nothing has come on it that was not read. It does not wait.
-func silent(conn net.Conn) bool {
-	raw, ok := conn.(syscall.Conn)
-	if !ok {
-		return false
-	}
-	control, err := raw.SyscallConn()
-	if err != nil {
+func silent(socket syscall.RawConn) bool {
+	if socket == nil {
 		return false
 	}
 	var readErr error
-	err = control.Control(func(fd uintptr) { // not Read, which minds a deadline that was another request's
+	err := socket.Control(func(fd uintptr) { // not Read, which minds a deadline that was another request's
 		var first [1]byte
 		_, readErr = syscall.Read(int(fd), first[:]) // the end, or a byte, is more than nothing
 	})
@@ -31,17 +25,12 @@ func silent(conn net.Conn) bool {
 }
 
 // writeAtOnce writes as much of some pieces as a connection takes without waiting. It returns how many bytes that are.
-func writeAtOnce(conn net.Conn, pieces ...[]byte) (n int, err error) {
-	raw, ok := conn.(syscall.Conn)
-	if !ok {
+func writeAtOnce(socket syscall.RawConn, pieces ...[]byte) (n int, err error) {
+	if socket == nil {
 		return 0, nil
 	}
-	control, err := raw.SyscallConn()
-	if err != nil {
-		return 0, err
-	}
 	var writeErr error
-	err = control.Write(func(fd uintptr) bool {
+	err = socket.Write(func(fd uintptr) bool {
 		n, writeErr = write(int(fd), pieces)
 		return true
 	})

@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"os"
 	"sync"
+	"syscall"
 	"time"
 
 	"github.com/caddy-cloudid/caddy-cloudid/caddymodule/internal/bufpool"
@@ -136,7 +137,7 @@ func (o *outgoing) send(x *exchange) error {
 // sendData writes the head, and of a body that is in memory what the connection takes at once. The rest follows from another
 // goroutine: a server may respond before it has read all. The caller holds o.mu.
 func (o *outgoing) sendData(x *exchange) error {
-	n, err := writeAtOnce(x.conn.Conn, o.buf, o.data)
+	n, err := o.writeAtOnce(x)
 	x.wrote(n)
 	if err != nil {
 		return err
@@ -158,6 +159,14 @@ func (o *outgoing) sendData(x *exchange) error {
 		o.end(x, err)
 	}()
 	return nil
+}
+
+// writeAtOnce writes what the socket takes now. A connection with TLS is not its socket.
+func (o *outgoing) writeAtOnce(x *exchange) (int, error) {
+	if _, ok := x.conn.Conn.(syscall.Conn); !ok {
+		return 0, nil
+	}
+	return writeAtOnce(x.conn.socket, o.buf, o.data)
 }
 
 // hold reads a body that is small enough to be kept. Where that takes too long, the request leaves as it comes.
