@@ -22,13 +22,15 @@ type call struct {
 	caller  caller
 	// With which encrypted data of this caller is decrypted; "" unless the event has some.
 	sessionKey string
-	record     invocation.Record
-	response   response
-	body       *replayableBody // that was forwarded; nil: the client's own
-	added      int             // how many bytes longer it is than the one that came
-	cached     int             // how many CloudIDs were known
-	failure    error           // why the exchange failed, or why the request was not forwarded
-	earlier    *call           // of another `cloudid` in front, for the same body
+	record     *invocation.Record // apart, since those who see it keep it longer than the call
+	// The event's members, until they are explained in the record, if anybody sees it.
+	eventMembers []eventMember
+	response     response
+	body         *replayableBody // that was forwarded; nil: the client's own
+	added        int             // how many bytes longer it is than the one that came
+	cached       int             // how many CloudIDs were known
+	failure      error           // why the exchange failed, or why the request was not forwarded
+	earlier      *call           // of another `cloudid` in front, for the same body
 
 	debug     bool // the log wants a line of each call
 	listening bool // somebody subscribed to calls
@@ -49,7 +51,7 @@ const variable = "cloudid.call"
 func (c *call) String() string { return "cloudid " + c.record.RequestID }
 
 func (h *Handler) newCall(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler) *call {
-	c := &call{handler: h, next: next, repl: r.Context().Value(caddy.ReplacerCtxKey).(*caddy.Replacer)}
+	c := &call{handler: h, next: next, repl: r.Context().Value(caddy.ReplacerCtxKey).(*caddy.Replacer), record: new(invocation.Record)}
 	c.record.Time = time.Now()
 	c.record.RequestID, _ = c.repl.GetString("http.request.uuid")
 	c.response = response{ResponseWriterWrapper: caddyhttp.ResponseWriterWrapper{ResponseWriter: w}, requestID: c.record.RequestID}

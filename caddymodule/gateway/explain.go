@@ -10,8 +10,21 @@ import (
 	"github.com/caddy-cloudid/caddy-cloudid/caddymodule/internal/invocation"
 )
 
-// explain notes what is in the event, and why members of it are left alone, for somebody who wonders why theirs was. It is a
-// second look at the event, taken only where a log line or a subscriber shows it.
+// eventMember is a direct member of an event: its name and its value in JSON, which are bytes of the body.
+type eventMember struct{ name, value string }
+
+// noteMember remembers a member of the event for explain.
+func (c *call) noteMember(name, value string) {
+	if c.eventMembers == nil {
+		c.eventMembers = make([]eventMember, 0, 8) // few events have more
+	}
+	if len(c.eventMembers) < invocation.MaxMembers {
+		c.eventMembers = append(c.eventMembers, eventMember{name, value})
+	}
+}
+
+// explain notes what is in the event, and why members of it are left alone, for somebody who wonders why theirs was. It is done
+// only where a log line or a subscriber shows it.
 func (c *call) explain(body []byte, found *event.Event) {
 	if !c.observed() {
 		return
@@ -24,11 +37,14 @@ func (c *call) explain(body []byte, found *event.Event) {
 	}
 	object := found.Object()
 	if object != nil {
-		gjson.ParseBytes(object).ForEach(func(key, value gjson.Result) bool {
-			e.member(key.String(), value)
-			return !e.full()
-		})
+		c.record.Members = make([]invocation.Member, 0, min(len(c.eventMembers)+len(found.Declarations), invocation.MaxMembers))
+		for _, m := range c.eventMembers {
+			if !e.full() {
+				e.member(parseString(m.name).String(), parseString(m.value))
+			}
+		}
 	}
+	c.eventMembers = nil                   // they are bytes of the body
 	for _, d := range found.Declarations { // those of a cloudid_list have no member
 		e.add(invocation.Member{Name: d.Name, Declared: invocation.Declared(d.Kind)})
 	}
@@ -41,6 +57,14 @@ func (c *call) explain(body []byte, found *event.Event) {
 		}
 		return !e.full()
 	})
+}
+
+// parseString is gjson.Parse, without a look at each byte of a string.
+func parseString(json string) gjson.Result {
+	if json[0] == '"' && strings.IndexByte(json, '\\') < 0 {
+		return gjson.Result{Type: gjson.String, Raw: json, Str: json[1 : len(json)-1]}
+	}
+	return gjson.Parse(json)
 }
 
 type explainer struct {
@@ -56,6 +80,7 @@ func (e *explainer) add(m invocation.Member) {
 		return
 	}
 	delete(e.declared, m.Name)
+	m.Name = strings.Clone(m.Name)
 	e.call.record.Members = append(e.call.record.Members, m)
 }
 
@@ -77,7 +102,7 @@ func (e *explainer) member(name string, value gjson.Result) {
 	switch {
 	case looksLike:
 		e.keep(name, value, e.whyKept())
-	case value.IsObject() && value.Get("cloudID").Type == gjson.String && event.LooksLikeCloudID(value.Get("cloudID").Str):
+	case hasCloudID(value):
 		e.keep(name, value, invocation.NotListed)
 	case isEncrypted(value):
 		e.keep(name, value, e.whyNotDecrypted())
@@ -110,14 +135,41 @@ func (e *explainer) whyNotDecrypted() invocation.Reason {
 	return invocation.EncryptOff
 }
 
+// hasCloudID reports whether a value is an object with a cloudID that looks like one.
+func hasCloudID(value gjson.Result) bool {
+	if !value.IsObject() || !mayHoldCloudID(value.Raw) {
+		return false
+	}
+	id := value.Get("cloudID")
+	return id.Type == gjson.String && event.LooksLikeCloudID(id.Str)
+}
+
+// mayHoldCloudID reports whether a JSON text may hold a string that looks like a CloudID: a digit, an underscore and forty characters
+// more. That is much faster found out than what is in the text. Escaped letters, which no client writes there, are not seen.
+func mayHoldCloudID(json string) bool {
+	for {
+		at := strings.IndexByte(json, '_')
+		if at < 0 || len(json)-at < minIDTail {
+			return false
+		}
+		if at > 0 && '0' <= json[at-1] && json[at-1] <= '9' && strings.IndexByte(json[at:at+minIDTail], '"') < 0 {
+			return true
+		}
+		json = json[at+1:]
+	}
+}
+
+// minIDTail is the least length of a CloudID from its underscore on.
+const minIDTail = 41
+
 // isEncrypted reports whether a value is what a device is given that gets no CloudID.
 func isEncrypted(value gjson.Result) bool {
-	return value.IsObject() && value.Get("encryptedData").Type == gjson.String && value.Get("iv").Type == gjson.String
+	return value.IsObject() && strings.Contains(value.Raw, "encryptedData") && value.Get("encryptedData").Type == gjson.String && value.Get("iv").Type == gjson.String
 }
 
 // nested looks for strings that look like CloudIDs where none are looked for.
 func (e *explainer) nested(path string, value gjson.Result) {
-	if !value.IsObject() && !value.IsArray() || e.full() || len(path) > invocation.MaxName {
+	if !value.IsObject() && !value.IsArray() || e.full() || len(path) > invocation.MaxName || !mayHoldCloudID(value.Raw) {
 		return
 	}
 	index := 0

@@ -198,10 +198,14 @@ func (h *Handler) parse(c *call, body *jsonBody) (event.Event, error) {
 	if c.caller.openid == "" {
 		rules = &h.anonymous
 	}
-	if body.structured {
-		return rules.envelope.Parse(body.bytes)
+	var visit func(name, value string)
+	if c.observed() {
+		visit = c.noteMember
 	}
-	return rules.body.Parse(body.bytes)
+	if body.structured {
+		return rules.envelope.ParseVisiting(body.bytes, visit)
+	}
+	return rules.body.ParseVisiting(body.bytes, visit)
 }
 
 // Interface guards

@@ -76,13 +76,14 @@ func (c *call) describeHeaders(header http.Header) {
 	if !c.listening {
 		return
 	}
-	for _, name := range []string{headerOpenID, headerUnionID, headerAppID, headerSource, headerToken, headerOpenDataInfo, headerExtendedContext} {
-		values := header[name]
+	c.record.Forwarded = make([]invocation.Header, 0, len(shownHeaders))
+	for _, h := range shownHeaders {
+		values := header[h.name]
 		if len(values) == 0 {
 			continue
 		}
-		shown := invocation.Header{Name: displayName(name), Value: values[0]}
-		switch name {
+		shown := invocation.Header{Name: h.display, Value: values[0]}
+		switch h.name {
 		case headerOpenID:
 			shown.Value, shown.Masked = c.record.Caller, true
 		case headerUnionID:
@@ -94,12 +95,16 @@ func (c *call) describeHeaders(header http.Header) {
 	}
 }
 
-// displayName writes a header as WeChat's documents do.
-func displayName(name string) string {
-	if name == headerExtendedContext {
-		return name
-	}
-	return strings.ToUpper(name)
+// shownHeaders are those that tell the function who calls, in the order in which they are shown, and as WeChat's documents write
+// them.
+var shownHeaders = [...]struct{ name, display string }{
+	{headerOpenID, strings.ToUpper(headerOpenID)},
+	{headerUnionID, strings.ToUpper(headerUnionID)},
+	{headerAppID, strings.ToUpper(headerAppID)},
+	{headerSource, strings.ToUpper(headerSource)},
+	{headerToken, strings.ToUpper(headerToken)},
+	{headerOpenDataInfo, strings.ToUpper(headerOpenDataInfo)},
+	{headerExtendedContext, headerExtendedContext},
 }
 
 // publish shows the record to those who subscribed.
@@ -111,8 +116,12 @@ func (c *call) publish(done bool) {
 	c.record.Error = httpbody.Message(c.failure)
 	c.record.Timing.Total = time.Since(c.record.Time) + c.record.Timing.Before
 	shown := c.record
-	shown.Members = shown.Members[:min(len(shown.Members), invocation.MaxMembers)]
-	c.handler.account.App().Invocations().Publish(&shown)
+	if !done || len(shown.Members) > invocation.MaxMembers { // it is changed later, or has more than is to be shown
+		short := *c.record
+		short.Members = short.Members[:min(len(short.Members), invocation.MaxMembers)]
+		shown = &short
+	}
+	c.handler.account.App().Invocations().Publish(shown)
 }
 
 // finish shows and logs a call that has ended.

@@ -86,11 +86,16 @@ func (e *Event) Object() []byte {
 
 // Parse reads a body. It returns a *Rejection, ErrNoEvent or an error of package jsonscan for a body that must not reach
 // a function. A body without an event, without declarations, or without any bytes is none of these.
-func (r *Rules) Parse(body []byte) (Event, error) {
+func (r *Rules) Parse(body []byte) (Event, error) { return r.ParseVisiting(body, nil) }
+
+// ParseVisiting is Parse for somebody who wants to see every direct member of the event on the way: visit, unless it is nil, is
+// called with the name and the value of each, as they are written in JSON. The strings must not be kept, they are the body's
+// bytes. It is called before it is known whether the rest of the body is valid.
+func (r *Rules) ParseVisiting(body []byte, visit func(name, value string)) (Event, error) {
 	if r.Fields != nil && r.fields == nil {
 		panic("event: Parse before Compile")
 	}
-	p := parser{rules: r, event: Event{body: body}, repeated: noName}
+	p := parser{rules: r, visit: visit, event: Event{body: body}, repeated: noName}
 	if err := p.parse(); err != nil {
 		return Event{}, err
 	}

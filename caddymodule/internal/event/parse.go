@@ -12,6 +12,7 @@ import (
 // parser is the state of one Parse.
 type parser struct {
 	rules *Rules
+	visit func(name, value string) // nil: nobody wants to see the members
 	event Event
 
 	members     [32]jsonscan.Member // the first of the event's members, for what looks at them again
@@ -170,6 +171,9 @@ func (p *parser) visitEventMember(m jsonscan.Member) {
 	text := unsafeString(p.event.text)
 	raw, value := text[m.NameStart:m.NameEnd], text[m.ValueStart:m.ValueEnd]
 	p.noteName(raw)
+	if p.visit != nil {
+		p.visit(raw, value)
+	}
 	switch {
 	case p.isUserInfo(raw):
 		p.userInfoCount++
