@@ -141,7 +141,7 @@ func TestAnEarlyResponseToABodyInMemory(t *testing.T) {
 				t.Errorf("the body was given back while it was being sent")
 			}
 			body, err := io.ReadAll(res.Body)
-			if res.StatusCode != 413 || string(body) != "no" || err != nil {
+			if res.StatusCode != http.StatusRequestEntityTooLarge || string(body) != "no" || err != nil {
 				t.Errorf("%d %q, %v", res.StatusCode, body, err)
 			}
 			wantDone(t, done) // since the connection, on which the request is not complete, was closed
