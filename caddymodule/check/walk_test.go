@@ -40,6 +40,13 @@ func TestRequestsAreFollowedAsCaddyDoes(t *testing.T) {
 		{"an intercept goes on", `[{"handle":[{"handler":"intercept"},C,P]}]`, "", "", ""},
 		{"a path that is rewritten", `[{"handle":[{"handler":"rewrite","strip_path_prefix":"/api"}]},{"match":[{"path":["/fn/*"]}],"handle":[C,P]},{"match":[{"path":["/other/*"]}],"handle":[P]}]`, "", "", "bypass"},
 
+		{"nobody is logged in", `[{"handle":[{"handler":"cloudid","fields":["a"]},P]}]`, "", "", "no-session"},
+		{"a handler of another plugin may log in", `[{"handle":[{"handler":"of_another"},{"handler":"cloudid","fields":["a"]},P]}]`, "", "", ""},
+		{"nothing sets the caller", `[{"handle":[{"handler":"cloudid","fields":["a"],"openid":"{http.jwt.openid}"},P]}]`, "", "", "unset-openid"},
+		{"a handler of another plugin may set it", `[{"handle":[{"handler":"of_another"},{"handler":"cloudid","fields":["a"],"openid":"{http.jwt.openid}"},P]}]`, "", "", ""},
+		{"a private range may call", `[{"handle":[{"handler":"cloudid_api","allow":["10.0.0.0/8"]}]}]`, "", "", ""},
+		{"everybody beside it too", `[{"handle":[{"handler":"cloudid_api","allow":["10.0.0.0/8","0.0.0.0/0"]}]}]`, "", "", "public"},
+
 		{"an error in front", strings.Replace(inFront, "HANDLER", `{"handler":"error"}`, 1), `[{"handle":[P]}]`, "", "error-route"},
 		{"a file server that finds no file", strings.Replace(inFront, "HANDLER", `{"handler":"file_server"}`, 1), `[{"handle":[P]}]`, "", "error-route"},
 		{"a body that is too large", strings.Replace(inFront, "HANDLER", `{"handler":"request_body"}`, 1), `[{"handle":[P]}]`, "", "error-route"},
