@@ -79,9 +79,9 @@ func TestAPageIsToldTheStatusOfACallThatIsSentAgain(t *testing.T) {
 		{"a body alone", func(w http.ResponseWriter) error { _, err := io.WriteString(w, "x"); return err }, `{"status":200,"fresh":false}`},
 		{"hints, and then the response", func(w http.ResponseWriter) error {
 			w.Header().Set("Link", "x")
-			w.WriteHeader(103)
-			w.WriteHeader(201)
-			w.WriteHeader(500) // too late
+			w.WriteHeader(http.StatusEarlyHints)
+			w.WriteHeader(http.StatusCreated)
+			w.WriteHeader(http.StatusInternalServerError) // too late
 			return nil
 		}, `{"status":201,"fresh":false}`},
 		{"a rejection", func(http.ResponseWriter) error { return caddyhttp.Error(413, errors.New("too large")) }, `{"status":413,"fresh":false,"reason":"too large"}`},

@@ -161,15 +161,15 @@ func TestARecordDescribesTheRequestAsTheClientSentIt(t *testing.T) {
 		want     Record
 	}{
 		{"an event", func() *http.Request {
-			r := httptest.NewRequest("POST", "http://example.com/fn?secret=x", strings.NewReader("{}"))
+			r := httptest.NewRequest(http.MethodPost, "http://example.com/fn?secret=x", strings.NewReader("{}"))
 			r.Header.Set("Content-Type", " Application/JSON ; charset=utf-8")
 			return r
 		}, "", time.Time{}, Record{Method: "POST", Host: "example.com", Path: "/fn", Proto: "HTTP/1.1", ContentType: "application/json", Sizes: Sizes{Received: 2}}},
 		{"one whose path was rewritten, after a second in other handlers", func() *http.Request {
-			return httptest.NewRequest("GET", "http://example.com/fn", nil)
+			return httptest.NewRequest(http.MethodGet, "http://example.com/fn", nil)
 		}, "/api/fn", start.Add(-time.Second), Record{Method: "GET", Host: "example.com", Path: "/api/fn", Proto: "HTTP/1.1", Timing: Timing{Before: time.Second}}},
 		{"one that is all too long", func() *http.Request {
-			r := httptest.NewRequest("POST", "http://example.com/", http.NoBody)
+			r := httptest.NewRequest(http.MethodPost, "http://example.com/", http.NoBody)
 			r.Method, r.Host, r.URL.Path = long, long, "/"+long
 			r.Header.Set("Content-Type", long)
 			r.ContentLength = -1
