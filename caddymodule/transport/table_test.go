@@ -383,6 +383,16 @@ func TestNetworks(t *testing.T) {
 			c.say(get("/")).wantResponse(http.StatusOK, "GET / ")
 			s.wantAccepted(1)
 		}},
+		{"a Unix socket that takes one connection, with requests of all kinds", setup{transport: "max_conns_per_host 1", listen: func(t testing.TB) net.Listener {
+			return rawserver.Listen(t, "unix", filepath.Join(t.TempDir(), "socket"))
+		}}, nil, func(s *side) {
+			c := s.dial()
+			for range 2 {
+				c.say(post("body")).wantResponse(http.StatusOK, "POST / body")
+				c.say("POST / HTTP/1.1\r\nHost: site\r\nTransfer-Encoding: chunked\r\n\r\n4\r\nbody\r\n0\r\n\r\n").wantResponse(http.StatusOK, "POST / body")
+			}
+			s.upstream.WantOpenBetween(s.t, 0, 1)
+		}},
 		{"IPv6", setup{listen: func(t testing.TB) net.Listener {
 			return rawserver.Listen(t, "tcp", "[::1]:0")
 		}}, nil, func(s *side) {
