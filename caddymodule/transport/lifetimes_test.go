@@ -138,6 +138,15 @@ func TestConnectionsAndRetries(t *testing.T) {
 			s.getAtOnce(5)
 			s.upstream.WantOpen(s.t, 3)
 		}},
+		{"write_timeout is no matter of the next request", setup{site: "held_body", transport: "write_timeout 50ms"}, nil, func(s *side) {
+			c, large := s.dial(), strings.Repeat("large ", 20_000)
+			for range 3 {
+				c.say(fmt.Sprintf("POST / HTTP/1.1\r\nHost: site\r\nContent-Length: %d\r\n\r\n%s", len(large), large)).wantResponse(http.StatusOK, "POST / "+large)
+				c.say(post("body")).wantResponse(http.StatusOK, "POST / body")
+				time.Sleep(70 * time.Millisecond)
+			}
+			s.wantAccepted(1)
+		}},
 		{"max_conns_per_host", setup{transport: "max_conns_per_host 2"}, slow(10 * time.Millisecond), func(s *side) {
 			s.getAtOnce(10)
 			if n := s.upstream.Accepted.Load(); n > 2 {

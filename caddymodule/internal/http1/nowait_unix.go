@@ -30,9 +30,8 @@ func writeAtOnce(socket syscall.RawConn, pieces ...[]byte) (n int, err error) {
 		return 0, nil
 	}
 	var writeErr error
-	err = socket.Write(func(fd uintptr) bool {
+	err = socket.Control(func(fd uintptr) { // not Write, for the same reason
 		n, writeErr = write(int(fd), pieces)
-		return true
 	})
 	if writeErr != nil && !errors.Is(writeErr, syscall.EAGAIN) && !errors.Is(writeErr, syscall.EINTR) {
 		return max(n, 0), os.NewSyscallError("write", writeErr)
