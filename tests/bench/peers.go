@@ -34,6 +34,7 @@ type caddyOptions struct {
 	NoKeepAlive bool // a new connection to the function for each request
 	AccessLog   bool // to a file
 	Quiet       bool // reverse_proxy logs nothing
+	Inspector   bool // cloudid_inspector keeps the calls
 }
 
 // setup is what a proxy's config is made of.
@@ -77,6 +78,7 @@ func tuned() []peer {
 		gatewayPeer("cloudid, transport http", caddyOptions{}),
 		collectsLess,
 		gatewayPeer("cloudid, reverse_proxy logs nothing", caddyOptions{HTTP1: true, Quiet: true}),
+		gatewayPeer("cloudid, inspector", caddyOptions{HTTP1: true, Inspector: true}),
 		gatewayPeer("cloudid, access log", caddyOptions{HTTP1: true, AccessLog: true}),
 		gatewayPeer("cloudid, keepalive off", caddyOptions{HTTP1: true, NoKeepAlive: true}),
 	}

@@ -42,6 +42,20 @@ describe('the inspector in a browser', () => {
     assert.match(text, /X-WX-OPEN-DATA-INFO\s+\{"keys":\["weRunData"\]\}/)
   }))
 
+  test('a call that comes while the list is being loaded is not lost', async () => {
+    const prepare = page => page.route('**/calls.json', async route => {
+      const response = await route.fetch()
+      await gateway.call('/fn/meanwhile', { weRunData: steps })
+      await page.waitForTimeout(500) // the stream has shown the call, of which the list does not know
+      await route.fulfill({ response })
+    })
+    await withPage(async page => {
+      await row(page, '/fn/meanwhile').waitFor()
+      await page.waitForTimeout(1000)
+      assert.match(await row(page, '/fn/meanwhile').innerText(), /resolved/)
+    }, { prepare })
+  })
+
   test('what was not done is said too', () => withPage(async page => {
     await gateway.call('/fn/form', 'weRunData[data]=1', { 'Content-Type': 'application/x-www-form-urlencoded' })
     await row(page, '/fn/form').getByText('415 rejected').waitFor()

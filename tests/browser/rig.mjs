@@ -105,7 +105,8 @@ http://${inspector} {
 }
 
 /** A page of a browser that is shown the inspector; requests and errors of the page are kept. */
-export async function openPage (url, options = {}) {
+// prepare is given the page before it goes anywhere.
+export async function openPage (url, { prepare, ...options } = {}) {
   const browser = await chromium.launch({
     executablePath: process.env.CHROMIUM || '/usr/bin/chromium',
     args: ['--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-background-networking', '--disable-component-update', '--disable-sync']
@@ -116,6 +117,7 @@ export async function openPage (url, options = {}) {
   page.on('pageerror', error => seen.errors.push(error.message))
   page.on('console', message => { if (message.type() === 'error') seen.errors.push(message.text()) })
   page.on('dialog', dialog => { seen.errors.push('dialog: ' + dialog.message()); dialog.dismiss() })
+  if (prepare) await prepare(page)
   await page.goto(url)
   await page.locator('#state.live').waitFor()
   return { page, seen, close: () => browser.close() }
