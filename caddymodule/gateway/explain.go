@@ -40,7 +40,7 @@ func (c *call) explain(body []byte, found *event.Event) {
 		c.record.Members = make([]invocation.Member, 0, min(len(c.eventMembers)+len(found.Declarations), invocation.MaxMembers))
 		for _, m := range c.eventMembers {
 			if !e.full() {
-				e.member(parseString(m.name).String(), parseString(m.value))
+				e.member(parseValue(m.name).String(), parseValue(m.value))
 			}
 		}
 	}
@@ -59,8 +59,8 @@ func (c *call) explain(body []byte, found *event.Event) {
 	})
 }
 
-// parseString is gjson.Parse, without a look at each byte of a string.
-func parseString(json string) gjson.Result {
+// parseValue is gjson.Parse, without a look at each byte of a string.
+func parseValue(json string) gjson.Result {
 	if json[0] == '"' && strings.IndexByte(json, '\\') < 0 {
 		return gjson.Result{Type: gjson.String, Raw: json, Str: json[1 : len(json)-1]}
 	}

@@ -11,7 +11,7 @@ import (
 )
 
 const (
-	// size is what is allocated where nothing speaks against it, in bytes. Twice as much saves another 2 % of a small request.
+	// size is what is allocated where nothing speaks against it, in bytes. With a quarter of it a small request costs 3 to 7 % more.
 	size = 16 << 20
 
 	// share is the largest part of the process's memory limit that is allocated.

@@ -3,7 +3,7 @@ package http1
 import "bytes"
 
 // InMemory is the body of a request, where it is in memory. A client sends it in one piece with the request's head, without
-// copying it if it is large, and sends it again as often as it has to.
+// copying it if it is large, and sends it again on another connection where that is safe.
 type InMemory struct {
 	bytes.Reader
 	data []byte
