@@ -4,7 +4,6 @@ package gateway
 
 import (
 	"net/http"
-	"time"
 
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
@@ -151,9 +150,8 @@ func (h *Handler) replaceCloudIDs(r *http.Request, c *call) (*replayableBody, er
 	if err := h.known.body.CheckQuery(r.URL.RawQuery); err != nil {
 		return nil, caddyhttp.Error(http.StatusBadRequest, err)
 	}
-	start := time.Now()
 	body, err := h.readEvent(r, c)
-	c.record.Timing.Read = time.Since(start)
+	c.record.Timing.Read = c.lap()
 	if err != nil || body == nil {
 		return nil, err
 	}
@@ -168,9 +166,8 @@ func (h *Handler) replaceCloudIDs(r *http.Request, c *call) (*replayableBody, er
 
 // rewrite returns the body with open data in the place of CloudIDs, in another buffer, or the body itself if nothing changed.
 func (h *Handler) rewrite(r *http.Request, c *call, body *jsonBody) (rewritten []byte, changed bool, err error) {
-	start := time.Now()
 	found, err := h.parse(c, body)
-	c.record.Timing.Find = time.Since(start)
+	c.record.Timing.Find = c.lap()
 	if err != nil {
 		return nil, false, caddyhttp.Error(http.StatusBadRequest, err)
 	}
@@ -186,9 +183,9 @@ func (h *Handler) rewrite(r *http.Request, c *call, body *jsonBody) (rewritten [
 	if h.UserInfo && c.caller.openid != "" {
 		userInfo = userInfoJSON(c.caller)
 	}
-	start = time.Now()
+	c.lap()
 	rewritten, changed = found.Write(openData, userInfo, bufpool.Get)
-	c.record.Timing.Write = time.Since(start)
+	c.record.Timing.Write = c.lap()
 	return rewritten, changed, nil
 }
 

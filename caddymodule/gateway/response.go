@@ -17,15 +17,18 @@ type response struct {
 	requestID string
 	status    int // 0: the header was not sent
 	size      int64
-	forwarded time.Time // when the request was
-	firstByte time.Time // when the header was sent
+	timed     bool      // somebody sees when the header was sent
+	firstByte time.Time // when it was, where that is seen
 }
 
 // complete is called before the header is sent. Without a Content-Type of the function, net/http would choose one by the body's
 // first bytes, text/plain for JSON: the client shall see what the function said.
 func (w *response) complete() {
+	if w.status != 0 {
+		return
+	}
 	w.setRequestID()
-	if header := w.Header(); w.status == 0 && header["Content-Type"] == nil {
+	if header := w.Header(); header["Content-Type"] == nil {
 		header["Content-Type"] = nil
 	}
 }
@@ -48,7 +51,10 @@ func (w *response) WriteHeader(status int) {
 
 func (w *response) begin(status int) {
 	if w.status == 0 {
-		w.status, w.firstByte = status, time.Now()
+		w.status = status
+		if w.timed {
+			w.firstByte = time.Now()
+		}
 	}
 }
 

@@ -8,6 +8,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -91,6 +92,25 @@ func TestHowARequestIsWritten(t *testing.T) {
 				t.Errorf("%d pieces", len(conn.each))
 			}
 		})
+	}
+}
+
+// However many there are, fields are sorted by name, and the values of one stay in their order.
+func TestFieldsAreSorted(t *testing.T) {
+	for _, n := range []int{0, 1, 2, fewFields - 1, fewFields, fewFields + 1, 300} {
+		header := make(http.Header)
+		for i := range n {
+			header[fmt.Sprintf("X-%d", i*7919%1000)] = []string{"b", "a"}
+		}
+		fields, err := checkedFields(nil, header)
+		if err != nil || len(fields) != n || !slices.IsSortedFunc(fields, func(a, b field) int { return strings.Compare(a.name, b.name) }) {
+			t.Errorf("of %d fields there are %d, %v: %v", n, len(fields), err, fields)
+		}
+		for _, f := range fields {
+			if !slices.Equal(f.values, header[f.name]) || f.values == nil {
+				t.Errorf("%s has the values %q", f.name, f.values)
+			}
+		}
 	}
 }
 
