@@ -1,11 +1,12 @@
 package ttlcache
 
 import (
-	"strconv"
+	"runtime"
 	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
+	"weak"
 )
 
 // want checks what a cache says of keys; 0 means that it knows none.
@@ -69,7 +70,7 @@ func TestAKeyThatIsAddedAgainTakesNoPlaceOfOthers(t *testing.T) {
 // A configuration cannot ask for a cache that keeps nothing: that is no cache at all.
 func TestACacheKeepsAtLeastOneValue(t *testing.T) {
 	t.Parallel()
-	owner := func(string) string { return "" }
+	owner := func(string) string { return "" } // one for all
 	for size := -1; size <= 1; size++ {
 		for name, c := range map[string]*Cache[string, int]{
 			"of this size":                New[string, int](time.Minute, size),
@@ -88,30 +89,72 @@ func TestACacheKeepsAtLeastOneValue(t *testing.T) {
 	}
 }
 
-// A map never gives back the memory of its largest size, so one that was large is replaced when it is empty.
-func TestAnEmptiedCacheIsAsSmallAsANewOne(t *testing.T) {
+// What a large number of entries took is given back when few are left.
+func TestACacheShrinks(t *testing.T) {
 	t.Parallel()
 	for _, test := range []struct {
-		entries int
-		peak    int // of a map that was replaced 0
-	}{{1, 1}, {minPeak, minPeak}, {minPeak + 1, 0}} {
+		entries, later int // of which the later ones stay
+		places         int // the entries take at the end
+	}{
+		{1, 0, 1},
+		{minPlaces - 1, 0, minPlaces - 1}, // too few to be worth it
+		{minPlaces, 0, 0},
+		{999, 0, 0},
+		{999, 10, 10},
+		{999, 249, 249},
+		{999, 250, 1000}, // a quarter of the places is in use
+		{500, 500, 1000},
+	} {
 		synctest.Test(t, func(t *testing.T) {
-			c := New[int, int](time.Minute, 1000)
+			c := NewShared[int, int](time.Minute, 1000, 1000, func(key int) int { return key % 3 })
 			for i := range test.entries {
 				c.Add(i, i)
 			}
-			time.Sleep(time.Minute)
-			if c.Len() != 0 || c.peak != test.peak {
-				t.Errorf("after %d entries there are %d, and the peak is %d, want %d", test.entries, len(c.entries), c.peak, test.peak)
+			time.Sleep(time.Second)
+			for i := range test.later {
+				c.Add(-1-i, i)
+			}
+			time.Sleep(time.Minute - time.Second)
+			for i := range test.later {
+				if got, ok := c.Get(-1 - i); got != i || !ok {
+					t.Errorf("%+v: Get(%d) = %d, %v", test, -1-i, got, ok)
+				}
+			}
+			if n, places := c.Len(), max(0, len(c.entries)-1); n != test.later || places != test.places {
+				t.Errorf("%+v: there are %d entries in %d places", test, n, places)
+			}
+			time.Sleep(time.Second) // no later than they would have otherwise
+			if n := c.Len(); n != 0 {
+				t.Errorf("%+v: %d entries outlive their time", test, n)
 			}
 		})
 	}
 }
 
+// A place that was given up no longer refers to what was there.
+func TestAValueThatIsNotKeptCanBeCollected(t *testing.T) {
+	t.Parallel()
+	c := New[string, *[1 << 10]byte](time.Minute, 10)
+	value := new([1 << 10]byte)
+	seen := weak.Make(value)
+	c.Add("a", value)
+	c.epoch = c.epoch.Add(-time.Minute / 2)
+	c.Add("b", nil)
+	c.epoch = c.epoch.Add(-time.Minute / 2)
+	if c.Len() != 1 {
+		t.Errorf("there are %d values", c.Len())
+	}
+	runtime.GC()
+	if seen.Value() != nil {
+		t.Error("it is still there")
+	}
+	runtime.KeepAlive(c)
+}
+
 // Owners come and go while the cache is never empty.
 func TestAnOwnerWithoutValuesTakesNoMemory(t *testing.T) {
 	t.Parallel()
-	c := NewShared[int, int](time.Minute, 10, 2, strconv.Itoa)
+	c := NewShared[int, int](time.Minute, 10, 2, func(key int) int { return key })
 	for i := range 1000 {
 		c.Add(i, i)
 	}
@@ -129,13 +172,13 @@ func TestWhatHasExpiredTakesNoMemory(t *testing.T) {
 		"Len": func(c *Cache[int, int]) { c.Len() },
 	} {
 		synctest.Test(t, func(t *testing.T) {
-			c := NewShared[int, int](time.Minute, 1000, 600, func(key int) string { return []string{"even", "odd"}[key&1] })
+			c := NewShared[int, int](time.Minute, 1000, 600, func(key int) int { return key & 1 })
 			for i := range 10_000 {
 				c.Add(i, i)
 				c.Add(0, i)
 			}
-			if len(c.entries) != 1000 || c.queue.Len() != 1000 || c.owned["even"].Len()+c.owned["odd"].Len() != 1000 {
-				t.Errorf("there are %d values, %d in the queue, %d and %d of owners", len(c.entries), c.queue.Len(), c.owned["even"].Len(), c.owned["odd"].Len())
+			if len(c.index) != 1000 || c.queue.length != 1000 || c.owned[0].length+c.owned[1].length != 1000 || len(c.entries) != 1001 {
+				t.Errorf("there are %d values in %d places, %d in the queue, %v of owners", len(c.index), len(c.entries)-1, c.queue.length, c.owned)
 			}
 			time.Sleep(time.Minute)
 			look(c)
@@ -143,8 +186,8 @@ func TestWhatHasExpiredTakesNoMemory(t *testing.T) {
 			if name == "Add" {
 				left = 1
 			}
-			if len(c.entries) != left || c.queue.Len() != left || len(c.owned) != left || c.peak != left {
-				t.Errorf("%s: there are %d values, %d in the queue, %d owners, the peak is %d", name, len(c.entries), c.queue.Len(), len(c.owned), c.peak)
+			if len(c.index) != left || int(c.queue.length) != left || len(c.owned) != left || len(c.entries) != 2*left {
+				t.Errorf("%s: there are %d values in %d places, %d in the queue, %d owners", name, len(c.index), len(c.entries)-1, c.queue.length, len(c.owned))
 			}
 		})
 	}
@@ -179,25 +222,5 @@ func TestManyMayUseACache(t *testing.T) {
 	wg.Wait()
 	if c.Len() != 10 {
 		t.Errorf("there are %d values", c.Len())
-	}
-}
-
-func BenchmarkAdd(b *testing.B) {
-	c := New[int, []byte](time.Minute, 10_000)
-	b.ReportAllocs()
-	i := 0
-	for b.Loop() {
-		i++
-		c.Add(i, nil)
-	}
-}
-
-func BenchmarkGet(b *testing.B) {
-	c := New[struct{ openid, id string }, []byte](time.Minute, 10_000)
-	key := struct{ openid, id string }{"o6_bmjrPTlm6_2sgVt7hMZOPfL2M", "27_Ih-9vxDaOhIbh48Bdpk90DUkUoNMAPaNtg7OSGM-P2wPEk1NbspjKGoql_g"}
-	c.Add(key, nil)
-	b.ReportAllocs()
-	for b.Loop() {
-		c.Get(key)
 	}
 }
