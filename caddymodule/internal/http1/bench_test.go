@@ -28,13 +28,16 @@ func BenchmarkClient(b *testing.B) {
 	defer client.CloseIdle()
 	transport := &http.Transport{}
 	defer transport.CloseIdleConnections()
-	roundTrips := map[string]func(*http.Request) (*http.Response, error){
-		"http1":    func(req *http.Request) (*http.Response, error) { return client.RoundTrip(req, "tcp", address) },
-		"net,http": transport.RoundTrip,
-	}
+	sendHTTP1 := func(req *http.Request) (*http.Response, error) { return client.RoundTrip(req, "tcp", address) }
+	read := func(data []byte) io.ReadCloser { return opaque{bytes.NewReader(data)} }
+	inMemory := func(data []byte) io.ReadCloser { return NewInMemory(data, nil) }
 	for _, size := range []int{0, 200, 2 << 10, 100 << 10} {
-		for _, name := range []string{"net,http", "http1"} {
-			b.Run(name+"/"+byteSize(size), func(b *testing.B) {
+		for _, way := range []struct {
+			name      string
+			roundTrip func(*http.Request) (*http.Response, error)
+			body      func([]byte) io.ReadCloser
+		}{{"net,http", transport.RoundTrip, read}, {"http1", sendHTTP1, read}, {"http1,in_memory", sendHTTP1, inMemory}} {
+			b.Run(way.name+"/"+byteSize(size), func(b *testing.B) {
 				ctx, cancel := context.WithCancel(b.Context())
 				defer cancel()
 				body := bytes.Repeat([]byte("x"), size)
@@ -42,12 +45,12 @@ func BenchmarkClient(b *testing.B) {
 				for b.Loop() {
 					req, _ := http.NewRequestWithContext(ctx, http.MethodPost, server.URL+"/path?query", nil)
 					if size > 0 {
-						req.Body, req.ContentLength = opaque{bytes.NewReader(body)}, int64(size)
+						req.Body, req.ContentLength = way.body(body), int64(size)
 					}
 					for _, name := range strings.Fields("Accept Accept-Language Content-Type X-Forwarded-For X-Forwarded-Proto X-Forwarded-Host Via User-Agent") {
 						req.Header[name] = []string{"value of " + name}
 					}
-					res, err := roundTrips[name](req)
+					res, err := way.roundTrip(req)
 					if err != nil {
 						b.Fatal(err)
 					}
