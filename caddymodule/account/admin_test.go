@@ -192,6 +192,20 @@ func TestHealth(t *testing.T) {
 	if status := a.status().Accounts[0]; status.Breakers["getopendata"] != "open" {
 		t.Errorf("the status says %v", status.Breakers)
 	}
+	want("and asked again", 503, appA)
+	time.Sleep(5100 * time.Millisecond)
+	a.WeChat.Reset()
+	a.WeChat.SetSecret(appA, "right")
+	a.fault("stable_token", sandbox.Fault{Kind: "status", Code: 502, Times: 1})
+	want("while a trial fails", 503, appA)
+	a.Resolve(appA, "user-9")
+	want("as soon as a call succeeded", 200)
+
+	a.fault("getopendata", sandbox.Fault{Kind: "status", Code: 502, Times: 5})
+	for i := range 5 {
+		a.Resolve(appA, fmt.Sprint("user-", i))
+	}
+	want("while the breaker is open again", 503, appA)
 	a.fault("stable_token", sandbox.Fault{Kind: "drop", Times: 9})
 	time.Sleep(5100 * time.Millisecond)
 	want("while nothing of WeChat can be reached", 503, "network")

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/caddy-cloudid/caddy-cloudid/caddymodule/wechat"
+	"github.com/caddy-cloudid/caddy-cloudid/caddymodule/wechat/apicall"
 )
 
 // Status is what the gateway knows of its accounts at a moment.
@@ -153,7 +154,7 @@ func (a *App) Health(ctx context.Context) Health {
 	return health
 }
 
-// healthPause is for how long an account that was found unable to serve is not asked again.
+// healthPause is for how long no token is asked for again after one could not be had.
 const healthPause = 5 * time.Second
 
 // ready returns why the account cannot serve, or nil.
@@ -163,21 +164,22 @@ func (a *Account) ready(ctx context.Context) error {
 		return err
 	}
 	defer done()
+	breaker := held.breakers[wechat.APIGetOpenData]
+	if err := breaker.Ready(); err != nil {
+		return err
+	}
+	ctx, cancel := context.WithTimeout(ctx, time.Duration(a.Timeout))
+	defer cancel()
+	if breaker.State() != apicall.Closed {
+		return held.trial.check(func() error { return a.CheckToken(ctx) })
+	}
 	return held.health.check(func() error {
-		ctx, cancel := context.WithTimeout(ctx, time.Duration(a.Timeout))
-		defer cancel()
-		if err := held.breakers[wechat.APIGetOpenData].Ready(); err != nil {
-			return err
-		}
-		if held.breakers[wechat.APIGetOpenData].State() != 0 {
-			return a.CheckToken(ctx)
-		}
 		_, err := held.tokens.Token(ctx)
 		return err
 	})
 }
 
-// healthCheck remembers for a moment that an account could not serve, so that frequent checks do not make as many calls.
+// healthCheck remembers for a moment that no token could be had, so that frequent checks do not make as many calls.
 type healthCheck struct {
 	mu     sync.Mutex
 	failed time.Time

@@ -24,7 +24,8 @@ type upstream struct {
 	metrics  *accountMetrics
 	breakers map[string]*breaker // by API
 
-	health healthCheck
+	health healthCheck // while the breaker is closed
+	trial  healthCheck // while it is not
 
 	mu      sync.Mutex
 	calls   map[string]Calls // by API

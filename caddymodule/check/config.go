@@ -181,8 +181,16 @@ func (h *handler) dials() []string {
 	return dials
 }
 
-// speaksToSandbox reports whether the accounts of the config ask a server of this machine, and so not WeChat.
+// speaksToSandbox reports whether the accounts of the config ask its own sandbox, and so not WeChat. An endpoint on this machine
+// alone may be a relay to WeChat.
 func (c *config) speaksToSandbox() bool {
+	sandbox := false
+	for _, server := range c.Apps.HTTP.Servers {
+		newWalker(nil, server).handlersNamed("cloudid_sandbox", func(*handler, []string) { sandbox = true })
+	}
+	if !sandbox {
+		return false
+	}
 	for _, account := range c.Apps.CloudID.Accounts {
 		u, err := url.Parse(account.Endpoint)
 		if err != nil || !isLoopback(u.Hostname()) {

@@ -183,9 +183,16 @@ func TestAccountsOfASandbox(t *testing.T) {
 		`{"wx1":{"endpoint":"http://10.0.0.1"}}`:                                            false,
 		`{"wx1":{"endpoint":"http://["}}`:                                                   false,
 	} {
-		var c config
-		if err := json.Unmarshal([]byte(`{"apps":{"cloudid":{"accounts":`+accounts+`}}}`), &c); err != nil || c.speaksToSandbox() != want {
-			t.Errorf("%s: %t, %v", accounts, c.speaksToSandbox(), err)
+		for server, sandbox := range map[string]bool{
+			`{}`: false,
+			`{"routes":[{"handle":[{"handler":"cloudid"}]}]}`:                                                        false,
+			`{"routes":[{"handle":[{"handler":"subroute","routes":[{"handle":[{"handler":"cloudid_sandbox"}]}]}]}]}`: true,
+		} {
+			var c config
+			err := json.Unmarshal([]byte(`{"apps":{"http":{"servers":{"other":{},"s":`+server+`}},"cloudid":{"accounts":`+accounts+`}}}`), &c)
+			if err != nil || c.speaksToSandbox() != (want && sandbox) {
+				t.Errorf("%s beside %s: %t, %v", accounts, server, c.speaksToSandbox(), err)
+			}
 		}
 	}
 }

@@ -25,7 +25,7 @@ type state struct {
 	removed       [3]bool  // those of X-WX-*, X-CloudID-* and X-Functions-Extended-Context, one by one
 	headers       []string // header fields that a handler in front set, in lower case
 	placeholders  []string // names that vars and map set
-	fromClient    []string // those of them that vars set to what the client writes
+	fromClient    []string // those of them that hold what the client writes
 	otherUsers    bool     // an authenticator was passed of which this check does not know what it tells of a user
 	unknown       bool     // a handler was passed that this check does not know
 	session       string   // the account whose wechat_session was passed; "" for none, or one that only a request tells
@@ -200,10 +200,7 @@ func (w *walker) handler(h *handler, st state, next, fail func(state)) {
 	case "vars":
 		next(h.setVars(st))
 	case "map":
-		for _, name := range h.Destinations {
-			st.placeholders = append(slices.Clip(st.placeholders), strings.Trim(name, "{}"))
-		}
-		next(st)
+		next(h.mapValues(st))
 	case "authentication":
 		w.authenticate(h, st, next, fail)
 	case "wechat_login":
@@ -260,6 +257,41 @@ func (h *handler) setVars(st state) state {
 			st.fromClient = append(slices.Clip(st.fromClient), "http.vars."+name)
 		} else {
 			st.placeholders = append(slices.Clip(st.placeholders), "http.vars."+name)
+		}
+	}
+	return st
+}
+
+// mapValues returns the state behind the handler map. Only a regular expression hands on what the client wrote: the other outputs are
+// the operator's, whatever the client asks for.
+func (h *handler) mapValues(st state) state {
+	var table struct {
+		Source   string
+		Mappings []struct {
+			InputRegexp string `json:"input_regexp"`
+			Outputs     []any
+		}
+		Defaults []string
+	}
+	all, _ := json.Marshal(h.keys)
+	_ = json.Unmarshal(all, &table) // Caddy has read it already
+	clients := make([]bool, len(h.Destinations))
+	for i := range clients {
+		clients[i] = i < len(table.Defaults) && st.isClients(table.Defaults[i])
+		for _, m := range table.Mappings {
+			if i >= len(m.Outputs) {
+				continue
+			}
+			output, _ := m.Outputs[i].(string)
+			clients[i] = clients[i] || st.isClients(output) || m.InputRegexp != "" && strings.Contains(output, "$") && st.isClients(table.Source)
+		}
+	}
+	for i, name := range h.Destinations {
+		name = strings.Trim(name, "{}")
+		if clients[i] {
+			st.fromClient = append(slices.Clip(st.fromClient), name)
+		} else {
+			st.placeholders = append(slices.Clip(st.placeholders), name)
 		}
 	}
 	return st

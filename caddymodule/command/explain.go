@@ -40,6 +40,7 @@ func runExplain(cmd *cobra.Command, args []string) error {
 			return cmd.Help()
 		case "--zh":
 			say = sayChinese
+		case "--": // what others write in front of -601006
 		default:
 			asked = append(asked, arg)
 		}

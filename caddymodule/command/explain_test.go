@@ -27,6 +27,7 @@ func TestExplain(t *testing.T) {
 	}{
 		{"an errcode of WeChat's", []string{"40164"}, []string{"40164  IP address not on the whitelist", "who acts:   the operator of the gateway", "what to do: put this gateway's"}},
 		{"a frozen secret is no wrong one", []string{"40243", "40125"}, []string{"40243  secret frozen", "unfreeze", "\n\n40125  secret invalid", "correct the AppID or the secret"}},
+		{"an errCode behind the sign that flags end", []string{"--", "-601006"}, []string{"-601006  cloudID expired."}},
 		{"an errCode is no flag", []string{"-601006"}, []string{"-601006  cloudID expired.", "the developer of the mini program", "five minutes"}},
 		{"one of the cloud's", []string{"-604101"}, []string{"permission", "openapi in cloudid_api"}},
 		{"one that nobody has heard of, and where to look", []string{"31415926"}, []string{"31415926  unknown to this gateway", "errCode.html", "rid"}},

@@ -40,7 +40,7 @@ func (c *call) explain(body []byte, found *event.Event) {
 		c.record.Members = make([]invocation.Member, 0, min(len(c.eventMembers)+len(found.Declarations), invocation.MaxMembers))
 		for _, m := range c.eventMembers {
 			if !e.full() {
-				e.member(parseValue(m.name).String(), parseValue(m.value))
+				e.member(m)
 			}
 		}
 	}
@@ -85,8 +85,13 @@ func (e *explainer) add(m invocation.Member) {
 }
 
 // member notes a direct member of the event.
-func (e *explainer) member(name string, value gjson.Result) {
+func (e *explainer) member(m eventMember) {
+	name, value := parseValue(m.name).String(), parseValue(m.value)
 	kind, length := describeValue(value)
+	if e.call.handler.UserInfo && event.ReadsAsUserInfo(m.name) {
+		e.add(invocation.Member{Name: showableName(name), Type: kind, Length: length, Result: invocation.Removed, Reason: invocation.GatewaySets})
+		return
+	}
 	if how, ok := e.declared[name]; ok && how != invocation.List {
 		m := invocation.Member{Name: name, Type: kind, Length: length, Declared: how}
 		if how == invocation.Field && isEncrypted(value) {

@@ -89,6 +89,11 @@ func TestARecordSaysWhatBecameOfEachMember(t *testing.T) {
 		{"guesses of nobody", "openid {http.auth.user.id}", `{"a":"` + steps + `"}`, []string{"a: kept, no_caller"}},
 		{"what nobody declares", "openid {http.auth.user.id}", `{"a":` + explicit + `}`, []string{"a: object, rejected"}},
 		{"what stands beside the event", "event /data", `{"data":{"a":"` + steps + `"},"b":"` + group + `"}`, []string{"a: guess, open data", "b: kept, beside_the_event"}},
+		{
+			"what user_info removes", "user_info", `{"a":"` + steps + `","userInfo":{"openId":"x"},"USER\u0049NFO":"` + group + `","user_info":1}`,
+			[]string{"a: guess, open data", "userInfo: removed, set_by_gateway", "USERINFO: removed, set_by_gateway", "user_info: kept, wrong_form"},
+		},
+		{"userInfo without user_info", "", `{"userInfo":{"openId":"x"}}`, []string{"userInfo: kept, wrong_form"}},
 		{"a name that looks like a CloudID", "", `{"` + steps + `":"` + steps + `x y"}`, []string{"(a CloudID): kept, wrong_form"}},
 	} {
 		t.Run(c.it, func(t *testing.T) {

@@ -24,7 +24,7 @@ func (h *Handler) checkAccess(r *http.Request) error {
 			return forbidden("the inspector does not answer pages of other sites")
 		}
 	}
-	if r.Method != http.MethodGet && r.Header.Get("X-Inspector") != "1" {
+	if r.Method != http.MethodGet && r.Method != http.MethodHead && r.Header.Get("X-Inspector") != "1" {
 		return forbidden("only the inspector's own page may ask this") // a field that a form of another site cannot send
 	}
 	return nil

@@ -384,4 +384,8 @@ func TestConfiguration(t *testing.T) {
 			t.Errorf("%q to %s: %v", test.options, test.to, errors.Unwrap(err))
 		}
 	}
+	_, err := caddyrig.Adapt("http://localhost:9999 {\nreverse_proxy 127.0.0.1:3000 {\ntransport http1 nonsense\n}\n}\n")
+	if err == nil || !strings.Contains(err.Error(), `takes no arguments, only a block with the options of transport http, not "nonsense"`) {
+		t.Errorf("an argument: %v", err)
+	}
 }

@@ -64,6 +64,10 @@ func (Transport) CaddyModule() caddy.ModuleInfo {
 //		# the options of `transport http`
 //	}
 func (t *Transport) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
+	if d.Next() && d.NextArg() { // transport http overlooks it
+		return d.Errf("transport http1 takes no arguments, only a block with the options of transport http, not %q", d.Val())
+	}
+	d.Reset()
 	if err := t.HTTPTransport.UnmarshalCaddyfile(d); err != nil {
 		return err
 	}

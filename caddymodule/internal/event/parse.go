@@ -188,9 +188,10 @@ func (p *parser) visitEventMember(m jsonscan.Member) {
 }
 
 // isUserInfo reports whether a member of this name, in quotes, is removed because the gateway adds its own.
-func (p *parser) isUserInfo(raw string) bool {
-	return p.rules.ReplaceUserInfo && userInfoNames.find(raw[1:len(raw)-1]).index != noName
-}
+func (p *parser) isUserInfo(raw string) bool { return p.rules.ReplaceUserInfo && ReadsAsUserInfo(raw) }
+
+// ReadsAsUserInfo reports whether some parser reads a name, in quotes as it stands in the event, as userInfo.
+func ReadsAsUserInfo(raw string) bool { return userInfoNames.find(raw[1:len(raw)-1]).index != noName }
 
 // visitListed looks at a member of the event in strict mode.
 func (p *parser) visitListed(m jsonscan.Member, raw, value string) {

@@ -112,7 +112,7 @@ type Member struct {
 	// The errCode that stands in its place, of a Failed one.
 	Code int `json:"code,omitempty"`
 
-	// Why it was kept as it was, of a Kept one, or why it failed without WeChat having been asked.
+	// Why it was kept as it was, of a Kept one, or removed, or why it failed without WeChat having been asked.
 	Reason Reason `json:"reason,omitempty"`
 
 	// Whether the result came from the cache, and whether it came from a call to WeChat that another invocation had started.
@@ -140,6 +140,7 @@ const (
 	OpenData Result = "open_data" // replaced by open data
 	Failed   Result = "failed"    // replaced by an error object
 	Kept     Result = "kept"      // left as the client sent it
+	Removed  Result = "removed"   // taken out of the event
 	Rejected Result = "rejected"  // the request was rejected because of it, or before WeChat was asked
 )
 

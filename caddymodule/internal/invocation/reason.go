@@ -2,7 +2,7 @@ package invocation
 
 import "strconv"
 
-// Reason says why a member was kept as it was, or failed without WeChat having been asked. The values are stable: logs are
+// Reason says why a member was kept as it was, was removed, or failed without WeChat having been asked. The values are stable: logs are
 // searched for them, and the inspector translates them.
 type Reason string
 
@@ -20,6 +20,7 @@ const (
 	CannotBe    Reason = "cannot_be_cloudid"
 	EncryptOff  Reason = "encrypted_data_off"
 	OutsideOfIt Reason = "beside_the_event"
+	GatewaySets Reason = "set_by_gateway"
 )
 
 var reasonTexts = map[Reason]string{
@@ -35,6 +36,7 @@ var reasonTexts = map[Reason]string{
 	CannotBe:    "it can be no CloudID, so WeChat was not asked",
 	EncryptOff:  "it is the encryptedData and iv of a device without CloudIDs, which is read only with `encrypted_data` in cloudid, and `session_key` in wechat_login",
 	OutsideOfIt: "it looks like a CloudID, but stands beside the event that the option `event` names",
+	GatewaySets: "with `user_info` the gateway sets this name itself, so what the client sent under it does not count",
 }
 
 // Text is the reason as a clause for people.
@@ -42,7 +44,7 @@ func (r Reason) Text() string { return reasonTexts[r] }
 
 // Reasons are all of them.
 func Reasons() []Reason {
-	return []Reason{Nested, NotListed, NotCloudID, WrongForm, NamedAsID, GuessOff, NoCaller, OverLimit, NoKey, CannotBe, EncryptOff, OutsideOfIt}
+	return []Reason{Nested, NotListed, NotCloudID, WrongForm, NamedAsID, GuessOff, NoCaller, OverLimit, NoKey, CannotBe, EncryptOff, OutsideOfIt, GatewaySets}
 }
 
 // Skipped says why a body was not read as an event. The values are stable, as those of Reason.
@@ -95,6 +97,8 @@ func (m *Member) Sentence() string {
 		}
 	case Kept:
 		text += "kept"
+	case Removed:
+		text += "removed"
 	case Rejected:
 		text += "rejected"
 	}
