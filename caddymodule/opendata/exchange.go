@@ -22,23 +22,21 @@ const (
 	maxSingly = 10
 )
 
-// exchange is one exchange under way, and what came of it once done is closed.
+// exchange is one exchange under way, and what came of it.
 type exchange struct {
 	openid  string
 	ids     []string
-	done    chan struct{}
+	done    chan struct{} // closed once the results are complete
 	results []result      // one for one with ids
 	failure error         // why all calls failed; nil if WeChat responded to any
 	waited  time.Duration // until the first call
-
 	started time.Time
 
-	ctx   context.Context //nolint:containedctx // ends with the account's timeout
-	queue context.Context //nolint:containedctx // ends when nobody waits any more and no call has begun
-	leave context.CancelFunc
+	ctx    context.Context //nolint:containedctx // ends with Timeout, and when nobody waits any more and no call is under way
+	cancel context.CancelFunc
 
 	// Guarded by Resolver.mu.
-	waiting int  // requests
+	waiting int  // requests, the one that started it among them
 	calling int  // calls that have begun
 	asked   bool // one has ever
 	left    bool // nobody waited any more
@@ -51,49 +49,50 @@ type result struct {
 	err     error // why not; nil where WeChat's response cannot be used
 }
 
-// fill fills in what is known of ids.
-func (e *exchange) fill(ids []string, list []wechat.OpenData) {
-	for i, id := range e.ids {
-		fill(ids, list, id, e.results[i].data)
-	}
-}
-
-// start starts an exchange for ids. r.mu is held.
-func (r *Resolver) start(req Request, ids []string) *exchange {
-	e := &exchange{openid: req.OpenID, ids: ids, done: make(chan struct{}), results: make([]result, len(ids)), started: time.Now()}
-	if r.ctx.Err() != nil {
-		e.fail(errClosed)
-		e.failure = errClosed
-		close(e.done)
-		return e
-	}
-	for _, id := range ids {
-		r.inflight[key{req.OpenID, id}] = e
-	}
-	var cancel context.CancelFunc
-	e.ctx, cancel = context.WithTimeout(r.ctx, r.config.Timeout)
-	e.queue, e.leave = context.WithCancel(e.ctx)
-	r.wg.Go(func() {
-		defer cancel()
-		r.run(e, req.Report)
-	})
-	return e
-}
-
-// fail gives all ids the error object that belongs to err.
-func (e *exchange) fail(err error) {
-	for i, id := range e.ids {
-		e.results[i] = failed(id, err)
-	}
-}
-
 func failed(id string, err error) result {
 	return result{data: wechat.OpenDataError(id, wechat.ErrCode(err)), err: err}
 }
 
-// run makes an exchange. It belongs to no single request: if one caller gives up, others may still wait.
+// addTo enters what came of an exchange into the result of a request for ids.
+func (e *exchange) addTo(result *Result, ids []string) {
+	for i, id := range e.ids {
+		fill(ids, result.OpenData, id, e.results[i].data)
+	}
+	result.Waited = max(result.Waited, e.waited)
+	if e.failure != nil {
+		result.Err = e.failure
+	}
+}
+
+// start makes an exchange known, for others to join. run must follow. r.mu is held.
+func (r *Resolver) start(openid string, ids []string) *exchange {
+	e := &exchange{openid: openid, ids: ids, done: make(chan struct{}), results: make([]result, len(ids)), started: time.Now(), waiting: 1}
+	e.ctx, e.cancel = context.WithTimeout(r.ctx, r.config.Timeout)
+	for _, id := range ids {
+		r.inflight[key{openid, id}] = e
+	}
+	r.wg.Add(1)
+	return e
+}
+
+// runWhile makes an exchange in the course of the request that started it, which waits for it no more when ctx ends.
+func (r *Resolver) runWhile(ctx context.Context, e *exchange, report func(Exchange)) {
+	stop := context.AfterFunc(ctx, func() { r.abandon(e) })
+	defer stop()
+	r.run(e, report)
+}
+
+// run makes an exchange. Whatever happens, it is finished, since others may wait for it.
 func (r *Resolver) run(e *exchange, report func(Exchange)) {
+	defer r.wg.Done()
+	defer e.cancel()
+	defer r.finish(e, report)
 	r.ask(e)
+}
+
+// finish gives the results of an exchange to the cache, and to those who wait for it.
+func (r *Resolver) finish(e *exchange, report func(Exchange)) {
+	outcome := e.outcome()
 	for i, id := range e.ids {
 		if e.results[i].settled {
 			r.config.Cache.put(key{e.openid, id}, e.results[i].data)
@@ -106,8 +105,6 @@ func (r *Resolver) run(e *exchange, report func(Exchange)) {
 	if r.config.Limiter != nil && !asked {
 		r.config.Limiter.refund(e.openid, len(e.ids))
 	}
-	outcome := e.outcome()
-	outcome.Duration = time.Since(e.started)
 	close(e.done)
 	if report != nil {
 		report(outcome)
@@ -123,9 +120,9 @@ func (r *Resolver) forget(e *exchange) {
 	}
 }
 
-// abandon says that a request waits no more. An exchange that nobody waits for leaves the queue unless it has begun a call;
-// what that brings is for the cache.
-func (r *Resolver) abandon(exchanges []*exchange) {
+// abandon says that a request waits no more. An exchange that nobody waits for ends unless it has begun a call; what that
+// brings is for the cache.
+func (r *Resolver) abandon(exchanges ...*exchange) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	for _, e := range exchanges {
@@ -135,10 +132,13 @@ func (r *Resolver) abandon(exchanges []*exchange) {
 	}
 }
 
+// drop ends an exchange that nobody waits for, as soon as it has no call under way. r.mu is held.
 func (r *Resolver) drop(e *exchange) {
 	e.left = true
-	e.leave()
 	r.forget(e)
+	if e.calling == 0 {
+		e.cancel()
+	}
 }
 
 // begin reports whether somebody still waits for an exchange, so that a call may begin. end must follow.
@@ -160,14 +160,15 @@ func (r *Resolver) begin(e *exchange) bool {
 
 func (r *Resolver) end(e *exchange) {
 	r.mu.Lock()
-	e.calling--
-	r.mu.Unlock()
+	defer r.mu.Unlock()
+	if e.calling--; e.left {
+		r.drop(e)
+	}
 }
 
 // request makes one call for some of an exchange's ids.
 func (r *Resolver) request(e *exchange, ids []string) ([]wechat.OpenData, error) {
-	call := apicall.Call{User: e.openid, Queue: e.queue}
-	return apicall.Do(e.ctx, r.caller, call, func(ctx context.Context, token string) ([]wechat.OpenData, error) {
+	return apicall.Do(e.ctx, r.caller, apicall.Call{User: e.openid}, func(ctx context.Context, token string) ([]wechat.OpenData, error) {
 		if !r.begin(e) {
 			return nil, context.Canceled
 		}
@@ -178,7 +179,6 @@ func (r *Resolver) request(e *exchange, ids []string) ([]wechat.OpenData, error)
 
 // ask asks for all ids in one call, and apart where that fails for what may be the fault of one of them.
 func (r *Resolver) ask(e *exchange) {
-	defer e.leave()
 	if again := r.askFor(e, 0, len(e.ids)); len(again) == 0 {
 		return
 	}
@@ -265,13 +265,19 @@ func (r *Resolver) judge(id string, data wechat.OpenData) result {
 // errMismatch marks open data that was rejected for its watermark.
 var errMismatch = errors.New("the open data has the watermark of another AppID")
 
-// outcome sums up an exchange for its report, and sets its failure.
+// errUnfinished is the error of ids of which nothing is known although the exchange has ended: it panicked.
+var errUnfinished = errors.New("the exchange broke off")
+
+// outcome sums up an exchange for its report, and completes its results.
 func (e *exchange) outcome() Exchange {
-	outcome := Exchange{IDs: len(e.ids)}
+	outcome := Exchange{IDs: len(e.ids), Duration: time.Since(e.started)}
 	var causes []error
 	calls := 0 // that failed, as many as ids
 	for i := range e.results {
 		one := &e.results[i]
+		if one.data.JSON == nil {
+			*one = failed(e.ids[i], errUnfinished)
+		}
 		switch {
 		case one.err == errMismatch:
 			outcome.Mismatched++

@@ -197,6 +197,7 @@ func TestAnAbandonedCallThatIsWantedAgain(t *testing.T) {
 	t.Parallel()
 	fake, open := gate()
 	r := newRig(t, fake)
+	var gone sync.WaitGroup
 	for _, id := range []string{"27_a", "27_b"} { // 27_a has the only slot, 27_b waits for it
 		ctx, leave := context.WithCancel(t.Context())
 		var caller *apicall.Caller
@@ -205,16 +206,14 @@ func TestAnAbandonedCallThatIsWantedAgain(t *testing.T) {
 			r.Resolver = opendata.New(opendata.Config{AppID: appid, Timeout: time.Minute}, r.client, caller)
 			defer r.Close()
 		}
-		gone := make(chan error)
-		go func() {
-			_, err := r.Resolve(ctx, opendata.Request{OpenID: "o1", IDs: []string{id}})
-			gone <- err
-		}()
+		gone.Go(func() {
+			if _, err := r.Resolve(ctx, opendata.Request{OpenID: "o1", IDs: []string{id}}); !errors.Is(err, context.Canceled) {
+				t.Error(err)
+			}
+		})
 		probe.Eventually(t, "it waits", func() bool { return r.Waiting() == 1 && len(r.wechat.arrived()) == 1 })
 		leave()
-		if err := <-gone; !errors.Is(err, context.Canceled) {
-			t.Error(err)
-		}
+		probe.Eventually(t, "nobody waits any more", func() bool { return r.Waiting() == 0 })
 	}
 	if n := r.Exchanges(); n != 1 {
 		t.Errorf("%d exchanges are under way, want that for 27_a", n)
@@ -224,6 +223,7 @@ func TestAnAbandonedCallThatIsWantedAgain(t *testing.T) {
 	probe.Eventually(t, "somebody waits for both", func() bool { return r.Waiting() == 2 })
 	open()
 	wantOpenData(t, <-results, goodJSON("27_a"), goodJSON("27_b"))
+	gone.Wait()
 	r.wantCalls(t, []string{"27_a"}, []string{"27_b"})
 }
 

@@ -50,7 +50,8 @@ type Resolver struct {
 
 	mu       sync.Mutex
 	inflight map[key]*exchange // by each CloudID that is being asked for
-	wg       sync.WaitGroup    // of exchanges; none is added once ctx has ended
+	closed   bool
+	wg       sync.WaitGroup // of exchanges; none is added once closed
 }
 
 // New returns a resolver that asks client, by way of caller.
@@ -66,8 +67,9 @@ var errClosed = errors.New("not asked: this configuration of the account has end
 // Close ends the exchanges under way and waits for them. Nothing is asked of WeChat after it.
 func (r *Resolver) Close() {
 	r.mu.Lock()
-	r.cancel()
+	r.closed = true
 	r.mu.Unlock()
+	r.cancel()
 	r.wg.Wait()
 }
 
@@ -130,42 +132,67 @@ const (
 )
 
 // Resolve returns the open data for req. Beside the error of ctx, when that ends first, it returns a *LimitError when the
-// user's limit leaves too little for the ids that are no guesses; nothing is asked of WeChat then. What was asked when ctx
-// ended goes on for those who wait for the same CloudIDs, and for the cache. The Lookup is there beside an error too.
+// user's limit leaves too little for the ids that are no guesses; nothing is asked of WeChat then. The Lookup is there beside
+// an error too.
+//
+// A request that needs what nobody has asked for yet starts an exchange, and others that need the same wait for it. That takes
+// no goroutine: the request makes the exchange itself. When its ctx is canceled, because its client has gone, a call that was
+// sent goes on for those who wait and for the cache, and Resolve returns when WeChat has responded, after Timeout at the latest.
+// In all other cases it returns as soon as ctx ends: where the request waits for the exchange of another, or for its turn to
+// call, or where ctx has a deadline before the end of Timeout; only then the exchange gets a goroutine of its own.
 func (r *Resolver) Resolve(ctx context.Context, req Request) (Result, error) {
 	result := Result{OpenData: make([]wechat.OpenData, len(req.IDs)), Origins: make([]Origin, len(req.IDs))}
-	exchanges, err := r.join(req, &result)
+	if err := ctx.Err(); err != nil {
+		return result, err
+	}
+	own, joined, err := r.join(req, &result)
 	if r.config.Observe != nil {
 		r.config.Observe(result.Lookup)
 	}
 	if err != nil {
 		return result, err
 	}
-	for i, e := range exchanges {
+	switch {
+	case own == nil:
+	case endsBefore(ctx, own.ctx):
+		joined = append(joined, own)
+		go r.run(own, req.Report)
+	default:
+		r.runWhile(ctx, own, req.Report)
+		if err := ctx.Err(); err != nil {
+			r.abandon(joined...)
+			return result, err
+		}
+		own.addTo(&result, req.IDs)
+	}
+	for i, e := range joined {
 		select {
 		case <-e.done:
+			e.addTo(&result, req.IDs)
 		case <-ctx.Done():
-			r.abandon(exchanges[i:])
+			r.abandon(joined[i:]...)
 			return result, ctx.Err()
-		}
-		e.fill(req.IDs, result.OpenData)
-		result.Waited = max(result.Waited, e.waited)
-		if e.failure != nil {
-			result.Err = e.failure
 		}
 	}
 	return result, nil
 }
 
-// join fills in what the cache has, joins the exchanges under way for what is left, and starts one for the rest.
-func (r *Resolver) join(req Request, result *Result) ([]*exchange, error) {
+// endsBefore reports whether ctx has an earlier deadline than other.
+func endsBefore(ctx, other context.Context) bool {
+	deadline, ok := ctx.Deadline()
+	if !ok {
+		return false
+	}
+	later, ok := other.Deadline()
+	return !ok || deadline.Before(later)
+}
+
+// join fills in what the cache has, joins the exchanges under way for what is left, and returns the one that is to be made for
+// the rest; nil if nothing is.
+func (r *Resolver) join(req Request, result *Result) (own *exchange, joined []*exchange, err error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	var (
-		joined  []*exchange
-		missing []string
-		guesses []string // among those
-	)
+	var missing, guesses []string // guesses are among those that are missing
 	for i, id := range req.IDs {
 		if slices.Contains(req.IDs[:i], id) {
 			continue
@@ -187,29 +214,52 @@ func (r *Resolver) join(req Request, result *Result) ([]*exchange, error) {
 			fill(req.IDs[i:], result.Origins[i:], id, Cached)
 			continue
 		}
+		if missing == nil {
+			missing = make([]string, 0, len(req.IDs)-i)
+		}
 		missing = append(missing, id)
 		if req.isGuess(i) {
 			guesses = append(guesses, id)
 		}
 	}
-	if limiter := r.config.Limiter; limiter != nil && len(missing) > 0 {
-		granted, err := limiter.take(req.OpenID, len(missing)-len(guesses), len(guesses))
-		if err != nil {
-			return nil, err
-		}
-		result.Limited = len(guesses) - granted
-		for _, id := range guesses[granted:] {
-			fill(req.IDs, result.Origins, id, Limited)
-			missing = slices.DeleteFunc(missing, func(other string) bool { return other == id })
-		}
+	if missing, err = r.spend(req, missing, guesses, result); err != nil {
+		return nil, nil, err
 	}
-	if len(missing) > 0 {
-		joined = append(joined, r.start(req, missing))
+	if len(missing) > 0 && r.closed {
+		result.fail(req.IDs, missing, errClosed)
+	} else if len(missing) > 0 {
+		own = r.start(req.OpenID, missing)
 	}
 	for _, e := range joined {
 		e.waiting++
 	}
-	return joined, nil
+	return own, joined, nil
+}
+
+// spend takes what is missing from what is left of the user's limit, and returns it without the guesses that are beyond that.
+func (r *Resolver) spend(req Request, missing, guesses []string, result *Result) ([]string, error) {
+	limiter := r.config.Limiter
+	if limiter == nil || len(missing) == 0 {
+		return missing, nil
+	}
+	granted, err := limiter.take(req.OpenID, len(missing)-len(guesses), len(guesses))
+	if err != nil {
+		return nil, err
+	}
+	result.Limited = len(guesses) - granted
+	for _, id := range guesses[granted:] {
+		fill(req.IDs, result.Origins, id, Limited)
+		missing = slices.DeleteFunc(missing, func(other string) bool { return other == id })
+	}
+	return missing, nil
+}
+
+// fail fills in that some ids could not be asked for.
+func (r *Result) fail(ids, missing []string, err error) {
+	for _, id := range missing {
+		fill(ids, r.OpenData, id, failed(id, err).data)
+	}
+	r.Err = err
 }
 
 // isGuess reports whether the id at i is a guess wherever it stands in the request.
