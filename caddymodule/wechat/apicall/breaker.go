@@ -93,16 +93,18 @@ func (e *BreakerOpenError) RetryAfter() time.Duration { return e.After }
 func (b *Breaker) Ready() error {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	return b.openError(time.Now())
+	return b.openError()
 }
 
 // openError returns a *BreakerOpenError while no call may be made. b.mu is held.
-func (b *Breaker) openError(now time.Time) error {
-	switch {
-	case b.state == HalfOpen:
+func (b *Breaker) openError() error {
+	switch b.state {
+	case HalfOpen:
 		return &BreakerOpenError{b.last, trialPause}
-	case b.state == Open && now.Before(b.trialDue):
-		return &BreakerOpenError{b.last, b.trialDue.Sub(now)}
+	case Open:
+		if left := time.Until(b.trialDue); left > 0 {
+			return &BreakerOpenError{b.last, left}
+		}
 	}
 	return nil
 }
@@ -112,14 +114,13 @@ func (b *Breaker) openError(now time.Time) error {
 func (b *Breaker) allow(user string) (generation int, err error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	now := time.Now()
-	if err := b.openError(now); err != nil {
+	if err := b.openError(); err != nil {
 		return 0, err
 	}
 	if b.state == Open {
 		// Somebody else's call says more than another of the user whose trial has just failed.
-		if turn := b.trialDue.Add(breakerCooldown); user != "" && user == b.trialUser && now.Before(turn) {
-			return 0, &BreakerOpenError{b.last, turn.Sub(now)}
+		if left := time.Until(b.trialDue.Add(breakerCooldown)); left > 0 && user != "" && user == b.trialUser {
+			return 0, &BreakerOpenError{b.last, left}
 		}
 		b.trialUser = user
 		b.enter(HalfOpen)

@@ -77,38 +77,26 @@ func Do[T any](ctx context.Context, c *Caller, call Call, fn func(ctx context.Co
 	if err := c.Breaker.Ready(); err != nil { // not to be told so behind a queue
 		return result, err
 	}
-	start := time.Now()
-	release, err := c.Semaphore.acquire(call.Queue, queueEnd(ctx), c.API, call.User)
+	p, queued, err := c.Semaphore.acquire(call.Queue, ctx, c.API, call.User)
 	if err != nil {
 		return result, err
 	}
-	defer release()
-	granted := time.Now()
+	defer c.Semaphore.release(p)
 	generation, err := c.Breaker.allow(call.User)
 	if err != nil {
 		return result, err
 	}
+	granted := time.Now()
 	err = context.Canceled // what the breaker is told if fn panics, so that it does not wait for this trial for ever
 	defer func() {
 		told := err
-		if wechat.IsTimeout(err) && granted.Sub(start) > time.Since(granted) {
+		if wechat.IsTimeout(err) && queued > time.Since(granted) {
 			told = context.Canceled // more of the time went by in the queue, which says nothing of WeChat
 		}
 		c.Breaker.done(generation, call.User, told)
 	}()
 	result, err = attempt(ctx, c, &call, fn)
 	return result, err
-}
-
-// queueEnd is when a call with this context has waited long enough for its turn, after three quarters of its time: one that
-// began with hardly any time left would fail all the same, and a login would use up its code. So, however many wait, those
-// whose turn comes are served. It is the zero time if there is no end.
-func queueEnd(ctx context.Context) time.Time {
-	deadline, ok := ctx.Deadline()
-	if !ok {
-		return time.Time{}
-	}
-	return deadline.Add(-time.Until(deadline) / 4)
 }
 
 // NotCalled reports whether err says that WeChat was not called, and if so, when to try again: a login code, say, is still

@@ -55,11 +55,11 @@ func TestAnOpenBreakerFailsBeforeTheQueue(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b, _ := opened(t)
 		caller := NewCaller(Config{API: "test", Breaker: b, Semaphore: NewSemaphore(1)})
-		release, err := caller.Semaphore.acquire(t.Context(), time.Time{}, "other", "x")
+		p, _, err := caller.Semaphore.acquire(t.Context(), t.Context(), "other", "x")
 		if err != nil {
 			t.Fatal(err)
 		}
-		defer release()
+		defer caller.Semaphore.release(p)
 		start := time.Now()
 		if err := do(t, caller, "c", nil); !isOpen(err) || time.Since(start) != 0 {
 			t.Errorf("%v after %s", err, time.Since(start))
@@ -73,7 +73,7 @@ func TestCallsInTheQueueLearnThatTheBreakerIsOpen(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := NewBreaker(nil)
 		caller := NewCaller(Config{API: "test", Breaker: b, Semaphore: NewSemaphore(1)})
-		release, err := caller.Semaphore.acquire(t.Context(), time.Time{}, "other", "x")
+		p, _, err := caller.Semaphore.acquire(t.Context(), t.Context(), "other", "x")
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -90,7 +90,7 @@ func TestCallsInTheQueueLearnThatTheBreakerIsOpen(t *testing.T) {
 			generation, _ := b.allow(user)
 			b.done(generation, user, &wechat.NetworkError{})
 		}
-		release()
+		caller.Semaphore.release(p)
 		if err := <-result; !isOpen(err) {
 			t.Error(err)
 		}
@@ -204,11 +204,11 @@ func TestATimeoutBecauseOfTheQueueDoesNotCount(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			caller := NewCaller(Config{API: "test", Semaphore: NewSemaphore(2)})
 			for range 5 {
-				release, err := caller.Semaphore.acquire(t.Context(), time.Time{}, "test", "")
+				p, _, err := caller.Semaphore.acquire(t.Context(), t.Context(), "test", "")
 				if err != nil {
 					t.Fatal(err)
 				}
-				time.AfterFunc(waited, release)
+				time.AfterFunc(waited, func() { caller.Semaphore.release(p) })
 				ctx, cancel := context.WithTimeout(t.Context(), 2*time.Second)
 				_, err = Do(ctx, caller, Call{}, func(ctx context.Context, _ string) (int, error) {
 					<-ctx.Done()
@@ -223,5 +223,18 @@ func TestATimeoutBecauseOfTheQueueDoesNotCount(t *testing.T) {
 				t.Errorf("after waiting for %s of 2s: %s, want %s", waited, got, want)
 			}
 		})
+	}
+}
+
+// BenchmarkDo makes a call that takes no time: its turn, its token, the breaker.
+func BenchmarkDo(b *testing.B) {
+	caller := NewCaller(Config{API: "test", Tokens: noTokens{}})
+	call := Call{User: "o6_bmjrPTlm6_2sgVt7hMZOPfL2M"}
+	b.ReportAllocs()
+	for b.Loop() {
+		_, err := Do(b.Context(), caller, call, func(context.Context, string) (int, error) { return 0, nil })
+		if err != nil {
+			b.Fatal(err)
+		}
 	}
 }

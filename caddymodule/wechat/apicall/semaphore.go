@@ -64,36 +64,50 @@ func (*QueueError) Advice() string {
 // RetryAfter is how long a client should wait before it tries again.
 func (*QueueError) RetryAfter() time.Duration { return time.Second }
 
-// acquire waits for a slot until ctx ends or, unless it is the zero time, until then. A call in nobody's name (user is "") shares its slots with those of the same API.
-func (s *Semaphore) acquire(ctx context.Context, until time.Time, api, user string) (release func(), err error) {
+// acquire waits for a slot until queue ends, or three quarters of the time until the deadline of call are over. It returns how
+// long it has waited, and for whom, which release must be told. A call in nobody's name (user is "") shares its slots with those
+// of the same API.
+func (s *Semaphore) acquire(queue, call context.Context, api, user string) (p *party, waited time.Duration, err error) {
 	s.mu.Lock()
-	p := s.party(api, user)
+	p = s.party(api, user)
 	if s.inFlight < s.max && p.inFlight < p.share { // then nobody who could start waits
 		s.start(p)
 		s.mu.Unlock()
-		return func() { s.release(p) }, nil
+		return p, 0, nil
 	}
 	granted := make(chan struct{})
 	place := p.waiting.PushBack(granted)
 	s.updateTurn(p)
 	s.mu.Unlock()
 
-	if !until.IsZero() {
+	start := time.Now()
+	if end := queueEnd(call); !end.IsZero() {
 		var cancel context.CancelFunc
-		ctx, cancel = context.WithDeadline(ctx, until)
+		queue, cancel = context.WithDeadline(queue, end)
 		defer cancel()
 	}
 	select {
 	case <-granted:
-		return func() { s.release(p) }, nil
-	case <-ctx.Done():
+		return p, time.Since(start), nil
+	case <-queue.Done():
 		s.leave(p, place, granted)
-		cause := ctx.Err()
+		cause := queue.Err()
 		if errors.Is(cause, context.Canceled) {
-			return nil, cause // nobody waits for this call any more
+			return nil, 0, cause // nobody waits for this call any more
 		}
-		return nil, &QueueError{Max: s.max, cause: cause}
+		return nil, 0, &QueueError{Max: s.max, cause: cause}
 	}
+}
+
+// queueEnd is when a call with this context has waited long enough for its turn, after three quarters of its time: one that
+// began with hardly any time left would fail all the same, and a login would use up its code. So, however many wait, those
+// whose turn comes are served. It is the zero time if there is no end.
+func queueEnd(ctx context.Context) time.Time {
+	deadline, ok := ctx.Deadline()
+	if !ok {
+		return time.Time{}
+	}
+	return deadline.Add(-time.Until(deadline) / 4)
 }
 
 // party returns the party of a call. s.mu is held.

@@ -19,24 +19,24 @@ type holder struct {
 	*Semaphore
 	mu      sync.Mutex
 	started []string // the users whose calls have started, in order
-	open    map[string][]func()
+	open    map[string][]*party
 }
 
 func newHolder(maxCalls int) *holder {
-	return &holder{Semaphore: NewSemaphore(maxCalls), open: map[string][]func(){}}
+	return &holder{Semaphore: NewSemaphore(maxCalls), open: map[string][]*party{}}
 }
 
 // call starts a call of a user, which may have to wait.
 func (h *holder) call(ctx context.Context, user string) {
 	go func() {
-		release, err := h.acquire(ctx, time.Time{}, "api", user)
+		p, _, err := h.acquire(ctx, context.Background(), "api", user)
 		if err != nil {
 			return
 		}
 		h.mu.Lock()
 		defer h.mu.Unlock()
 		h.started = append(h.started, user)
-		h.open[user] = append(h.open[user], release)
+		h.open[user] = append(h.open[user], p)
 	}()
 	synctest.Wait()
 }
@@ -44,10 +44,10 @@ func (h *holder) call(ctx context.Context, user string) {
 // end ends the oldest call of a user.
 func (h *holder) end(user string) {
 	h.mu.Lock()
-	release := h.open[user][0]
+	p := h.open[user][0]
 	h.open[user] = h.open[user][1:]
 	h.mu.Unlock()
-	release()
+	h.release(p)
 	synctest.Wait()
 }
 
@@ -68,8 +68,8 @@ func (h *holder) wantEmpty(t *testing.T) {
 	h.open = nil
 	h.mu.Unlock()
 	for _, calls := range users {
-		for _, release := range calls {
-			release()
+		for _, p := range calls {
+			h.release(p)
 		}
 	}
 	if h.inFlight != 0 || len(h.parties) != 0 || h.turns.Len() != 0 {
@@ -103,7 +103,7 @@ func TestCallsInNobodysNameHaveAHalfForEachAPI(t *testing.T) {
 		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 		defer cancel()
 		acquire := func(api string) bool {
-			_, err := s.acquire(ctx, time.Time{}, api, "")
+			_, _, err := s.acquire(ctx, ctx, api, "")
 			return err == nil
 		}
 		for i := range 4 {
@@ -181,7 +181,7 @@ func TestNoSlotIsLost(t *testing.T) {
 			ctx, cancel := context.WithTimeout(t.Context(), time.Duration(i%7)*200*time.Microsecond)
 			defer cancel()
 			user := strconv.Itoa(i % 10)
-			release, err := s.acquire(ctx, time.Time{}, "api", user)
+			p, _, err := s.acquire(ctx, context.Background(), "api", user)
 			if err != nil {
 				return
 			}
@@ -198,7 +198,7 @@ func TestNoSlotIsLost(t *testing.T) {
 			now--
 			users[user]--
 			mu.Unlock()
-			release()
+			s.release(p)
 		})
 	}
 	wg.Wait()
@@ -252,10 +252,10 @@ func BenchmarkAcquire(b *testing.B) {
 	s := NewSemaphore(128)
 	b.ReportAllocs()
 	for b.Loop() {
-		release, err := s.acquire(b.Context(), time.Time{}, "api", "o6_bmjrPTlm6_2sgVt7hMZOPfL2M")
+		p, _, err := s.acquire(b.Context(), b.Context(), "api", "o6_bmjrPTlm6_2sgVt7hMZOPfL2M")
 		if err != nil {
 			b.Fatal(err)
 		}
-		release()
+		s.release(p)
 	}
 }
