@@ -19,7 +19,6 @@ import (
 	"strings"
 	"time"
 	"unicode/utf8"
-	"unsafe"
 
 	"github.com/tidwall/gjson"
 
@@ -160,23 +159,23 @@ func (p netHTTPTransport) post(ctx context.Context, target string, body []byte) 
 
 func (netHTTPTransport) close() {} // the client is not its own
 
-// post calls a JSON API and returns its response, which is valid JSON and has no errcode other than 0.
-func (c *Client) post(ctx context.Context, call Call, target string, body []byte) (gjson.Result, error) {
+// post calls a JSON API.
+func (c *Client) post(ctx context.Context, call Call, target string, body []byte) (response, error) {
 	return c.do(ctx, call, func() (*http.Response, error) { return c.transport.post(ctx, target, body) })
 }
 
 // get calls a JSON API by GET, by way of client.
-func (c *Client) get(ctx context.Context, client *http.Client, api, url string) (gjson.Result, error) {
+func (c *Client) get(ctx context.Context, client *http.Client, api, url string) (response, error) {
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, url, http.NoBody)
 	if err != nil {
-		return gjson.Result{}, &ResponseError{API: api, reason: "the request could not be made"}
+		return response{}, &ResponseError{API: api, reason: "the request could not be made"}
 	}
 	req.Header.Set("User-Agent", userAgent)
 	return c.do(ctx, Call{API: api}, func() (*http.Response, error) { return client.Do(req) })
 }
 
-// do makes a call and reads its response.
-func (c *Client) do(ctx context.Context, call Call, send func() (*http.Response, error)) (response gjson.Result, err error) {
+// do makes a call and reads its response, which has no errcode other than 0.
+func (c *Client) do(ctx context.Context, call Call, send func() (*http.Response, error)) (read response, err error) {
 	api, start := call.API, time.Now()
 	defer func() {
 		call.Duration, call.Err = time.Since(start), err
@@ -185,33 +184,61 @@ func (c *Client) do(ctx context.Context, call Call, send func() (*http.Response,
 
 	res, err := send()
 	if err != nil {
-		return gjson.Result{}, networkError(ctx, api, err)
+		return response{}, networkError(ctx, api, err)
 	}
 	defer res.Body.Close()
 	body, err := readBody(res)
 	if err != nil {
-		return gjson.Result{}, networkError(ctx, api, err)
+		return response{}, networkError(ctx, api, err)
 	}
 	switch {
 	case res.StatusCode != http.StatusOK:
-		return gjson.Result{}, &ResponseError{API: api, reason: fmt.Sprintf("HTTP status %d instead of 200", res.StatusCode), outage: res.StatusCode >= http.StatusInternalServerError}
+		return response{}, &ResponseError{API: api, reason: fmt.Sprintf("HTTP status %d instead of 200", res.StatusCode), outage: res.StatusCode >= http.StatusInternalServerError}
 	case len(body) > maxResponse:
-		return gjson.Result{}, &ResponseError{API: api, reason: fmt.Sprintf("more than %d bytes", maxResponse)}
+		return response{}, &ResponseError{API: api, reason: fmt.Sprintf("more than %d bytes", maxResponse)}
 	}
-	if jsonscan.Check(body) != nil {
-		if body = mend(body); jsonscan.Check(body) != nil {
-			return gjson.Result{}, &ResponseError{API: api, reason: "no valid JSON", unreadable: bytes.HasPrefix(bytes.TrimSpace(body), []byte("{"))}
+	return readResponse(api, body)
+}
+
+// response is a response of WeChat's, a valid JSON object: its text, and the values of members that count, as they are written
+// where they stand first; nil where there is none.
+type response struct{ text, errCode, errMsg, dataList []byte }
+
+// readResponse reads the body of a response, mended if that must be.
+func readResponse(api string, body []byte) (response, error) {
+	read, err := findMembers(body)
+	if err != nil {
+		if read, err = findMembers(mend(body)); err != nil {
+			return response{}, &ResponseError{API: api, reason: "no valid JSON", unreadable: bytes.HasPrefix(bytes.TrimSpace(body), []byte("{"))}
 		}
 	}
-	response = gjson.Parse(unsafe.String(unsafe.SliceData(body), len(body))) // body is not written to any more
-	if !response.IsObject() {
-		return gjson.Result{}, &ResponseError{API: api, reason: "no JSON object"}
+	if start := skipSpace(read.text, 0); read.text[start] != '{' {
+		return response{}, &ResponseError{API: api, reason: "no JSON object"}
 	}
-	if code := response.Get("errcode").Int(); code != 0 {
-		return gjson.Result{}, newError(api, int(code), response.Get("errmsg").String())
+	if code := gjson.ParseBytes(read.errCode).Int(); code != 0 {
+		return response{}, newError(api, int(code), gjson.ParseBytes(read.errMsg).String())
 	}
-	return response, nil
+	return read, nil
 }
+
+func findMembers(text []byte) (response, error) {
+	read := response{text: text}
+	err := jsonscan.Walk(text, func(m jsonscan.Member) {
+		value := text[m.ValueStart:m.ValueEnd]
+		switch nameOf(text[m.NameStart:m.NameEnd]) {
+		case "errcode":
+			setFirst(&read.errCode, value)
+		case "errmsg":
+			setFirst(&read.errMsg, value)
+		case "data_list":
+			setFirst(&read.dataList, value)
+		}
+	})
+	return read, err
+}
+
+// get returns a member.
+func (r response) get(name string) gjson.Result { return gjson.GetBytes(r.text, name) }
 
 // readBody reads a response's body, at most one byte more than maxResponse. It allocates the announced length at once only
 // where that is little.

@@ -28,8 +28,8 @@ var dialer = &net.Dialer{Timeout: dialTimeout, KeepAlive: 30 * time.Second}
 // directTransport posts on the goroutine that makes the call, over connections to one server.
 type directTransport struct {
 	client  *http1.Client
-	url     url.URL // of the endpoint, without its path
-	path    string
+	request *http.Request // what all have in common
+	path    string        // of the endpoint
 	address string
 }
 
@@ -56,7 +56,7 @@ func newDirectTransport(endpoint *url.URL) *directTransport {
 			ReadBufferSize:     readBufferSize,
 			DisableCompression: true, // the responses are small; a bound on plain bytes is a bound
 		}),
-		url:     url.URL{Scheme: endpoint.Scheme, Host: endpoint.Host},
+		request: &http.Request{Method: http.MethodPost, URL: &url.URL{Scheme: endpoint.Scheme, Host: endpoint.Host}, Host: endpoint.Host, Header: postHeader},
 		path:    endpoint.EscapedPath(),
 		address: address,
 	}
@@ -65,19 +65,20 @@ func newDirectTransport(endpoint *url.URL) *directTransport {
 // post makes a call that may be made twice. Some servers say 408 as they close a connection that was idle, which is no
 // response to what they had not read.
 func (d *directTransport) post(ctx context.Context, target string, body []byte) (*http.Response, error) {
-	res, err := d.client.RoundTrip(d.request(ctx, target, body), "tcp", d.address)
+	res, err := d.client.RoundTrip(d.newRequest(ctx, target, body), "tcp", d.address)
 	if err != nil || res.StatusCode != http.StatusRequestTimeout {
 		return res, err
 	}
 	_ = res.Body.Close()
-	return d.client.RoundTrip(d.request(ctx, target, body), "tcp", d.address)
+	return d.client.RoundTrip(d.newRequest(ctx, target, body), "tcp", d.address)
 }
 
-func (d *directTransport) request(ctx context.Context, target string, body []byte) *http.Request {
-	u := d.url
+func (d *directTransport) newRequest(ctx context.Context, target string, body []byte) *http.Request {
+	u := *d.request.URL
 	u.Opaque = d.path + target // it is written as it is
-	req := &http.Request{Method: http.MethodPost, URL: &u, Host: u.Host, Header: postHeader, Body: http1.NewInMemory(body, nil), ContentLength: int64(len(body))}
-	return req.WithContext(ctx)
+	req := d.request.WithContext(ctx)
+	req.URL, req.Body, req.ContentLength = &u, http1.NewInMemory(body, nil), int64(len(body))
+	return req
 }
 
 func (d *directTransport) close() { d.client.CloseIdle() }

@@ -88,15 +88,16 @@ func checkPlaintext(plaintext []byte, appid string, now time.Time) int {
 		return CodeInvalidCloudID
 	}
 	var found, incomplete, foreign, expired bool
-	eachMember(gjson.ParseBytes(plaintext), "watermark", func(watermark gjson.Result) {
+	eachMember(plaintext, "watermark", func(watermark []byte) {
 		found = true
 		named, dated := false, false
-		eachMember(watermark, "appid", func(value gjson.Result) {
+		eachMember(watermark, "appid", func(raw []byte) {
 			named = true
-			incomplete = incomplete || value.Type != gjson.String
-			foreign = foreign || value.Str != appid
+			incomplete = incomplete || raw[0] != '"'
+			foreign = foreign || !isString(raw, appid)
 		})
-		eachMember(watermark, "timestamp", func(value gjson.Result) {
+		eachMember(watermark, "timestamp", func(raw []byte) {
+			value := gjson.ParseBytes(raw)
 			dated = true
 			incomplete = incomplete || value.Type != gjson.Number
 			age := now.Sub(time.Unix(value.Int(), 0))

@@ -3,40 +3,39 @@ package wechat
 import (
 	"bytes"
 	"errors"
-	"unicode/utf16"
-	"unicode/utf8"
-	"unsafe"
 
 	"github.com/tidwall/gjson"
 
 	"github.com/caddy-cloudid/caddy-cloudid/caddymodule/internal/jsonscan"
 )
 
-// item is one of a response's data_list: the raw values of its members, "" where there is none.
-type item struct{ cloudID, json string }
+// item is one of a response's data_list: the values of its members as they are written, nil where there is none.
+type item struct{ cloudID, json []byte }
 
-// matchItems finds each id's item: the first that names it, else the one in its position if that names nothing.
-func matchItems(list gjson.Result, ids []string) []OpenData {
-	named, nameless := make([]item, len(ids)), make([]item, len(ids))
+// matchItems finds each id's item in a data_list: the first that names it, else the one in its position if that names nothing.
+func matchItems(list []byte, ids []string) []OpenData {
+	var few [2 * usualIDs]item // so that nothing is allocated for them
+	named := append(few[:0], make([]item, 2*len(ids))...)
+	nameless := named[len(ids):]
 	position := 0
-	list.ForEach(func(_, value gjson.Result) bool {
-		one := readItem(value.Raw)
-		name := gjson.Parse(one.cloudID).String()
-		if name == "" && position < len(ids) {
+	visitElements(list, func(pos int) int {
+		one, end := readItem(list, pos)
+		name := textOf(one.cloudID)
+		if len(name) == 0 && position < len(ids) {
 			nameless[position] = one
 		}
 		for i, id := range ids {
-			if name != "" && name == id && named[i].cloudID == "" {
+			if len(name) > 0 && string(name) == id && named[i].cloudID == nil {
 				named[i] = one
 			}
 		}
 		position++
-		return true
+		return end
 	})
 	found := make([]OpenData, len(ids))
 	for i, id := range ids {
 		one := named[i]
-		if one.cloudID == "" {
+		if one.cloudID == nil {
 			one = nameless[i]
 		}
 		data, err := one.read(id)
@@ -48,25 +47,21 @@ func matchItems(list gjson.Result, ids []string) []OpenData {
 	return found
 }
 
-// readItem finds an item's members. gjson would also make a copy of json without escapes.
-func readItem(raw string) (one item) {
-	if raw[0] != '{' {
-		return item{}
-	}
-	text := unsafe.Slice(unsafe.StringData(raw), len(raw)) // only read
-	_ = jsonscan.Walk(text, func(m jsonscan.Member) {      // of valid JSON
-		switch nameOf(text[m.NameStart:m.NameEnd]) {
+// readItem reads the item at text[pos], and returns the position behind it.
+func readItem(text []byte, pos int) (one item, end int) {
+	end = visitMembers(text, pos, func(name, value []byte) {
+		switch nameOf(name) {
 		case "cloud_id":
-			setFirst(&one.cloudID, raw[m.ValueStart:m.ValueEnd])
+			setFirst(&one.cloudID, value)
 		case "json":
-			setFirst(&one.json, raw[m.ValueStart:m.ValueEnd])
+			setFirst(&one.json, value)
 		}
 	})
-	return one
+	return one, end
 }
 
-func setFirst(member *string, value string) {
-	if *member == "" {
+func setFirst(member *[]byte, value []byte) {
+	if *member == nil {
 		*member = value
 	}
 }
@@ -85,8 +80,7 @@ func (one item) read(id string) (OpenData, error) {
 			return OpenData{}, err
 		}
 	}
-	named := gjson.ParseBytes(object.cloudID)
-	if object.cloudID != nil && named.String() != id {
+	if object.cloudID != nil && string(textOf(object.cloudID)) != id {
 		return OpenData{}, errUnusable
 	}
 	if code := int(gjson.ParseBytes(object.errCode).Int()); code != 0 {
@@ -107,10 +101,10 @@ func (one item) read(id string) (OpenData, error) {
 
 // text returns an item's json in memory of its own: what is cached must not keep the whole response.
 func (one item) text() []byte {
-	if one.json != "" && one.json[0] == '"' {
+	if len(one.json) > 0 && one.json[0] == '"' {
 		return unquote(one.json)
 	}
-	return []byte(one.json)
+	return bytes.Clone(one.json)
 }
 
 // object is what counts of an item's json: raw values, nil where there is none.
@@ -144,68 +138,4 @@ func readObject(text []byte) (o object, err error) {
 		return object{}, errUnusable
 	}
 	return o, nil
-}
-
-// nameOf returns a member's name without quotes and escapes.
-func nameOf(raw []byte) string {
-	if bytes.IndexByte(raw, '\\') >= 0 {
-		return string(unquote(string(raw)))
-	}
-	return unsafe.String(&raw[0], len(raw))[1 : len(raw)-1]
-}
-
-// unquote returns what a valid JSON string stands for, in UTF-8. Half of a surrogate pair becomes U+FFFD.
-func unquote(raw string) []byte {
-	raw = raw[1 : len(raw)-1]
-	text := make([]byte, 0, len(raw))
-	for pos := 0; pos < len(raw); {
-		plain := pos
-		for plain < len(raw) && raw[plain] != '\\' {
-			plain++
-		}
-		text = append(text, raw[pos:plain]...)
-		if plain == len(raw) {
-			break
-		}
-		pos = plain + 2
-		switch c := raw[plain+1]; c {
-		case 'b':
-			text = append(text, '\b')
-		case 'f':
-			text = append(text, '\f')
-		case 'n':
-			text = append(text, '\n')
-		case 'r':
-			text = append(text, '\r')
-		case 't':
-			text = append(text, '\t')
-		case 'u':
-			r := hex4(raw[pos:])
-			pos += 4
-			if utf16.IsSurrogate(r) {
-				pair := rune(utf8.RuneError)
-				if len(raw)-pos >= 6 && raw[pos] == '\\' && raw[pos+1] == 'u' {
-					pair = utf16.DecodeRune(r, hex4(raw[pos+2:]))
-				}
-				if r = pair; pair != utf8.RuneError {
-					pos += 6
-				}
-			}
-			text = utf8.AppendRune(text, r)
-		default: // a quote, a slash or a backslash
-			text = append(text, c)
-		}
-	}
-	return text
-}
-
-// hex4 returns the value of four hexadecimal digits.
-func hex4(digits string) (r rune) {
-	for _, c := range []byte(digits[:4]) {
-		if c > '9' {
-			c += 9 // A is 0x41, a is 0x61
-		}
-		r = r<<4 | rune(c&0xF)
-	}
-	return r
 }

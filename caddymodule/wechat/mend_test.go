@@ -81,7 +81,7 @@ func FuzzUnquote(f *testing.F) {
 		if err := json.Unmarshal(raw, &want); err != nil {
 			t.Fatal(err)
 		}
-		if got := string(unquote(string(raw))); got != want {
+		if got := string(unquote(raw)); got != want {
 			t.Errorf("%s: %q, want %q", raw, got, want)
 		}
 	})

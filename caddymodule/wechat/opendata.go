@@ -5,7 +5,6 @@ import (
 	"errors"
 	"net/url"
 	"strconv"
-	"unsafe"
 
 	"github.com/tidwall/gjson"
 	"github.com/tidwall/sjson"
@@ -70,7 +69,7 @@ func OpenDataError(cloudID string, code int) OpenData {
 //
 // Source: WeChat's document of getopendata (POST /wxa/getopendata).
 func (c *Client) GetOpenData(ctx context.Context, token, openid string, ids []string) ([]OpenData, error) {
-	body := []byte(`{"cloudid_list":[`)
+	body := append(make([]byte, 0, 32+len(ids)*usualID), `{"cloudid_list":[`...)
 	for i, id := range ids {
 		if i > 0 {
 			body = append(body, ',')
@@ -78,52 +77,40 @@ func (c *Client) GetOpenData(ctx context.Context, token, openid string, ids []st
 		body = gjson.AppendJSONString(body, id)
 	}
 	body = append(body, `]}`...)
-	response, err := c.post(ctx, Call{API: APIGetOpenData, IDs: len(ids)}, "/wxa/getopendata"+credentials(token, openid), body)
+	response, err := c.post(ctx, Call{API: APIGetOpenData, IDs: len(ids)}, withCredentials("/wxa/getopendata", token, openid), body)
 	if err != nil {
 		return nil, err
 	}
-	list := response.Get("data_list")
-	if !list.IsArray() {
+	if len(response.dataList) == 0 || response.dataList[0] != '[' {
 		return nil, &ResponseError{API: APIGetOpenData, reason: "no data_list"}
 	}
-	return matchItems(list, ids), nil
+	return matchItems(response.dataList, ids), nil
 }
 
-// credentials are the query of a call in a user's name. Without a token, none is named: WeChat Cloud Run adds it.
-func credentials(token, openid string) string {
-	query := "?openid=" + url.QueryEscape(openid)
-	if token != "" {
-		query += "&access_token=" + url.QueryEscape(token)
+const (
+	usualIDs = 5  // in a call at most
+	usualID  = 80 // is more than a CloudID takes in a list, in bytes
+)
+
+// withCredentials returns a path with the query that says for which user a call is, and with which token; without a token, none
+// is named: WeChat Cloud Run adds it.
+func withCredentials(path, token, openid string) string {
+	if token == "" {
+		return path + "?openid=" + url.QueryEscape(openid)
 	}
-	return query
+	return path + "?openid=" + url.QueryEscape(openid) + "&access_token=" + url.QueryEscape(token)
 }
 
 // IsFor reports whether no watermark of the open data names another AppID than this one. Open data without a watermark, as
 // of a share, is for every app. Where a name stands twice, parsers differ in which they take, so that all must be right.
 func (d OpenData) IsFor(appID string) bool {
 	right := true
-	text := unsafe.String(unsafe.SliceData(d.JSON), len(d.JSON)) // of which nothing is kept
-	eachMember(gjson.Parse(text), "data", func(data gjson.Result) {
-		eachMember(data, "watermark", func(watermark gjson.Result) {
-			eachMember(watermark, "appid", func(named gjson.Result) {
-				right = right && named.Type == gjson.String && named.Str == appID
-			})
+	eachMember(d.JSON, "data", func(data []byte) {
+		eachMember(data, "watermark", func(watermark []byte) {
+			eachMember(watermark, "appid", func(named []byte) { right = right && isString(named, appID) })
 		})
 	})
 	return right
-}
-
-// eachMember calls visit with the value of every member of an object that has the name.
-func eachMember(object gjson.Result, name string, visit func(gjson.Result)) {
-	if !object.IsObject() {
-		return
-	}
-	object.ForEach(func(key, value gjson.Result) bool {
-		if key.Str == name {
-			visit(value)
-		}
-		return true
-	})
 }
 
 // ErrCode translates the error of a whole call into the errCode that functions know.

@@ -5,7 +5,6 @@ import (
 	"net/url"
 	"time"
 
-	"github.com/tidwall/gjson"
 	"github.com/tidwall/sjson"
 )
 
@@ -40,10 +39,10 @@ func (c *Client) ServiceToken(ctx context.Context, url string) (Token, error) {
 	return readToken(APIServiceToken, response)
 }
 
-func readToken(api string, response gjson.Result) (Token, error) {
+func readToken(api string, response response) (Token, error) {
 	token := Token{
-		Value:   response.Get("access_token").String(),
-		Expires: time.Duration(max(0, min(response.Get("expires_in").Int(), 1<<31))) * time.Second,
+		Value:   response.get("access_token").String(),
+		Expires: time.Duration(max(0, min(response.get("expires_in").Int(), 1<<31))) * time.Second,
 	}
 	if token.Value == "" || token.Expires <= 0 {
 		return Token{}, &ResponseError{API: api, reason: "no access_token or expires_in"}
@@ -65,11 +64,11 @@ func (c *Client) GetVoIPSign(ctx context.Context, token, openid string, sign VoI
 	body, _ := sjson.SetBytes(nil, "group_id", sign.GroupID)
 	body, _ = sjson.SetBytes(body, "nonce", sign.Nonce)
 	body, _ = sjson.SetBytes(body, "timestamp", sign.Timestamp)
-	response, err := c.post(ctx, Call{API: APIGetVoIPSign}, "/wxa/getvoipsign"+credentials(token, openid), body)
+	response, err := c.post(ctx, Call{API: APIGetVoIPSign}, withCredentials("/wxa/getvoipsign", token, openid), body)
 	if err != nil {
 		return "", err
 	}
-	signature := response.Get("signature").String()
+	signature := response.get("signature").String()
 	if signature == "" {
 		return "", &ResponseError{API: APIGetVoIPSign, reason: "no signature"}
 	}
@@ -95,9 +94,9 @@ func (c *Client) JSCode2Session(ctx context.Context, appid, secret, code string)
 		return Session{}, err
 	}
 	session := Session{
-		OpenID:     response.Get("openid").String(),
-		UnionID:    response.Get("unionid").String(),
-		SessionKey: response.Get("session_key").String(),
+		OpenID:     response.get("openid").String(),
+		UnionID:    response.get("unionid").String(),
+		SessionKey: response.get("session_key").String(),
 	}
 	if session.OpenID == "" {
 		return Session{}, &ResponseError{API: APIJSCode2Session, reason: "no openid"}
