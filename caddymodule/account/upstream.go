@@ -4,9 +4,10 @@ import (
 	"context"
 	"errors"
 	"io"
-	"maps"
 	"sync"
 	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/caddy-cloudid/caddy-cloudid/caddymodule/wechat"
 	"github.com/caddy-cloudid/caddy-cloudid/caddymodule/wechat/apicall"
@@ -28,12 +29,20 @@ type upstream struct {
 	trial  healthCheck // while it is not
 
 	mu      sync.Mutex
-	calls   map[string]Calls // by API
-	failure *Failure         // the latest; nil: none
+	calls   map[string]*apiCalls // by API
+	failure *Failure             // the latest; nil: none
+}
+
+// apiCalls are the calls of one API. Metrics whose labels are the same for most calls are looked up once.
+type apiCalls struct {
+	Calls
+	succeeded prometheus.Counter
+	duration  prometheus.Observer
+	ids       prometheus.Observer
 }
 
 func newUpstream(appid string, client *wechat.Client, tokens TokenModule, counts *accountMetrics) *upstream {
-	u := &upstream{appid: appid, metrics: counts, breakers: make(map[string]*breaker), calls: make(map[string]Calls)}
+	u := &upstream{appid: appid, metrics: counts, breakers: make(map[string]*breaker), calls: make(map[string]*apiCalls)}
 	u.client = client.Observed(u.observe)
 	u.tokens = counts.open(tokens, appid, u.client)
 	for _, api := range apis {
@@ -50,28 +59,44 @@ func (u *upstream) close() {
 
 // observe takes note of a call to WeChat.
 func (u *upstream) observe(call wechat.Call) {
-	u.metrics.Counts().WeChatCalls.WithLabelValues(call.API, wechat.MetricLabel(call.Err)).Inc()
-	u.metrics.Counts().CallDuration.WithLabelValues(call.API).Observe(call.Duration.Seconds())
-	if call.IDs > 0 {
-		u.metrics.Counts().IDsPerCall.WithLabelValues().Observe(float64(call.IDs))
-	}
 	u.mu.Lock()
 	defer u.mu.Unlock()
-	count := u.calls[call.API]
-	if call.Err == nil {
-		count.OK++
-	} else {
-		count.Failed++
+	calls := u.calls[call.API]
+	if calls == nil {
+		calls = &apiCalls{duration: u.metrics.Counts().CallDuration.WithLabelValues(call.API)}
+		u.calls[call.API] = calls
 	}
-	u.calls[call.API] = count
-	if call.Err != nil && !isAboutOneUser(call) {
-		u.failure = &Failure{
-			Time:    time.Now(),
-			API:     call.API,
-			ErrCode: wechat.MetricLabel(call.Err),
-			Error:   call.Err.Error(),
-			Advice:  wechat.Advice(call.Err),
+	calls.duration.Observe(call.Duration.Seconds())
+	if call.IDs > 0 {
+		if calls.ids == nil {
+			calls.ids = u.metrics.Counts().IDsPerCall.WithLabelValues()
 		}
+		calls.ids.Observe(float64(call.IDs))
+	}
+	if call.Err != nil {
+		calls.Failed++
+		u.observeFailure(call)
+		return
+	}
+	if calls.succeeded == nil {
+		calls.succeeded = u.metrics.Counts().WeChatCalls.WithLabelValues(call.API, wechat.MetricLabel(nil))
+	}
+	calls.OK++
+	calls.succeeded.Inc()
+}
+
+// observeFailure takes note of a call that failed. u.mu is held.
+func (u *upstream) observeFailure(call wechat.Call) {
+	u.metrics.Counts().WeChatCalls.WithLabelValues(call.API, wechat.MetricLabel(call.Err)).Inc()
+	if isAboutOneUser(call) {
+		return
+	}
+	u.failure = &Failure{
+		Time:    time.Now(),
+		API:     call.API,
+		ErrCode: wechat.MetricLabel(call.Err),
+		Error:   call.Err.Error(),
+		Advice:  wechat.Advice(call.Err),
 	}
 }
 
@@ -87,5 +112,9 @@ func isAboutOneUser(call wechat.Call) bool {
 func (u *upstream) counts() (map[string]Calls, *Failure) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
-	return maps.Clone(u.calls), u.failure
+	counts := make(map[string]Calls, len(u.calls))
+	for api, calls := range u.calls {
+		counts[api] = calls.Calls
+	}
+	return counts, u.failure
 }
