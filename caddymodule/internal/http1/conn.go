@@ -20,18 +20,16 @@ type conn struct {
 	net.Conn
 	socket syscall.RawConn // beneath it; nil if it has none of its own
 	to     endpoint
-	reader *bufio.Reader
-	limit  int64 // how many bytes may still be read of a head
-	ended  bool  // the server will send no more
-	reused bool  // it carried a request before
+	reader *bufio.Reader // of the response; nil while none is being read
+	limit  int64         // how many bytes may still be read of a head
+	ended  bool          // the server will send no more
+	reused bool          // it carried a request before
 	idleAt time.Time
 	gone   atomic.Bool // it was discarded
 }
 
-func newConn(raw net.Conn, to endpoint, bufferSize int) *conn {
-	c := &conn{Conn: raw, socket: socketOf(raw), to: to}
-	c.reader = bufio.NewReaderSize((*source)(c), bufferSize)
-	return c
+func newConn(raw net.Conn, to endpoint) *conn {
+	return &conn{Conn: raw, socket: socketOf(raw), to: to}
 }
 
 // socketOf returns the socket beneath a connection, in the clear or with TLS; nil where there is none.
@@ -50,6 +48,16 @@ func socketOf(connection net.Conn) syscall.RawConn {
 	return socket
 }
 
+// await waits until something can be read, so that there need be no buffer to read into before. It does not wait for connections of
+// other kinds than the net package's: TLS may have read already what is to come next, and others have time-outs of their own.
+func (c *conn) await() error {
+	switch c.Conn.(type) {
+	case *net.TCPConn, *net.UnixConn:
+		return awaitInput(c.socket)
+	}
+	return nil
+}
+
 // source is what a connection's buffer reads from.
 type source conn
 
@@ -66,10 +74,7 @@ func (s *source) Read(p []byte) (int, error) {
 // quiet reports whether the connection is open and nothing has come on it since the last response. What a server says unasked,
 // most often that it hangs up, must not be taken for the response to the next request.
 func (c *conn) quiet() bool {
-	if c.ended || c.reader.Buffered() > 0 {
-		return false
-	}
-	if !silent(c.socket) {
+	if c.ended || !silent(c.socket) {
 		return false
 	}
 	secure, ok := c.Conn.(*tls.Conn)

@@ -74,6 +74,10 @@ func (x *exchange) run() (*http.Response, error) {
 func (x *exchange) readHead() (*http.Response, error) {
 	c := x.conn
 	c.limit = x.client.options.MaxResponseHeader
+	if err := c.await(); err != nil {
+		return nil, &staleError{err, false}
+	}
+	c.reader = x.client.reader(c)
 	if _, err := c.reader.Peek(1); err != nil {
 		return nil, &staleError{err, false}
 	}
@@ -230,7 +234,7 @@ func (x *exchange) over(keep func() bool) {
 	if x.stop != nil {
 		x.stop()
 	}
-	if kept {
+	if kept && x.client.putReader(x.conn) {
 		x.client.pool.put(x.conn)
 		return
 	}

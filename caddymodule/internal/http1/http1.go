@@ -36,6 +36,7 @@
 package http1
 
 import (
+	"bufio"
 	"context"
 	"errors"
 	"fmt"
@@ -82,6 +83,7 @@ type Options struct {
 type Client struct {
 	options Options
 	pool    pool
+	readers sync.Pool // of *bufio.Reader; connections that wait for a response, or for a request, have none
 }
 
 // New returns a client. It opens no connection before one is needed.
@@ -157,11 +159,36 @@ func (c *Client) dial(ctx context.Context, to endpoint) (opened *conn, err error
 	dialing.Go(func() {
 		var raw net.Conn
 		if raw, err = c.options.Dial(ctx, to.network, to.address); err == nil {
-			opened = newConn(raw, to, c.options.ReadBufferSize)
+			opened = newConn(raw, to)
 		}
 	})
 	dialing.Wait()
 	return opened, err
+}
+
+// reader returns a buffer that reads from a connection.
+func (c *Client) reader(conn *conn) *bufio.Reader {
+	r, ok := c.readers.Get().(*bufio.Reader)
+	if !ok {
+		return bufio.NewReaderSize((*source)(conn), c.options.ReadBufferSize)
+	}
+	r.Reset((*source)(conn))
+	return r
+}
+
+// putReader takes a connection's buffer back, and reports whether all that was in it had been read. Else it stays.
+func (c *Client) putReader(conn *conn) bool {
+	r := conn.reader
+	if r == nil {
+		return true
+	}
+	if r.Buffered() > 0 {
+		return false
+	}
+	conn.reader = nil
+	r.Reset(nil)
+	c.readers.Put(r)
+	return true
 }
 
 // staleError is a failure that may have nothing to do with the request: its connection ended before any response came.

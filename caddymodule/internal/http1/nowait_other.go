@@ -9,4 +9,6 @@ const Supported = false
 
 func silent(syscall.RawConn) bool { return false }
 
+func awaitInput(syscall.RawConn) error { return nil }
+
 func writeAtOnce(syscall.RawConn, ...[]byte) (int, error) { return 0, nil }

@@ -6,6 +6,8 @@ import (
 	"errors"
 	"os"
 	"syscall"
+
+	"golang.org/x/sys/unix"
 )
 
 // Supported reports whether a connection can be asked, without waiting, if anything came on it. Where it cannot, none is kept.
@@ -22,6 +24,20 @@ func silent(socket syscall.RawConn) bool {
 		_, readErr = syscall.Read(int(fd), first[:]) // the end, or a byte, is more than nothing
 	})
 	return err == nil && (readErr == syscall.EAGAIN || readErr == syscall.EWOULDBLOCK)
+}
+
+// awaitInput waits until a connection can be read from: something came, or it ended.
+func awaitInput(socket syscall.RawConn) error {
+	waited := false
+	return socket.Read(func(fd uintptr) bool {
+		if waited {
+			return true // for nothing, at worst: then the read that follows waits
+		}
+		waited = true
+		polled := []unix.PollFd{{Fd: int32(fd), Events: unix.POLLIN}}
+		n, err := unix.Poll(polled, 0)
+		return n > 0 || err != nil
+	})
 }
 
 // writeAtOnce writes as much of some pieces as a connection takes without waiting. It returns how many bytes that are.

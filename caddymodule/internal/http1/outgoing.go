@@ -39,6 +39,7 @@ type outgoing struct {
 	body      io.ReadCloser // nil if there is none
 	length    int64
 	data      []byte        // the body, where it is in memory and large; not part of buf
+	anew      bool          // buf can be made once more: there is no body, or it is in memory
 	askedGzip bool          // which the caller did not
 	pumped    chan struct{} // closed at the end of the goroutine that reads the body; nil if there is none
 
@@ -65,6 +66,15 @@ func (c *Client) newOutgoing(req *http.Request) (*outgoing, error) {
 		o.body = req.Body
 	}
 	o.read = o.body == nil
+	o.anew = o.body == nil
+	if err := o.fill(c, req); err != nil {
+		return nil, err
+	}
+	return o, nil
+}
+
+// fill makes the head, and takes the body where that is in memory.
+func (o *outgoing) fill(c *Client, req *http.Request) error {
 	var extra []string
 	if !c.options.DisableCompression && req.Method != http.MethodHead &&
 		req.Header.Get("Accept-Encoding") == "" && req.Header.Get("Range") == "" {
@@ -81,9 +91,9 @@ func (c *Client) newOutgoing(req *http.Request) (*outgoing, error) {
 	}
 	if err != nil {
 		bufpool.Put(o.buf)
-		return nil, err
+		o.buf = nil
 	}
-	return o, nil
+	return err
 }
 
 // take takes the body of a request where it is in memory.
@@ -96,7 +106,7 @@ func (o *outgoing) take(req *http.Request) error {
 	if int64(len(data)) != o.length {
 		return fmt.Errorf("the request's body has %d bytes, not the %d it is said to have", len(data), o.length)
 	}
-	o.read = true
+	o.read, o.anew = true, true
 	if len(data) > maxJoined {
 		o.data = data
 		return nil
@@ -108,6 +118,11 @@ func (o *outgoing) take(req *http.Request) error {
 // send writes the request to a connection, or begins to: what is large or slow follows from another goroutine, which tells x
 // about its end. A *bodyError says that nothing was sent.
 func (o *outgoing) send(x *exchange) error {
+	if o.buf == nil { // it is sent again
+		if err := o.fill(x.client, x.req); err != nil {
+			return &bodyError{err}
+		}
+	}
 	switch {
 	case o.read: // there is none, or it is sent again
 	case o.length > maxHeld:
@@ -127,11 +142,21 @@ func (o *outgoing) send(x *exchange) error {
 	}
 	n, err := x.conn.Write(o.buf)
 	x.wrote(n)
-	o.written = err == nil
-	if o.written {
-		x.sent()
+	if err == nil {
+		o.complete(x)
 	}
 	return err
+}
+
+// complete takes note that the whole request was written. A buffer that can be filled anew does not wait for the response. The caller
+// holds o.mu.
+func (o *outgoing) complete(x *exchange) {
+	o.written = true
+	if o.anew {
+		bufpool.Put(o.buf)
+		o.buf = nil
+	}
+	x.sent()
 }
 
 // sendData writes the head, and of a body that is in memory what the connection takes at once. The rest follows from another
@@ -144,8 +169,7 @@ func (o *outgoing) sendData(x *exchange) error {
 	}
 	head, data := o.buf[min(n, len(o.buf)):], o.data[max(0, n-len(o.buf)):]
 	if len(data) == 0 {
-		o.written = true
-		x.sent()
+		o.complete(x)
 		return nil
 	}
 	o.stream = true

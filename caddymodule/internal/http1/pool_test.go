@@ -1,11 +1,9 @@
 package http1
 
 import (
-	"bufio"
 	"context"
 	"errors"
 	"net"
-	"strings"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -36,7 +34,7 @@ func newTestPool(change func(*pool)) *testPool {
 	p.pool = pool{
 		dial: func(_ context.Context, to endpoint) (*conn, error) {
 			p.count(1)
-			return &conn{Conn: fakeConn{closed: func() { p.count(-1) }}, to: to, reader: bufio.NewReader(strings.NewReader(""))}, nil
+			return &conn{Conn: fakeConn{closed: func() { p.count(-1) }}, to: to}, nil
 		},
 		quiet: func(c *conn) bool { return !p.loud[c] },
 	}
