@@ -10,6 +10,7 @@ import (
 
 	_ "github.com/caddy-cloudid/caddy-cloudid/caddymodule/inspector"
 	"github.com/caddy-cloudid/caddy-cloudid/caddymodule/internal/invocation"
+	"github.com/caddy-cloudid/caddy-cloudid/tests/freeport"
 )
 
 // BenchmarkCall is what the handler itself costs a call, without a network: of 2 KB without a CloudID and with one from the cache,
@@ -20,9 +21,9 @@ func BenchmarkCall(b *testing.B) {
 		"no CloudID":      `{"n":1,"rows":["` + strings.Repeat("x", 2000) + `"]}`,
 		"a known CloudID": `{"weRunData":"` + steps + `","rows":["` + strings.Repeat("x", 2000) + `"]}`,
 	} {
-		for inspector, site := range map[string]string{"without an inspector": "", "with an inspector": "cloudid_inspector /inspector\n"} {
+		for inspector, sites := range map[string]string{"without an inspector": "", "with an inspector": "http://" + freeport.Addr(b) + " {\ncloudid_inspector\n}"} {
 			b.Run(name+"/"+inspector, func(b *testing.B) {
-				g := start(b, setup{site: site + "$CLOUDID\nrespond ok", cloudid: "fields weRunData"})
+				g := start(b, setup{sites: sites, site: "$CLOUDID\nrespond ok", cloudid: "fields weRunData"})
 				seen := observe(g, 1)
 				g.status(call{body: body})
 				record := seen.all(b)[0]

@@ -22,16 +22,15 @@ type call struct {
 	caller  caller
 	// With which encrypted data of this caller is decrypted; "" unless the event has some.
 	sessionKey string
-	record     *invocation.Record // apart, since those who see it keep it longer than the call
-	// The event's members, until they are explained in the record, if anybody sees it.
-	eventMembers []eventMember
-	response     response
-	body         *replayableBody // that was forwarded; nil: the client's own
-	added        int             // how many bytes longer it is than the one that came
-	cached       int             // how many CloudIDs were known
-	failure      error           // why the exchange failed, or why the request was not forwarded
-	earlier      *call           // of another `cloudid` in front, for the same body
-	lapped       time.Time       // when the latest lap ended
+	record     invocation.Record
+	explainer  *explainer // is shown the event's members; nil: nobody sees them
+	response   response
+	body       *replayableBody // that was forwarded; nil: the client's own
+	added      int             // how many bytes longer it is than the one that came
+	cached     int             // how many CloudIDs were known
+	failure    error           // why the exchange failed, or why the request was not forwarded
+	earlier    *call           // of another `cloudid` in front, for the same body
+	lapped     time.Duration   // since record.Time, when the latest lap ended
 
 	debug     bool // the log wants a line of each call
 	listening bool // somebody subscribed to calls
@@ -52,7 +51,7 @@ const variable = "cloudid.call"
 func (c *call) String() string { return "cloudid " + c.record.RequestID }
 
 func (h *Handler) newCall(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler) *call {
-	c := &call{handler: h, next: next, repl: r.Context().Value(caddy.ReplacerCtxKey).(*caddy.Replacer), record: new(invocation.Record)}
+	c := &call{handler: h, next: next, repl: r.Context().Value(caddy.ReplacerCtxKey).(*caddy.Replacer)}
 	c.record.RequestID, _ = c.repl.GetString("http.request.uuid")
 	c.response = response{ResponseWriterWrapper: caddyhttp.ResponseWriterWrapper{ResponseWriter: w}, requestID: c.record.RequestID}
 	c.earlier, _ = caddyhttp.GetVar(r.Context(), variable).(*call)
@@ -65,28 +64,23 @@ func (h *Handler) newCall(w http.ResponseWriter, r *http.Request, next caddyhttp
 	}
 	c.debug = debugging(h.logger)
 	c.listening, c.capture = h.account.App().Invocations().Listening()
-	c.response.timed = c.observed()
-	c.lapped = c.now()
-	c.record.Time = c.lapped
+	if c.observed() {
+		c.record.Time = time.Now()
+		c.response.began = c.record.Time
+	}
 	c.describeRequest(r)
 	return c
 }
 
-// now is the time, where anybody sees how long the parts of the call take. Elsewhere it is zero: to ask for the time a dozen times
+// lap returns how long it took since the lap before, where anybody sees that. Elsewhere it is zero: to ask for the time a dozen times
 // is a hundredth of what a small call costs.
-func (c *call) now() time.Time {
-	if !c.observed() {
-		return time.Time{}
-	}
-	return time.Now()
-}
-
-// lap returns how long it took since the lap before.
 func (c *call) lap() time.Duration {
+	if !c.observed() {
+		return 0
+	}
 	before := c.lapped
-	c.response.timed = c.observed()
-	c.lapped = c.now()
-	return c.lapped.Sub(before)
+	c.lapped = time.Since(c.record.Time)
+	return c.lapped - before
 }
 
 // skip notes why the body is not read.
@@ -116,6 +110,7 @@ func (c *call) reject(r *http.Request, err error) error {
 	c.count()
 	c.response.setRequestID()
 	c.record.Status = status
+	c.lap()
 	c.finish()
 	return err
 }
@@ -144,11 +139,11 @@ func (c *call) end(err error) {
 		c.record.Cause = whyNoResponse(err)
 	}
 	forwarded, first := c.lapped, c.response.firstByte
-	if c.lap(); first.IsZero() {
+	if c.lap(); first == 0 {
 		first = c.lapped
 	}
-	c.record.Timing.Function = first.Sub(forwarded)
-	c.record.Timing.Respond = c.lapped.Sub(first)
+	c.record.Timing.Function = first - forwarded
+	c.record.Timing.Respond = c.lapped - first
 	c.finish()
 }
 

@@ -1,8 +1,10 @@
 package gateway
 
 import (
+	"slices"
 	"strconv"
 	"strings"
+	"sync"
 
 	"github.com/tidwall/gjson"
 
@@ -10,18 +12,8 @@ import (
 	"github.com/caddy-cloudid/caddy-cloudid/caddymodule/internal/invocation"
 )
 
-// eventMember is a direct member of an event: its name and its value in JSON, which are bytes of the body.
+// eventMember is a direct member of an event: its name and its value, as they are written in JSON. They are bytes of the body.
 type eventMember struct{ name, value string }
-
-// noteMember remembers a member of the event for explain.
-func (c *call) noteMember(name, value string) {
-	if c.eventMembers == nil {
-		c.eventMembers = make([]eventMember, 0, 8) // few events have more
-	}
-	if len(c.eventMembers) < invocation.MaxMembers {
-		c.eventMembers = append(c.eventMembers, eventMember{name, value})
-	}
-}
 
 // explain notes what is in the event, and why members of it are left alone, for somebody who wonders why theirs was. It is done
 // only where a log line or a subscriber shows it.
@@ -30,82 +22,85 @@ func (c *call) explain(body []byte, found *event.Event) {
 		return
 	}
 	c.record.Explained = true
-	e := explainer{call: c, declared: make(map[string]invocation.Declared, len(found.Declarations))}
-	for _, d := range found.Declarations {
-		e.declared[d.Name] = invocation.Declared(d.Kind)
-		e.list = e.list || d.Kind == event.List
-	}
+	e := c.explainer
+	defer e.release()
+	e.call, e.declarations = c, found.Declarations
 	object := found.Object()
 	if object != nil {
-		c.record.Members = make([]invocation.Member, 0, min(len(c.eventMembers)+len(found.Declarations), invocation.MaxMembers))
-		for _, m := range c.eventMembers {
-			if !e.full() {
-				e.member(m)
-			}
-		}
+		e.members()
 	}
-	c.eventMembers = nil                   // they are bytes of the body
-	for _, d := range found.Declarations { // those of a cloudid_list have no member
-		e.add(invocation.Member{Name: d.Name, Declared: invocation.Declared(d.Kind)})
-	}
+	c.addDeclared(found) // those of a cloudid_list have no member
 	if object != nil && len(object) == len(body) {
 		return
 	}
 	gjson.ParseBytes(body).ForEach(func(key, value gjson.Result) bool {
-		if value.Type == gjson.String && event.LooksLikeCloudID(value.Str) {
-			e.keep(key.String(), value, invocation.OutsideOfIt)
+		if looksLikeCloudID(value.Raw) {
+			e.keep(key.String(), value.Raw, invocation.OutsideOfIt)
 		}
 		return !e.full()
 	})
 }
 
-// parseValue is gjson.Parse, without a look at each byte of a string.
-func parseValue(json string) gjson.Result {
-	if json[0] == '"' && strings.IndexByte(json, '\\') < 0 {
-		return gjson.Result{Type: gjson.String, Raw: json, Str: json[1 : len(json)-1]}
-	}
-	return gjson.Parse(json)
+// explainer makes the members of a record from those of an event, which it is shown while the event is parsed. Values are texts of
+// JSON.
+type explainer struct {
+	call         *call
+	declarations []event.Declaration
+	noted        []eventMember
+	names        strings.Builder // of all members, so that they are one allocation
 }
 
-type explainer struct {
-	call     *call
-	declared map[string]invocation.Declared // those that the event was not passed by yet
-	list     bool                           // a cloudid_list was read, so that it is no member
+// explainers are made once, and used by one call after the other.
+var explainers = sync.Pool{New: func() any { return &explainer{noted: make([]eventMember, 0, invocation.MaxMembers)} }}
+
+// note remembers a member of the event.
+func (e *explainer) note(name, value string) {
+	if len(e.noted) < cap(e.noted) {
+		e.noted = append(e.noted, eventMember{name, value})
+	}
+}
+
+// release gives the explainer to other calls.
+func (e *explainer) release() {
+	clear(e.noted) // they are bytes of the body
+	*e = explainer{noted: e.noted[:0]}
+	explainers.Put(e)
+}
+
+// members notes the direct members of the event.
+func (e *explainer) members() {
+	if len(e.noted) == 0 {
+		return
+	}
+	length := 0
+	for _, m := range e.noted {
+		length += min(len(m.name), invocation.MaxName)
+	}
+	e.names.Grow(length)
+	e.call.record.Members = make([]invocation.Member, 0, len(e.noted))
+	for _, m := range e.noted {
+		if !e.full() {
+			e.member(m)
+		}
+	}
 }
 
 func (e *explainer) full() bool { return len(e.call.record.Members) >= invocation.MaxMembers }
 
-func (e *explainer) add(m invocation.Member) {
-	if _, waiting := e.declared[m.Name]; m.Declared != "" && !waiting {
-		return
-	}
-	delete(e.declared, m.Name)
-	m.Name = strings.Clone(m.Name)
-	e.call.record.Members = append(e.call.record.Members, m)
-}
-
 // member notes a direct member of the event.
 func (e *explainer) member(m eventMember) {
-	name, value := parseValue(m.name).String(), parseValue(m.value)
-	kind, length := describeValue(value)
+	name, value := unquote(m.name), m.value
 	if e.call.handler.UserInfo && event.ReadsAsUserInfo(m.name) {
-		e.add(invocation.Member{Name: showableName(name), Type: kind, Length: length, Result: invocation.Removed, Reason: invocation.GatewaySets})
+		e.add(name, value, invocation.Removed, invocation.GatewaySets)
 		return
 	}
-	if how, ok := e.declared[name]; ok && how != invocation.List {
-		m := invocation.Member{Name: name, Type: kind, Length: length, Declared: how}
-		if how == invocation.Field && isEncrypted(value) {
-			m.Reason = invocation.EncryptOff // with the option, it would be declared as such
-		}
-		e.add(m)
+	if d := e.declaredBy(name); d != nil {
+		e.addDeclared(d, value)
 		return
 	}
-	if e.list && name == "cloudid_list" {
-		return
-	}
-	looksLike := value.Type == gjson.String && event.LooksLikeCloudID(value.Str)
 	switch {
-	case looksLike:
+	case name == "cloudid_list" && e.hasList(): // it is removed
+	case looksLikeCloudID(value):
 		e.keep(name, value, e.whyKept())
 	case hasCloudID(value):
 		e.keep(name, value, invocation.NotListed)
@@ -115,6 +110,31 @@ func (e *explainer) member(m eventMember) {
 		e.keep(name, value, invocation.WrongForm)
 		e.nested(name, value)
 	}
+}
+
+// addDeclared notes the member that a declaration is. Others are going to note what became of it.
+func (e *explainer) addDeclared(d *event.Declaration, value string) {
+	m := invocation.Member{Name: d.Name, Declared: invocation.Declared(d.Kind)}
+	m.Type, m.Length = describeValue(value)
+	if d.Kind == event.Field && isEncrypted(value) {
+		m.Reason = invocation.EncryptOff // with the option, it would be declared as such
+	}
+	e.call.record.Members = append(e.call.record.Members, m)
+}
+
+// declaredBy returns the declaration that the member of a name is; nil if it is none, or another member of that name was.
+func (e *explainer) declaredBy(name string) *event.Declaration {
+	for i := range e.declarations {
+		if d := &e.declarations[i]; d.Name == name && d.Kind != event.List && e.call.member(name) == nil {
+			return d
+		}
+	}
+	return nil
+}
+
+// hasList reports whether a cloudid_list was read.
+func (e *explainer) hasList() bool {
+	return slices.ContainsFunc(e.declarations, func(d event.Declaration) bool { return d.Kind == event.List })
 }
 
 // whyKept says why a string that looks like a CloudID declares none.
@@ -140,14 +160,82 @@ func (e *explainer) whyNotDecrypted() invocation.Reason {
 	return invocation.EncryptOff
 }
 
-// hasCloudID reports whether a value is an object with a cloudID that looks like one.
-func hasCloudID(value gjson.Result) bool {
-	if !value.IsObject() || !mayHoldCloudID(value.Raw) {
-		return false
+// nested looks for strings that look like CloudIDs where none are looked for.
+func (e *explainer) nested(path, value string) {
+	if !isObject(value) && value[0] != '[' || e.full() || len(path) > invocation.MaxName || !mayHoldCloudID(value) {
+		return
 	}
-	id := value.Get("cloudID")
-	return id.Type == gjson.String && event.LooksLikeCloudID(id.Str)
+	index := 0
+	gjson.Parse(value).ForEach(func(key, inner gjson.Result) bool {
+		at := path + "." + key.String()
+		if !isObject(value) {
+			at = path + "[" + strconv.Itoa(index) + "]"
+			index++
+		}
+		if looksLikeCloudID(inner.Raw) {
+			e.keep(at, inner.Raw, invocation.Nested)
+		} else {
+			e.nested(at, inner.Raw)
+		}
+		return !e.full()
+	})
 }
+
+// keep notes a value that is left as it is.
+func (e *explainer) keep(name, value string, reason invocation.Reason) {
+	e.add(name, value, invocation.Kept, reason)
+}
+
+func (e *explainer) add(name, value string, result invocation.Result, reason invocation.Reason) {
+	m := invocation.Member{Name: e.copyName(showableName(name)), Result: result, Reason: reason}
+	m.Type, m.Length = describeValue(value)
+	e.call.record.Members = append(e.call.record.Members, m)
+}
+
+// copyName returns a copy of a name, which may be bytes of the body.
+func (e *explainer) copyName(name string) string {
+	e.names.WriteString(name)
+	all := e.names.String()
+	return all[len(all)-len(name):]
+}
+
+// showableName is a name as a log may show it.
+func showableName(name string) string {
+	if event.LooksLikeCloudID(name) {
+		return "(a CloudID)"
+	}
+	return strings.ToValidUTF8(invocation.Cut(name, invocation.MaxName), "?")
+}
+
+// unquote returns what a JSON string says; if it can, as a part of it.
+func unquote(text string) string {
+	if strings.IndexByte(text, '\\') < 0 {
+		return text[1 : len(text)-1]
+	}
+	return gjson.Parse(text).Str
+}
+
+// looksLikeCloudID reports whether a value is a string that looks like a CloudID.
+func looksLikeCloudID(value string) bool {
+	return isString(value) && len(value) <= maxIDText && event.LooksLikeCloudID(unquote(value))
+}
+
+// maxIDText is the length of the longest JSON text of a CloudID: of 133 characters, all of them escaped.
+const maxIDText = 133*len(`\u0000`) + 2
+
+// hasCloudID reports whether a value is an object with a cloudID that looks like one.
+func hasCloudID(value string) bool {
+	return isObject(value) && mayHoldCloudID(value) && looksLikeCloudID(gjson.Get(value, "cloudID").Raw)
+}
+
+// isEncrypted reports whether a value is what a device is given that gets no CloudID.
+func isEncrypted(value string) bool {
+	return isObject(value) && strings.Contains(value, "encryptedData") && isString(gjson.Get(value, "encryptedData").Raw) && isString(gjson.Get(value, "iv").Raw)
+}
+
+func isString(value string) bool { return value != "" && value[0] == '"' }
+
+func isObject(value string) bool { return value != "" && value[0] == '{' }
 
 // mayHoldCloudID reports whether a JSON text may hold a string that looks like a CloudID: a digit, an underscore and forty characters
 // more. That is much faster found out than what is in the text. Escaped letters, which no client writes there, are not seen.
@@ -167,59 +255,20 @@ func mayHoldCloudID(json string) bool {
 // minIDTail is the least length of a CloudID from its underscore on.
 const minIDTail = 41
 
-// isEncrypted reports whether a value is what a device is given that gets no CloudID.
-func isEncrypted(value gjson.Result) bool {
-	return value.IsObject() && strings.Contains(value.Raw, "encryptedData") && value.Get("encryptedData").Type == gjson.String && value.Get("iv").Type == gjson.String
-}
-
-// nested looks for strings that look like CloudIDs where none are looked for.
-func (e *explainer) nested(path string, value gjson.Result) {
-	if !value.IsObject() && !value.IsArray() || e.full() || len(path) > invocation.MaxName || !mayHoldCloudID(value.Raw) {
-		return
-	}
-	index := 0
-	value.ForEach(func(key, inner gjson.Result) bool {
-		at := path + "." + key.String()
-		if value.IsArray() {
-			at = path + "[" + strconv.Itoa(index) + "]"
-			index++
-		}
-		if inner.Type == gjson.String && event.LooksLikeCloudID(inner.Str) {
-			e.keep(at, inner, invocation.Nested)
-		} else {
-			e.nested(at, inner)
-		}
-		return !e.full()
-	})
-}
-
-func (e *explainer) keep(name string, value gjson.Result, reason invocation.Reason) {
-	kind, length := describeValue(value)
-	e.add(invocation.Member{Name: showableName(name), Type: kind, Length: length, Result: invocation.Kept, Reason: reason})
-}
-
-// showableName is a name as a log may show it.
-func showableName(name string) string {
-	if event.LooksLikeCloudID(name) {
-		return "(a CloudID)"
-	}
-	return strings.ToValidUTF8(invocation.Cut(name, invocation.MaxName), "?")
-}
-
 // describeValue names a value's type, and of a string how many bytes it has.
-func describeValue(value gjson.Result) (kind string, length int) {
-	switch {
-	case value.Type == gjson.String:
-		return "string", len(value.Str)
-	case value.IsObject():
+func describeValue(value string) (kind string, length int) {
+	switch value[0] {
+	case '"':
+		return "string", len(unquote(value))
+	case '{':
 		return "object", 0
-	case value.IsArray():
+	case '[':
 		return "array", 0
-	case value.IsBool():
+	case 't', 'f':
 		return "boolean", 0
-	case value.Type == gjson.Number:
-		return "number", 0
-	default:
+	case 'n':
 		return "null", 0
+	default:
+		return "number", 0
 	}
 }

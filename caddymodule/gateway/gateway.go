@@ -197,7 +197,8 @@ func (h *Handler) parse(c *call, body *jsonBody) (event.Event, error) {
 	}
 	var visit func(name, value string)
 	if c.observed() {
-		visit = c.noteMember
+		c.explainer = explainers.Get().(*explainer)
+		visit = c.explainer.note
 	}
 	if body.structured {
 		return rules.envelope.ParseVisiting(body.bytes, visit)

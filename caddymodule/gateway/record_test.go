@@ -28,7 +28,8 @@ type observer struct {
 func (o *observer) Observe(r *invocation.Record) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	o.seen = append(o.seen, r)
+	copied := *r
+	o.seen = append(o.seen, &copied)
 }
 
 // take waits until n records are there, and returns and forgets them.
@@ -138,6 +139,32 @@ func TestARecordSaysWhatBecameOfEachMember(t *testing.T) {
 	}
 }
 
+// Records are kept while the memory of the bodies that they are made from goes to other calls.
+func TestARecordIsItsOwnWhileOtherCallsGoOn(t *testing.T) {
+	t.Parallel()
+	g := start(t, setup{})
+	seen := observe(g, 0)
+	var wg sync.WaitGroup
+	for caller := range 4 {
+		wg.Go(func() {
+			for i := range 50 {
+				g.status(call{path: fmt.Sprintf("/%d-%d", caller, i), body: fmt.Sprintf(`{"a\u002d%d":1,"b%d":{"c-%d":"%s"}}`, caller, i, i, steps)})
+			}
+		})
+	}
+	wg.Wait()
+	for _, r := range seen.take(t, 400) {
+		var names []string
+		for _, m := range r.Members {
+			names = append(names, m.Name)
+		}
+		caller, i, _ := strings.Cut(strings.TrimPrefix(r.Path, "/"), "-")
+		if want := []string{"a-" + caller, "b" + i, "b" + i + ".c-" + i}; !slices.Equal(names, want) {
+			t.Errorf("the members of %s are %q, want %q", r.Path, names, want)
+		}
+	}
+}
+
 // all waits for a call that ended.
 func (o *observer) all(t testing.TB) []*invocation.Record {
 	t.Helper()
@@ -183,7 +210,7 @@ func TestARecordIsShownWhenTheCallIsForwardedAndWhenItEnds(t *testing.T) {
 		}
 	}
 	var names []string
-	for _, h := range last.Forwarded {
+	for _, h := range last.Forwarded.Headers() {
 		names = append(names, h.Name)
 	}
 	if got := strings.Join(names, " "); got != "X-WX-OPENID X-WX-APPID X-WX-SOURCE X-WX-CLOUDBASE-ACCESS-TOKEN X-WX-OPEN-DATA-INFO X-Functions-Extended-Context" {

@@ -8,7 +8,6 @@ import (
 	"strconv"
 	"strings"
 	"syscall"
-	"time"
 
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
@@ -71,40 +70,26 @@ func (c *call) sendAgain(r *http.Request) func(http.ResponseWriter, *http.Reques
 	}
 }
 
-// describeHeaders does the same for what the function is shown. Values that are somebody's are masked.
+// describeHeaders does the same for what the function is told of who calls.
 func (c *call) describeHeaders(header http.Header) {
 	if !c.listening {
 		return
 	}
-	c.record.Forwarded = make([]invocation.Header, 0, len(shownHeaders))
-	for _, h := range shownHeaders {
-		values := header[h.name]
-		if len(values) == 0 {
-			continue
+	first := func(name string) string {
+		if values := header[name]; len(values) > 0 {
+			return values[0]
 		}
-		shown := invocation.Header{Name: h.display, Value: values[0]}
-		switch h.name {
-		case headerOpenID:
-			shown.Value, shown.Masked = c.record.Caller, true
-		case headerUnionID:
-			shown.Value, shown.Masked = invocation.Caller(values[0]), true
-		case headerToken, headerExtendedContext:
-			shown.Value, shown.Masked = strconv.Itoa(len(values[0]))+" bytes", true
-		}
-		c.record.Forwarded = append(c.record.Forwarded, shown)
+		return ""
 	}
-}
-
-// shownHeaders are those that tell the function who calls, in the order in which they are shown, and as WeChat's documents write
-// them.
-var shownHeaders = [...]struct{ name, display string }{
-	{headerOpenID, strings.ToUpper(headerOpenID)},
-	{headerUnionID, strings.ToUpper(headerUnionID)},
-	{headerAppID, strings.ToUpper(headerAppID)},
-	{headerSource, strings.ToUpper(headerSource)},
-	{headerToken, strings.ToUpper(headerToken)},
-	{headerOpenDataInfo, strings.ToUpper(headerOpenDataInfo)},
-	{headerExtendedContext, headerExtendedContext},
+	c.record.Forwarded = invocation.Forwarded{
+		OpenID:          c.record.Caller,
+		UnionID:         invocation.Caller(first(headerUnionID)),
+		AppID:           first(headerAppID),
+		Source:          first(headerSource),
+		OpenDataInfo:    first(headerOpenDataInfo),
+		Token:           len(first(headerToken)),
+		ExtendedContext: len(first(headerExtendedContext)),
+	}
 }
 
 // publish shows the record to those who subscribed.
@@ -114,11 +99,11 @@ func (c *call) publish(done bool) {
 	}
 	c.record.Done = done
 	c.record.Error = httpbody.Message(c.failure)
-	c.record.Timing.Total = time.Since(c.record.Time) + c.record.Timing.Before
-	shown := c.record
-	if !done || len(shown.Members) > invocation.MaxMembers { // it is changed later, or has more than is to be shown
-		short := *c.record
-		short.Members = short.Members[:min(len(short.Members), invocation.MaxMembers)]
+	c.record.Timing.Total = c.record.Timing.Before + c.lapped
+	shown := &c.record
+	if len(shown.Members) > invocation.MaxMembers {
+		short := c.record
+		short.Members = short.Members[:invocation.MaxMembers]
 		shown = &short
 	}
 	c.handler.account.App().Invocations().Publish(shown)
@@ -155,7 +140,7 @@ func (c *call) finish() {
 	}
 	t := c.record.Timing
 	entry.Write(append(fields,
-		zap.Duration("read", t.Read), zap.Duration("exchange", t.Exchange), zap.Duration("function", t.Function), zap.Duration("total", time.Since(c.record.Time)))...)
+		zap.Duration("read", t.Read), zap.Duration("exchange", t.Exchange), zap.Duration("function", t.Function), zap.Duration("total", c.lapped))...)
 }
 
 // sentences say of each member what became of it and why.

@@ -17,8 +17,8 @@ type response struct {
 	requestID string
 	status    int // 0: the header was not sent
 	size      int64
-	timed     bool      // somebody sees when the header was sent
-	firstByte time.Time // when it was, where that is seen
+	began     time.Time     // when the call did; zero: nobody sees how long it takes
+	firstByte time.Duration // from there until the header was sent
 }
 
 // complete is called before the header is sent. Without a Content-Type of the function, net/http would choose one by the body's
@@ -52,8 +52,8 @@ func (w *response) WriteHeader(status int) {
 func (w *response) begin(status int) {
 	if w.status == 0 {
 		w.status = status
-		if w.timed {
-			w.firstByte = time.Now()
+		if !w.began.IsZero() {
+			w.firstByte = time.Since(w.began)
 		}
 	}
 }

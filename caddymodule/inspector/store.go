@@ -2,6 +2,7 @@ package inspector
 
 import (
 	"encoding/json"
+	"iter"
 	"maps"
 	"slices"
 	"sync"
@@ -27,16 +28,22 @@ const (
 
 // store keeps the latest calls, and tells open pages of each. It lives as long as a config that shows it, over reloads.
 type store struct {
-	limit int
-
 	mu       sync.Mutex
-	calls    map[uint64]*invocation.Record // by Seq
-	order    []uint64                      // oldest first
-	captured int                           // bytes of bodies in calls
-	kept     int                           // bytes of all else in them
+	ring     []entry // the call of number n is in ring[n % len(ring)]
+	newest   uint64  // the highest number of a call so far
+	oldest   uint64  // calls below this number are forgotten, and kept no more
+	captured int     // bytes of bodies in the ring
+	kept     int     // bytes of all else in it
 	notes    []note
 	stats    timeline
 	readers  map[*reader]bool
+}
+
+// entry is the place of a call. Its zero value is a free one.
+type entry struct {
+	record   invocation.Record
+	captured int // bytes of its bodies
+	kept     int // bytes of all else
 }
 
 // note is something that happened between calls.
@@ -59,7 +66,7 @@ type event struct {
 }
 
 func newStore(limit int) *store {
-	return &store{limit: limit, calls: map[uint64]*invocation.Record{}, readers: map[*reader]bool{}}
+	return &store{ring: make([]entry, limit), readers: map[*reader]bool{}}
 }
 
 // Destruct ends the streams of pages that are still open.
@@ -70,25 +77,16 @@ func (s *store) Destruct() error {
 	return nil
 }
 
-// Observe keeps a call, or what is new of one that is kept. It runs inside of the call, so it does little and never waits
+// Observe keeps a copy of a call, or what is new of one that is kept. It runs inside of the call, so it does little and never waits
 // for a page.
 func (s *store) Observe(r *invocation.Record) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	before, known := s.calls[r.Seq]
-	switch {
-	case known:
-		s.captured -= captureSize(before)
-		s.kept -= recordSize(before)
-	case len(s.order) > 0 && r.Seq < s.order[0] && len(s.order) >= s.limit:
-		return // it began before the oldest that is kept
-	default:
-		s.insert(r.Seq)
+	s.makeRoom(r.Seq)
+	if r.Seq >= s.oldest {
+		s.put(r)
+		s.trim()
 	}
-	s.calls[r.Seq] = r
-	s.captured += captureSize(r)
-	s.kept += recordSize(r)
-	s.trim()
 	if r.Done {
 		s.stats.add(r)
 	}
@@ -97,37 +95,63 @@ func (s *store) Observe(r *invocation.Record) {
 	}
 }
 
-// insert puts a number into the order. Calls are published when they are forwarded, so they come nearly in order.
-func (s *store) insert(seq uint64) {
-	at := len(s.order)
-	for at > 0 && s.order[at-1] > seq {
-		at--
+// makeRoom forgets the calls whose places belong to the numbers below seq, of calls that are not shown yet. Most often there are
+// none: numbers are given in their order.
+func (s *store) makeRoom(seq uint64) {
+	before := uint64(len(s.ring)) - 1
+	for n := max(s.newest+1, seq-min(seq, before)); n < seq; n++ {
+		s.free(s.place(n))
 	}
-	s.order = slices.Insert(s.order, at, seq)
+	s.newest = max(s.newest, seq)
+	s.oldest = max(s.oldest, s.newest-min(s.newest, before))
 }
 
-// trim forgets the oldest calls beyond the limit or the bytes they may take, and the oldest bodies beyond theirs.
-func (s *store) trim() {
-	for len(s.order) > s.limit || s.kept > maxKept && len(s.order) > 1 {
-		s.captured -= captureSize(s.calls[s.order[0]])
-		s.kept -= recordSize(s.calls[s.order[0]])
-		delete(s.calls, s.order[0])
-		s.order = slices.Delete(s.order, 0, 1)
-	}
-	for i := 0; s.captured > maxCaptured && i < len(s.order); i++ {
-		call := s.calls[s.order[i]]
-		if call.Capture == nil {
-			continue
+// place is where the call of a number is, or would be.
+func (s *store) place(seq uint64) *entry { return &s.ring[seq%uint64(len(s.ring))] }
+
+func (s *store) free(e *entry) {
+	s.captured -= e.captured
+	s.kept -= e.kept
+	*e = entry{}
+}
+
+func (s *store) put(r *invocation.Record) {
+	e := s.place(r.Seq)
+	s.captured += captureSize(r) - e.captured
+	s.kept += recordSize(r) - e.kept
+	*e = entry{*r, captureSize(r), recordSize(r)}
+}
+
+// entries are the calls that are kept, oldest first.
+func (s *store) entries() iter.Seq[*entry] {
+	return func(yield func(*entry) bool) {
+		for seq := s.oldest; seq <= s.newest; seq++ {
+			if e := s.place(seq); e.record.Seq == seq && seq != 0 && !yield(e) {
+				return
+			}
 		}
-		s.captured -= captureSize(call)
-		without := *call // others may be reading the record
-		without.Capture = nil
-		s.calls[s.order[i]] = &without
+	}
+}
+
+// trim forgets the oldest calls beyond the bytes they may take, and the oldest bodies beyond theirs.
+func (s *store) trim() {
+	for ; s.kept > maxKept && s.oldest < s.newest; s.oldest++ {
+		s.free(s.place(s.oldest))
+	}
+	if s.captured <= maxCaptured {
+		return
+	}
+	for e := range s.entries() {
+		s.captured -= e.captured
+		e.record.Capture, e.captured = nil, 0
+		if s.captured <= maxCaptured {
+			return
+		}
 	}
 }
 
 func captureSize(r *invocation.Record) int {
-	if r == nil || r.Capture == nil {
+	if r.Capture == nil {
 		return 0
 	}
 	return len(r.Capture.Received) + len(r.Capture.Forwarded)
@@ -163,26 +187,31 @@ type snapshot struct {
 func (s *store) snapshot() snapshot {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	all := snapshot{Limit: s.limit, Calls: make([]shown, 0, len(s.order)), Notes: append([]note{}, s.notes...), Timeline: s.stats.recent(time.Now())}
-	for _, seq := range s.order {
-		all.Calls = append(all.Calls, view(s.calls[seq]))
+	all := snapshot{Limit: len(s.ring), Calls: []shown{}, Notes: append([]note{}, s.notes...), Timeline: s.stats.recent(time.Now())}
+	for e := range s.entries() {
+		copied := e.record
+		all.Calls = append(all.Calls, view(&copied))
 	}
 	return all
 }
 
-// call returns a call that is kept, or nil.
+// call returns a copy of a call that is kept, or nil.
 func (s *store) call(seq uint64) *invocation.Record {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.calls[seq]
+	copied := s.place(seq).record
+	if copied.Seq != seq || seq == 0 {
+		return nil
+	}
+	return &copied
 }
 
 // clear forgets all calls.
 func (s *store) clear() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	clear(s.calls)
-	s.order, s.captured, s.kept, s.notes = nil, 0, 0, nil
+	clear(s.ring)
+	s.captured, s.kept, s.notes = 0, 0, nil
 	s.send("cleared", nil)
 }
 
@@ -192,8 +221,8 @@ func (s *store) noteReload() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	n := note{Time: time.Now(), Text: "reloaded"}
-	if len(s.order) > 0 {
-		n.Seq = s.order[len(s.order)-1]
+	for e := range s.entries() {
+		n.Seq = e.record.Seq
 	}
 	s.notes = append(s.notes, n)
 	s.forgetHandlers()
@@ -205,14 +234,13 @@ func (s *store) noteReload() {
 
 // forgetHandlers lets go of the handlers of the old config, through which calls could be sent again.
 func (s *store) forgetHandlers() {
-	for seq, call := range s.calls {
-		if call.Capture == nil || call.Capture.Again == nil {
+	for e := range s.entries() {
+		if e.record.Capture == nil {
 			continue
 		}
-		copied, capture := *call, *call.Capture
-		capture.Again = nil
-		copied.Capture = &capture
-		s.calls[seq] = &copied
+		copied := *e.record.Capture // others may be reading it
+		copied.Again = nil
+		e.record.Capture = &copied
 	}
 }
 

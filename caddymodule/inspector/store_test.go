@@ -50,8 +50,8 @@ func TestBodiesOfSixteenMebibytesAreKept(t *testing.T) {
 	s.Observe(&invocation.Record{Seq: 5})
 	s.Observe(&invocation.Record{Seq: 6})
 	s.Observe(&invocation.Record{Seq: 7}) // beyond the limit: the calls 1 to 3 are forgotten
-	if got := s.withBodies(); !slices.Equal(got, []uint64{4}) || s.captured != 20 || len(s.calls) != 4 {
-		t.Errorf("%v are kept, %d bytes, %d calls", got, s.captured, len(s.calls))
+	if got := s.withBodies(); !slices.Equal(got, []uint64{4}) || s.captured != 20 || len(s.snapshot().Calls) != 4 {
+		t.Errorf("%v are kept, %d bytes, %d calls", got, s.captured, len(s.snapshot().Calls))
 	}
 	s.Observe(&invocation.Record{Seq: 4}) // the call's end, without bodies
 	s.Observe(bodies(8, 9<<20, 0))
@@ -83,6 +83,57 @@ func TestCallsStandInTheOrderInWhichTheyCame(t *testing.T) {
 	s.Observe(&invocation.Record{Seq: 3}) // older than the oldest that there is room for
 	if got := order(); !slices.Equal(got, []uint64{4, 5, 6, 7}) {
 		t.Errorf("the order is %v", got)
+	}
+}
+
+// A number whose call is not shown yet has its place, in which the call of an older number may have been.
+func TestTheLatestNumbersAreKept(t *testing.T) {
+	for _, test := range []struct {
+		it    string
+		shown []uint64
+		kept  []uint64
+	}{
+		{"one after the other", []uint64{1, 2, 3, 4, 5}, []uint64{3, 4, 5}},
+		{"the first of a process that has served many", []uint64{1 << 40, 1<<40 - 1, 1<<40 + 1}, []uint64{1<<40 - 1, 1 << 40, 1<<40 + 1}},
+		{"one still goes on", []uint64{1, 2, 3, 5}, []uint64{3, 5}},
+		{"and is shown later", []uint64{1, 2, 3, 5, 4}, []uint64{3, 4, 5}},
+		{"and is shown too late", []uint64{1, 2, 3, 5, 6, 7, 4}, []uint64{5, 6, 7}},
+		{"many were shown to nobody", []uint64{1, 2, 3, 1000}, []uint64{1000}},
+		{"ends in the place where it began", []uint64{1, 2, 3, 2, 1}, []uint64{1, 2, 3}},
+		{"ends when its place is another's", []uint64{1, 2, 3, 4, 1}, []uint64{2, 3, 4}},
+	} {
+		s := newStore(3)
+		for _, seq := range test.shown {
+			s.Observe(&invocation.Record{Seq: seq, Path: "/fn"})
+		}
+		var got []uint64
+		for _, call := range s.snapshot().Calls {
+			got = append(got, call.Seq)
+		}
+		if !slices.Equal(got, test.kept) || s.kept != len(got)*recordSize(&invocation.Record{Path: "/fn"}) {
+			t.Errorf("%s: %v are kept, %d bytes; want %v", test.it, got, s.kept, test.kept)
+		}
+		for _, seq := range append(test.shown, 0) {
+			if call := s.call(seq); (call != nil) != slices.Contains(test.kept, seq) {
+				t.Errorf("%s: the call %d is %+v", test.it, seq, call)
+			}
+		}
+	}
+}
+
+// The record is the call's, which goes on; and what a page reads is no longer the store's.
+func TestWhatIsKeptAndWhatIsReadAreCopies(t *testing.T) {
+	s := newStore(3)
+	r := &invocation.Record{Seq: 1, Status: 1}
+	s.Observe(r)
+	read, list := s.call(1), s.snapshot().Calls
+	r.Status = 2
+	if s.call(1).Status != 1 {
+		t.Error("the record of a call that went on changed what is kept")
+	}
+	s.Observe(r)
+	if s.call(1).Status != 2 || read.Status != 1 || list[0].Status != 1 {
+		t.Errorf("kept is %d; read before was %d, and in the list %d", s.call(1).Status, read.Status, list[0].Status)
 	}
 }
 
@@ -161,7 +212,7 @@ func TestAPageThatLeavesMakesRoomForAnother(t *testing.T) {
 
 func calls(t *timeline, n int, outcome invocation.Outcome, total time.Duration) {
 	for range n {
-		t.add(&invocation.Record{Outcome: outcome, Timing: invocation.Timing{Total: total}})
+		t.add(&invocation.Record{Time: time.Now().Add(-total), Outcome: outcome, Timing: invocation.Timing{Total: total}})
 	}
 }
 

@@ -31,7 +31,7 @@ type bucket struct {
 }
 
 func (t *timeline) add(r *invocation.Record) {
-	start := time.Now().Truncate(bucketWidth).Unix()
+	start := r.Time.Add(r.Timing.Total).Truncate(bucketWidth).Unix() // when it ended
 	b := &t.ring[start/int64(bucketWidth/time.Second)%buckets]
 	if b.Start != start {
 		*b = bucket{Start: start, Outcomes: map[string]int{}}

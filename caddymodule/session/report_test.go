@@ -22,7 +22,8 @@ type listener struct {
 func (l *listener) Observe(r *invocation.Record) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.seen = append(l.seen, r)
+	copied := *r
+	l.seen = append(l.seen, &copied)
 }
 
 func (l *listener) take() []*invocation.Record {

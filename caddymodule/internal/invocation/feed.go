@@ -7,7 +7,8 @@ import (
 )
 
 // Observer is shown the calls of a Feed. Observe is called on the goroutine of the request: it must return at once, keep nothing of
-// the request waiting, and must not change the record, which others are shown too. It may keep the record.
+// the request waiting, and must not change the record, which others are shown too. The record is the call's own, which changes
+// it afterwards: who wants to keep it copies it. What it refers to, such as its members, is not changed any more.
 type Observer interface {
 	Observe(*Record)
 }
@@ -69,8 +70,8 @@ func (f *Feed) Listening() (listening bool, capture int) {
 	return true, capture
 }
 
-// Publish shows a record to all who listen. The record must not be changed any more;
-// what is to be shown later is a copy of it. Somebody who asked for no bodies is not shown those that another asked for.
+// Publish shows a record to all who listen. Afterwards the record itself may be changed, but nothing that it refers to: what they
+// keep is a copy. Somebody who asked for no bodies is not shown those that another asked for.
 func (f *Feed) Publish(r *Record) {
 	all := f.all()
 	if len(all) == 0 {

@@ -1,6 +1,7 @@
 // Package invocation is the record of one call through the `cloudid` handler: what the client sent, which members were looked
 // at, what became of each and why, and how long each part took. The handler fills one Record per request; its log line, its
-// placeholders and its metrics are made from it, and a Feed shows it to those who subscribed, such as the inspector.
+// placeholders and its metrics are made from it, and a Feed shows it to those who subscribed, such as the inspector. What they keep
+// is a copy.
 //
 // A Record holds names, sizes, codes and durations. It holds no secret, token, openid, CloudID or open data: the caller is a
 // short hash, and bodies are in it only where a subscriber asked for them (Capture).
@@ -76,8 +77,8 @@ type Record struct {
 	Sizes  Sizes  `json:"sizes"`
 	Timing Timing `json:"timing"`
 
-	// The headers by which the function was told who calls, values masked where they are somebody's.
-	Forwarded []Header `json:"forwarded,omitempty"`
+	// The headers by which the function was told who calls. In JSON a list of Header.
+	Forwarded Forwarded `json:"forwarded,omitzero"`
 
 	// The bodies and what else is needed to send the call again. Nil unless a subscriber asked for it.
 	Capture *Capture `json:"-"`
@@ -184,14 +185,6 @@ type Timing struct {
 	Function time.Duration `json:"function"` // from forwarding to the first byte of the response
 	Respond  time.Duration `json:"respond"`  // from there to the last
 	Total    time.Duration `json:"total"`    // since Caddy got the request
-}
-
-// Header is one header that the function was sent.
-type Header struct {
-	Name  string `json:"name"`
-	Value string `json:"value"` // masked where Masked says so
-	// Whether the value is somebody's: what is shown is a short hash of it, or that it is there.
-	Masked bool `json:"masked,omitempty"`
 }
 
 // Capture is what an operator must ask for: bodies hold open data.

@@ -23,7 +23,8 @@ type log struct {
 func (l *log) Observe(r *Record) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.seen = append(l.seen, r)
+	copied := *r
+	l.seen = append(l.seen, &copied)
 }
 
 func TestAFeedShowsRecordsToThoseWhoListen(t *testing.T) {
@@ -48,7 +49,7 @@ func TestAFeedShowsRecordsToThoseWhoListen(t *testing.T) {
 	}
 	record := &Record{Path: "/fn", Capture: &Capture{OpenID: "o-1"}}
 	feed.Publish(record)
-	if len(bodies.seen) != 1 || bodies.seen[0] != record {
+	if len(bodies.seen) != 1 || !reflect.DeepEqual(bodies.seen[0], record) {
 		t.Errorf("who asked for bodies was shown %v", bodies.seen)
 	}
 	if len(names.seen) != 1 || names.seen[0].Path != "/fn" || names.seen[0].Capture != nil {
@@ -108,6 +109,31 @@ func TestCapturedBodiesAreNotInARecordsJSON(t *testing.T) {
 	text, err := json.Marshal(Record{Capture: &Capture{OpenID: "o-secret", Received: []byte("o-secret")}})
 	if err != nil || strings.Contains(string(text), "o-secret") || strings.Contains(string(text), "apture") {
 		t.Errorf("%s, %v", text, err)
+	}
+}
+
+// What the function was told is in JSON the list of its headers, of which those that it was not sent are missing.
+func TestWhatTheFunctionWasToldAsJSON(t *testing.T) {
+	for _, test := range []struct {
+		it   string
+		told Forwarded
+		want string
+	}{
+		{"nothing", Forwarded{}, ""},
+		{"that nobody is logged in", Forwarded{OpenDataInfo: `{"keys":[]}`}, `,"forwarded":[{"name":"X-WX-OPEN-DATA-INFO","value":"{\"keys\":[]}"}]`},
+		{"everything", Forwarded{"a1", "b2", "wx1", "wx_client", `{"keys":["a"]}`, 300, 99}, `,"forwarded":[` +
+			`{"name":"X-WX-OPENID","value":"a1","masked":true},{"name":"X-WX-UNIONID","value":"b2","masked":true},{"name":"X-WX-APPID","value":"wx1"},` +
+			`{"name":"X-WX-SOURCE","value":"wx_client"},{"name":"X-WX-CLOUDBASE-ACCESS-TOKEN","value":"300 bytes","masked":true},` +
+			`{"name":"X-WX-OPEN-DATA-INFO","value":"{\"keys\":[\"a\"]}"},{"name":"X-Functions-Extended-Context","value":"99 bytes","masked":true}]`},
+	} {
+		text, err := json.Marshal(Record{Forwarded: test.told})
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, got, _ := strings.Cut(strings.TrimSuffix(string(text), "}"), `"total":0}`)
+		if got != test.want {
+			t.Errorf("%s:\n\t%s\nwant\n\t%s", test.it, got, test.want)
+		}
 	}
 }
 
