@@ -31,6 +31,7 @@ type bench struct {
 	pin        bool
 	slice      time.Duration
 	profiles   string // directory; "": none
+	reference  string // the proxy that the others are compared with
 	standIns   *standIns
 	contenders []*contender
 }
@@ -44,7 +45,7 @@ type contender struct {
 
 func main() {
 	var (
-		b      bench
+		b      = bench{reference: plainCaddy}
 		short  = flag.Bool("short", false, "check bodies and WeChat calls with a few requests, without times")
 		rounds = flag.Int("rounds", 9, "how often each proxy has its turn in each case")
 		tuning = flag.Bool("tuning", false, "compare the gateway with itself, one thing changed that an operator may choose")
@@ -127,8 +128,8 @@ func (b *bench) launchAll(short, tuning bool, only string) error {
 		peers = append(peers, p)
 	}
 	if tuning {
-		peers = []peer{peers[0], gatewayPeer(gateway, caddyOptions{HTTP1: true})}
-		peers = append(peers, tuned()...)
+		b.reference = gateway
+		peers = append([]peer{gatewayPeer(gateway, caddyOptions{HTTP1: true})}, tuned()...)
 	}
 	for _, p := range peers {
 		if short && (p.name == withLua || p.name == "node") || only != "" && !slices.Contains(strings.Split(only, ","), p.name) {

@@ -49,6 +49,9 @@ func (b *bench) measure(chosen []workCase, rounds int) error {
 		}
 	}
 	b.printTable(chosen, measured)
+	if b.reference != plainCaddy {
+		return nil
+	}
 	return b.printBounds(measured)
 }
 
@@ -106,7 +109,7 @@ func spreadOf(values []float64) spread {
 	return spread{values[0], values[last/4], values[len(values)/2], values[last-last/4]}
 }
 
-func (s spread) String() string { return fmt.Sprintf("%.2f (%.2f–%.2f)", s.median, s.low, s.high) }
+func (s spread) String() string { return fmt.Sprintf("%.3f (%.3f–%.3f)", s.median, s.low, s.high) }
 
 // of returns one figure of a proxy over all rounds; ratio, the same divided by that of another proxy in the same round.
 func (r results) of(work, proxy string, value func(figure) float64) spread {
@@ -140,15 +143,15 @@ func (r results) leastCPU(work, proxy, to string) float64 {
 }
 
 func (b *bench) printTable(chosen []workCase, r results) {
-	fmt.Println("| case | proxy | requests/s | × Caddy | CPU µs/request | × Caddy | least | × Caddy | WeChat calls/request | core busy | peak RSS MB |")
+	fmt.Printf("| case | proxy | requests/s | × %[1]s | CPU µs/request | × %[1]s | least | × %[1]s | WeChat calls/request | core busy | peak RSS MB |\n", b.reference)
 	fmt.Println("|---|---|---|---|---|---|---|---|---|---|---|")
 	for _, work := range chosen {
 		for _, c := range b.contenders {
 			timesFaster, timesCPU, timesLeast := "", "", ""
-			if c.name != plainCaddy && r.has(work.name, plainCaddy) {
-				timesFaster = r.ratio(work.name, c.name, plainCaddy, throughput).String()
-				timesCPU = r.ratio(work.name, c.name, plainCaddy, cpu).String()
-				timesLeast = fmt.Sprintf("%.2f", r.leastCPU(work.name, c.name, plainCaddy))
+			if c.name != b.reference && r.has(work.name, b.reference) {
+				timesFaster = r.ratio(work.name, c.name, b.reference, throughput).String()
+				timesCPU = r.ratio(work.name, c.name, b.reference, cpu).String()
+				timesLeast = fmt.Sprintf("%.3f", r.leastCPU(work.name, c.name, b.reference))
 			}
 			took := r.of(work.name, c.name, cpu)
 			fmt.Printf("| %s | %s | %.0f | %s | %.1f | %s | %.1f | %s | %.3f | %.0f %% | %.0f |\n", work.name, c.name,

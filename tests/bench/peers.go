@@ -41,6 +41,7 @@ type caddyOptions struct {
 type setup struct {
 	caddyOptions
 	Name, Listen, Admin, Function, WeChat string
+	InspectorAt                           string // a site of its own, as in Caddyfile.example
 	AppID, OpenID, Token                  string
 }
 
@@ -72,15 +73,15 @@ func gatewayPeer(name string, options caddyOptions) peer {
 
 // tuned are gateways with one thing changed, for --tuning.
 func tuned() []peer {
-	collectsLess := gatewayPeer("cloudid, GOGC=400", caddyOptions{HTTP1: true})
+	collectsLess := gatewayPeer("cloudid+GOGC=400", caddyOptions{HTTP1: true})
 	collectsLess.env = []string{"GOGC=400"}
 	return []peer{
-		gatewayPeer("cloudid, transport http", caddyOptions{}),
+		gatewayPeer(plainGateway, caddyOptions{}),
 		collectsLess,
-		gatewayPeer("cloudid, reverse_proxy logs nothing", caddyOptions{HTTP1: true, Quiet: true}),
-		gatewayPeer("cloudid, inspector", caddyOptions{HTTP1: true, Inspector: true}),
-		gatewayPeer("cloudid, access log", caddyOptions{HTTP1: true, AccessLog: true}),
-		gatewayPeer("cloudid, keepalive off", caddyOptions{HTTP1: true, NoKeepAlive: true}),
+		gatewayPeer("cloudid+quiet", caddyOptions{HTTP1: true, Quiet: true}),
+		gatewayPeer("cloudid+inspector", caddyOptions{HTTP1: true, Inspector: true}),
+		gatewayPeer("cloudid+log", caddyOptions{HTTP1: true, AccessLog: true}),
+		gatewayPeer("cloudid+keepalive off", caddyOptions{HTTP1: true, NoKeepAlive: true}),
 	}
 }
 
@@ -99,6 +100,9 @@ func (b *bench) launch(p peer) (*process, error) {
 		return nil, err
 	}
 	if s.Admin, err = freeAddress(); err != nil {
+		return nil, err
+	}
+	if s.InspectorAt, err = freeAddress(); err != nil {
 		return nil, err
 	}
 	command, err := p.run(b, p, s)
