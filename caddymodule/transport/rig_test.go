@@ -23,6 +23,7 @@ type setup struct {
 	to        string // the upstreams; default $UPSTREAM
 	global    string // global options
 	site      string // what stands before reverse_proxy
+	sites     string // more sites, which may import site
 	listen    func(t testing.TB) net.Listener
 }
 
@@ -68,7 +69,7 @@ func start(t *testing.T, transport string, s setup, serve func(*rawserver.Conn))
 	}
 	%s
 }
-http://:%s {
+(site) {
 	%s
 	reverse_proxy %s {
 		%s
@@ -77,9 +78,55 @@ http://:%s {
 		}
 	}
 }
-`, s.global, port, s.site, s.to, s.proxy, s.transport))
+http://:%s {
+	import site
+}
+%s
+`, s.global, s.site, s.to, s.proxy, s.transport, port, s.sites))
 	out.caddy = caddyrig.Start(t, out.caddyfile)
 	return out
+}
+
+// behaviour is something that a user of `transport http` can notice. Each is run against both transports, with bodies that come from
+// the client, and again with bodies that a handler holds in memory, unless that is another matter.
+type behaviour struct {
+	sentence string
+	setup    setup
+	serve    func(*rawserver.Conn) // default: echo
+	run      func(s *side)
+}
+
+// unheld are the behaviours of a body that comes from the client while it is being sent, and then is gone.
+var unheld = map[string]bool{
+	"an upload is streamed as it comes":                                true,
+	"a client that leaves while it uploads":                            true,
+	"lb_retries without a buffer sends no body twice, nor half of one": true,
+}
+
+func runBehaviours(t *testing.T, table []behaviour) {
+	for _, b := range table {
+		t.Run(b.sentence, func(t *testing.T) {
+			if b.serve == nil {
+				b.serve = echo
+			}
+			bothTransports(t, b.setup, b.serve, b.run)
+			if unheld[b.sentence] || strings.Contains(b.setup.site, "held_body") || strings.Contains(b.setup.site, "cloudid") {
+				return
+			}
+			t.Run("a held body", func(t *testing.T) {
+				held := b.setup
+				held.site = "held_body\n" + held.site
+				bothTransports(t, held, b.serve, b.run)
+			})
+		})
+	}
+}
+
+func (s *side) wantAccepted(want int32) {
+	s.t.Helper()
+	if n := s.upstream.Accepted.Load(); n != want {
+		s.t.Errorf("%d connections were opened, want %d", n, want)
+	}
 }
 
 // client is a connection to Caddy on which a test speaks HTTP/1.1 by hand.

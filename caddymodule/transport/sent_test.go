@@ -1,7 +1,7 @@
 package transport_test
 
 import (
-	"bytes"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -107,25 +107,47 @@ func (h *heldBody) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyh
 	if err != nil {
 		return err
 	}
-	r.Body = &lentBody{Reader: bytes.NewReader(data), data: data}
+	r.Body = &lentBody{data: data}
 	if h.Wrapped {
 		r.Body = &watchedBody{r.Body}
 	}
 	return next.ServeHTTP(w, r)
 }
 
+// lentBody is read again from its beginning when it was closed at its end, and else fails once.
 type lentBody struct {
-	*bytes.Reader
 	data []byte
+
+	mu     sync.Mutex
+	offset int
+	atEnd  bool
+	broken bool // somebody read a part
 }
 
 func (b *lentBody) Read(p []byte) (int, error) {
-	n, err := b.Reader.Read(p)
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	n := copy(p, b.data[b.offset:])
+	b.offset += n
 	held.read.Add(int64(n))
-	return n, err
+	switch {
+	case b.broken:
+		b.atEnd = true
+		return 0, errors.New("a part of the body was read before")
+	case n == 0:
+		b.atEnd = true
+		return 0, io.EOF
+	}
+	return n, nil
 }
 
-func (b *lentBody) Close() error { return nil }
+func (b *lentBody) Close() error {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.broken = b.offset > 0 && !b.atEnd
+	b.offset, b.atEnd = 0, false
+	return nil
+}
 
 func (b *lentBody) Lend() ([]byte, func(), bool) {
 	held.lent.Add(1)

@@ -17,32 +17,6 @@ import (
 
 const okResponse = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
 
-// behaviour is something that a user of `transport http` can notice. Each is run against both transports.
-type behaviour struct {
-	sentence string
-	setup    setup
-	serve    func(*rawserver.Conn) // default: echo
-	run      func(s *side)
-}
-
-func runBehaviours(t *testing.T, table []behaviour) {
-	for _, b := range table {
-		t.Run(b.sentence, func(t *testing.T) {
-			if b.serve == nil {
-				b.serve = echo
-			}
-			bothTransports(t, b.setup, b.serve, b.run)
-		})
-	}
-}
-
-func (s *side) wantAccepted(want int32) {
-	s.t.Helper()
-	if n := s.upstream.Accepted.Load(); n != want {
-		s.t.Errorf("%d connections were opened, want %d", n, want)
-	}
-}
-
 func TestMethodsAndBodies(t *testing.T) {
 	t.Parallel()
 	for _, method := range []string{"GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "PROPFIND"} {

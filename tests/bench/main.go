@@ -99,6 +99,11 @@ func (b *bench) main(short, tuning bool, rounds int, only string, names []string
 }
 
 func (b *bench) prepare() (err error) {
+	if b.profiles != "" {
+		if err := os.MkdirAll(b.profiles, 0o755); err != nil {
+			return err
+		}
+	}
 	gomod, err := exec.Command("go", "env", "GOMOD").Output()
 	if err != nil {
 		return err
