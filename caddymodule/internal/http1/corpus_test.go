@@ -7,56 +7,14 @@ import (
 	"io"
 	"net"
 	"net/http"
-	"os"
-	"path/filepath"
-	"strconv"
 	"strings"
 	"sync"
 	"testing"
 	"time"
 
 	"github.com/caddy-cloudid/caddy-cloudid/tests/rawserver"
+	"github.com/caddy-cloudid/caddy-cloudid/tests/responses"
 )
-
-// vector is a file of testdata/responses: sentences and expectations behind #, then what a server says, as quoted strings.
-//
-//	# method: of the request; default GET
-//	# then: open (the default), or close: what the server does afterwards
-//	# want: the status and the quoted body, and "error" if the body does not end; or just "error"
-//	# reused: whether the connection serves a second request
-//	# net/http: its verdict, where it is another one, which must be less strict
-type vector struct {
-	fields map[string]string
-	text   string
-}
-
-func readVector(t testing.TB, path string) vector {
-	t.Helper()
-	file, err := os.Open(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer file.Close()
-	v := vector{fields: map[string]string{"method": http.MethodGet, "then": "open"}}
-	lines := bufio.NewScanner(file)
-	for lines.Scan() {
-		if comment, ok := strings.CutPrefix(lines.Text(), "# "); ok {
-			if name, value, ok := strings.Cut(comment, ": "); ok {
-				v.fields[name] = value
-			}
-			continue
-		}
-		text, err := strconv.Unquote(lines.Text())
-		if err != nil {
-			t.Fatalf("%s: %q: %v", path, lines.Text(), err)
-		}
-		v.text += text
-	}
-	if v.fields["net/http"] == "" {
-		v.fields["net/http"] = v.fields["want"]
-	}
-	return v
-}
 
 // verdict says what became of a response.
 func verdict(res *http.Response, err error) string {
@@ -73,17 +31,12 @@ func verdict(res *http.Response, err error) string {
 }
 
 func TestVectors(t *testing.T) {
-	paths, err := filepath.Glob("testdata/responses/*.txt")
-	if err != nil || len(paths) < 60 {
-		t.Fatalf("%d files, %v", len(paths), err)
-	}
-	for _, path := range paths {
-		t.Run(strings.TrimSuffix(filepath.Base(path), ".txt"), func(t *testing.T) {
-			v := readVector(t, path)
+	for _, r := range responses.Read(t, "testdata/responses") {
+		t.Run(r.Name, func(t *testing.T) {
 			serve := func(c *rawserver.Conn) {
 				for c.Request() != nil {
-					c.Say(v.text)
-					if v.fields["then"] == "close" {
+					c.Say(r.Text)
+					if r.Closes {
 						_ = c.Close()
 					}
 				}
@@ -93,23 +46,23 @@ func TestVectors(t *testing.T) {
 
 			u, c := startUpstream(t, serve), newClient(t, nil)
 			roundTrip := func() string {
-				return verdict(c.RoundTrip(newRequest(ctx, v.fields["method"], nil, 0), u.Network, u.Address))
+				return verdict(c.RoundTrip(newRequest(ctx, r.Method, nil, 0), u.Network, u.Address))
 			}
-			if got := roundTrip(); !sameVerdict(got, v.fields["want"]) {
-				t.Errorf("the verdict is %s, want %s", got, v.fields["want"])
+			if got := roundTrip(); !sameVerdict(got, r.Want) {
+				t.Errorf("the verdict is %s, want %s", got, r.Want)
 			}
 			roundTrip()
-			if reused := u.Accepted.Load() == 1; reused != (v.fields["reused"] == "yes") {
+			if reused := u.Accepted.Load() == 1; reused != r.Reused {
 				t.Errorf("the connection was reused: %v", reused)
 			}
 
 			other := startUpstream(t, serve)
 			transport := &http.Transport{DisableCompression: true}
 			defer transport.CloseIdleConnections()
-			req := newRequest(ctx, v.fields["method"], nil, 0)
+			req := newRequest(ctx, r.Method, nil, 0)
 			req.URL.Host = other.Address
-			if got := verdict(transport.RoundTrip(req)); !sameVerdict(got, v.fields["net/http"]) {
-				t.Errorf("net/http's verdict is %s, want %s", got, v.fields["net/http"])
+			if got := verdict(transport.RoundTrip(req)); !sameVerdict(got, r.NetHTTP) {
+				t.Errorf("net/http's verdict is %s, want %s", got, r.NetHTTP)
 			}
 			if ctx.Err() != nil {
 				t.Error("it took too long")
@@ -181,10 +134,8 @@ func (s *script) dial(context.Context, string, string) (net.Conn, error) { retur
 // FuzzResponse compares the verdicts on any bytes with those of http.ReadResponse and of net/http's Transport: they must be the
 // same, except that statuses below 100, and 101, are errors here.
 func FuzzResponse(f *testing.F) {
-	paths, _ := filepath.Glob("testdata/responses/*.txt")
-	for _, path := range paths {
-		v := readVector(f, path)
-		f.Add(v.text, v.fields["method"] == http.MethodHead)
+	for _, r := range responses.Read(f, "testdata/responses") {
+		f.Add(r.Text, r.Method == http.MethodHead)
 	}
 	f.Fuzz(func(t *testing.T, text string, head bool) {
 		method := http.MethodGet
