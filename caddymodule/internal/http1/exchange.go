@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"net"
 	"net/http"
 	"net/http/httptrace"
 	"net/textproto"
@@ -206,7 +207,7 @@ func (x *exchange) reason(err error) error {
 		return context.Cause(ctx)
 	case cause != nil:
 		err = cause
-	case x.out.failure() != nil:
+	case x.out.failure() != nil && !errors.Is(x.out.failure(), net.ErrClosed): // which this side did, for another reason
 		err = x.out.failure()
 	}
 	if failed, ok := errors.AsType[*bodyError](err); ok {

@@ -67,7 +67,7 @@ func TestBodiesInMemory(t *testing.T) {
 							return
 						}
 						body, _ := io.ReadAll(req.Body)
-						received <- string(body)
+						received <- req.Method + string(body)
 						c.Say(okResponse)
 					}
 				})
@@ -78,8 +78,8 @@ func TestBodiesInMemory(t *testing.T) {
 					if got, err := u.do(c, req); got != "ok" || err != nil {
 						t.Fatalf("%q, %v", got, err)
 					}
-					if got := <-received; got != data {
-						t.Errorf("the server got %d bytes, want %d", len(got), size)
+					if got := <-received; got != http.MethodPost+data {
+						t.Errorf("the server got %.20q and more, %d bytes", got, len(got))
 					}
 					wantDone(t, done)
 				}

@@ -46,6 +46,7 @@ func TestHowARequestIsWritten(t *testing.T) {
 	}{
 		{"head and body in one piece", strings.NewReader("body"), 4, []string{fmt.Sprintf(head, 4) + "body"}},
 		{"also a body that comes byte by byte", iotest.OneByteReader(strings.NewReader("body")), 4, []string{fmt.Sprintf(head, 4) + "body"}},
+		{"also one whose reads bring nothing now and then", &hesitant{strings.NewReader("body"), maxEmptyReads - 1}, 4, []string{fmt.Sprintf(head, 4) + "body"}},
 		{"also one of 64 KiB", strings.NewReader(large[:64<<10]), 64 << 10, []string{fmt.Sprintf(head, 64<<10) + large[:64<<10]}},
 		{"a larger one behind the head", strings.NewReader(large), len(large), []string{fmt.Sprintf(head, len(large)), large}},
 		{
@@ -159,6 +160,20 @@ func TestBodiesThatAreWrong(t *testing.T) {
 			}
 		})
 	}
+}
+
+// hesitant is a body of which so many reads bring nothing, before each that does.
+type hesitant struct {
+	io.Reader
+	times int
+}
+
+func (h *hesitant) Read(p []byte) (int, error) {
+	if h.times--; h.times >= 0 {
+		return 0, nil
+	}
+	h.times = maxEmptyReads - 1
+	return h.Reader.Read(p[:1])
 }
 
 type stuck struct{}
