@@ -3,6 +3,7 @@ package wechat_test
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"io"
 	"net/http"
 	"net/url"
@@ -183,14 +184,62 @@ func TestTokensThatCannotBeUsedAreRejected(t *testing.T) {
 	}
 }
 
+// Whoever observes the calls sees it too: such a call has not succeeded.
 func TestResponsesWithoutWhatWasAskedForAreNotWeChats(t *testing.T) {
-	client := responding(t, `{"errcode":0,"errmsg":"ok"}`)
-	ctx := within(t)
-	_, signErr := client.GetVoIPSign(ctx, "t", "o", wechat.VoIPSignRequest{})
-	_, loginErr := client.JSCode2Session(ctx, "a", "s", "c")
-	for api, err := range map[string]error{wechat.APIGetVoIPSign: signErr, wechat.APIJSCode2Session: loginErr} {
-		if kind(err) != "response" || !strings.Contains(err.Error(), api) {
-			t.Errorf("%s: got %v", api, err)
+	for _, test := range []struct {
+		api, missing string
+		call         func(*wechat.Client, string) error
+	}{
+		{wechat.APIGetOpenData, "no data_list", func(c *wechat.Client, _ string) error {
+			_, err := c.GetOpenData(within(t), "t", "o", []string{"27_a"})
+			return err
+		}},
+		{wechat.APIGetVoIPSign, "no signature", func(c *wechat.Client, _ string) error {
+			_, err := c.GetVoIPSign(within(t), "t", "o", wechat.VoIPSignRequest{})
+			return err
+		}},
+		{wechat.APIJSCode2Session, "no openid", func(c *wechat.Client, _ string) error {
+			_, err := c.JSCode2Session(within(t), "a", "s", "c")
+			return err
+		}},
+		{wechat.APIStableToken, "no access_token or expires_in", func(c *wechat.Client, _ string) error {
+			_, err := c.StableToken(within(t), "a", "s")
+			return err
+		}},
+		{wechat.APIServiceToken, "no access_token or expires_in", func(c *wechat.Client, url string) error {
+			_, err := c.ServiceToken(within(t), url)
+			return err
+		}},
+	} {
+		t.Run(test.api, func(t *testing.T) {
+			address := start(t, status(200, `{"errcode":0,"errmsg":"ok"}`))
+			client, _ := newClient(t, address)
+			var seen []wechat.Call
+			err := test.call(client.Observed(func(call wechat.Call) { seen = append(seen, call) }), address)
+			if kind(err) != "response" || !strings.HasPrefix(err.Error(), test.api) || !strings.HasSuffix(err.Error(), test.missing) {
+				t.Errorf("got %v", err)
+			}
+			if len(seen) != 1 || !errors.Is(seen[0].Err, err) {
+				t.Errorf("%v were observed", seen)
+			}
+		})
+	}
+}
+
+// The operator has two servers to look at, and is told which.
+func TestATokenServiceThatFailsIsNotTakenForWeChat(t *testing.T) {
+	client, _ := newClient(t, wechat.DefaultEndpoint)
+	for sentence, url := range map[string]string{
+		"an outage":                  start(t, status(502, "<html>")),
+		"a page":                     start(t, status(200, "<html>")),
+		"a redirection":              start(t, status(302, "")),
+		"JSON without a token":       start(t, status(200, `{"token":"T"}`)),
+		"nothing that can be dialed": "http://127.0.0.1:1/token?key=made-up",
+	} {
+		_, err := client.ServiceToken(within(t), url)
+		text := err.Error() + "; " + wechat.Advice(err)
+		if strings.Contains(text, "WeChat") || strings.Contains(text, "endpoint") || !strings.Contains(text, "`token service`") || strings.Contains(text, "made-up") {
+			t.Errorf("%s: %s", sentence, text)
 		}
 	}
 }

@@ -197,7 +197,13 @@ func (c *Client) do(ctx context.Context, call Call, send func() (*http.Response,
 	case len(body) > maxResponse:
 		return response{}, &ResponseError{API: api, reason: fmt.Sprintf("more than %d bytes", maxResponse)}
 	}
-	return readResponse(api, body)
+	if read, err = readResponse(api, body); err != nil {
+		return response{}, err
+	}
+	if missing := read.lacks(api); missing != "" {
+		return response{}, &ResponseError{API: api, reason: "no " + missing}
+	}
+	return read, nil
 }
 
 // response is a response of WeChat's, a valid JSON object: its text, and the values of members that count, as they are written
@@ -235,6 +241,29 @@ func findMembers(text []byte) (response, error) {
 		}
 	})
 	return read, err
+}
+
+// lacks names what a response does not have of what the API was asked for; "" if it has all of it.
+func (r response) lacks(api string) string {
+	switch api {
+	case APIGetOpenData:
+		if len(r.dataList) == 0 || r.dataList[0] != '[' {
+			return "data_list"
+		}
+	case APIStableToken, APIServiceToken:
+		if token := r.token(); token.Value == "" || token.Expires <= 0 {
+			return "access_token or expires_in"
+		}
+	case APIGetVoIPSign:
+		if r.get("signature").String() == "" {
+			return "signature"
+		}
+	case APIJSCode2Session:
+		if r.get("openid").String() == "" {
+			return "openid"
+		}
+	}
+	return ""
 }
 
 // get returns a member.

@@ -52,6 +52,9 @@ func (e *NetworkError) Unwrap() error { return e.ctxErr }
 
 // Advice says what the operator should do.
 func (e *NetworkError) Advice() string {
+	if e.API == APIServiceToken {
+		return "check that the token service runs, and the network between this gateway and it; its URL is in the line `token service`"
+	}
 	if e.Timeout {
 		return "check the network between this gateway and the endpoint; if it is only slow, raise the account's `timeout`, which is 3s unless it is set"
 	}
@@ -67,6 +70,9 @@ type ResponseError struct {
 }
 
 func (e *ResponseError) Error() string {
+	if e.API == APIServiceToken {
+		return fmt.Sprintf("%s: the response is no token: %s", e.API, e.reason)
+	}
 	if e.outage {
 		return fmt.Sprintf("%s: WeChat, or a proxy on the way to it, fails: %s", e.API, e.reason)
 	}
@@ -75,6 +81,9 @@ func (e *ResponseError) Error() string {
 
 // Advice says what the operator should do.
 func (e *ResponseError) Advice() string {
+	if e.API == APIServiceToken {
+		return "look at the token service, whose URL is in the line `token service`: to a GET it must respond with status 200 and {\"access_token\",\"expires_in\"}"
+	}
 	if e.outage {
 		return "wait: this is an outage of WeChat or of a proxy in between, and calls are made again by themselves; if it goes on, look at the account's endpoint and the proxies"
 	}

@@ -81,9 +81,6 @@ func (c *Client) GetOpenData(ctx context.Context, token, openid string, ids []st
 	if err != nil {
 		return nil, err
 	}
-	if len(response.dataList) == 0 || response.dataList[0] != '[' {
-		return nil, &ResponseError{API: APIGetOpenData, reason: "no data_list"}
-	}
 	return matchItems(response.dataList, ids), nil
 }
 

@@ -27,7 +27,7 @@ func (c *Client) StableToken(ctx context.Context, appid, secret string) (Token, 
 	if err != nil {
 		return Token{}, err
 	}
-	return readToken(APIStableToken, response)
+	return response.token(), nil
 }
 
 // ServiceToken asks a token service at url, which responds to GET with {"access_token","expires_in"}.
@@ -36,18 +36,15 @@ func (c *Client) ServiceToken(ctx context.Context, url string) (Token, error) {
 	if err != nil {
 		return Token{}, err
 	}
-	return readToken(APIServiceToken, response)
+	return response.token(), nil
 }
 
-func readToken(api string, response response) (Token, error) {
-	token := Token{
-		Value:   response.get("access_token").String(),
-		Expires: time.Duration(max(0, min(response.get("expires_in").Int(), 1<<31))) * time.Second,
+// token is the access token in a response.
+func (r response) token() Token {
+	return Token{
+		Value:   r.get("access_token").String(),
+		Expires: time.Duration(max(0, min(r.get("expires_in").Int(), 1<<31))) * time.Second,
 	}
-	if token.Value == "" || token.Expires <= 0 {
-		return Token{}, &ResponseError{API: api, reason: "no access_token or expires_in"}
-	}
-	return token, nil
 }
 
 // VoIPSignRequest is what is signed for a call in a voice room.
@@ -68,11 +65,7 @@ func (c *Client) GetVoIPSign(ctx context.Context, token, openid string, sign VoI
 	if err != nil {
 		return "", err
 	}
-	signature := response.get("signature").String()
-	if signature == "" {
-		return "", &ResponseError{API: APIGetVoIPSign, reason: "no signature"}
-	}
-	return signature, nil
+	return response.get("signature").String(), nil
 }
 
 // Session is what WeChat knows of a user who logs in. The session key never leaves the gateway.
@@ -93,13 +86,9 @@ func (c *Client) JSCode2Session(ctx context.Context, appid, secret, code string)
 	if err != nil {
 		return Session{}, err
 	}
-	session := Session{
+	return Session{
 		OpenID:     response.get("openid").String(),
 		UnionID:    response.get("unionid").String(),
 		SessionKey: response.get("session_key").String(),
-	}
-	if session.OpenID == "" {
-		return Session{}, &ResponseError{API: APIJSCode2Session, reason: "no openid"}
-	}
-	return session, nil
+	}, nil
 }
