@@ -150,7 +150,7 @@ func (a *Account) UserTokens() (*usertoken.Keys, error) {
 }
 
 func (a *Account) report(exchange opendata.Exchange) {
-	a.metrics.Counts().WatermarkMismatches.WithLabelValues().Add(float64(exchange.Mismatched))
+	a.metrics.Counts().WatermarkMismatches.Add(float64(exchange.Mismatched))
 	if exchange.Err == nil {
 		return
 	}

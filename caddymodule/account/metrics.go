@@ -71,8 +71,8 @@ func (m *accountMetrics) countFetch(err error) {
 
 // countLookup counts CloudIDs that did not have to be asked for.
 func (m *accountMetrics) countLookup(found opendata.Lookup) {
-	m.Counts().CacheHits.WithLabelValues().Add(float64(found.Cached))
-	m.Counts().Coalesced.WithLabelValues().Add(float64(found.Coalesced))
+	m.Counts().CacheHits.Add(float64(found.Cached))
+	m.Counts().Coalesced.Add(float64(found.Coalesced))
 	if found.Limited > 0 {
 		m.Counts().LimitHits.WithLabelValues("limit").Inc()
 	}

@@ -38,7 +38,6 @@ type apiCalls struct {
 	Calls
 	succeeded prometheus.Counter
 	duration  prometheus.Observer
-	ids       prometheus.Observer
 }
 
 func newUpstream(appid string, client *wechat.Client, tokens TokenModule, counts *accountMetrics) *upstream {
@@ -68,10 +67,7 @@ func (u *upstream) observe(call wechat.Call) {
 	}
 	calls.duration.Observe(call.Duration.Seconds())
 	if call.IDs > 0 {
-		if calls.ids == nil {
-			calls.ids = u.metrics.Counts().IDsPerCall.WithLabelValues()
-		}
-		calls.ids.Observe(float64(call.IDs))
+		u.metrics.Counts().IDsPerCall.Observe(float64(call.IDs))
 	}
 	if call.Err != nil {
 		calls.Failed++

@@ -122,7 +122,7 @@ func (c *call) forward(r *http.Request, body *replayableBody) {
 	c.record.Outcome = c.outcome()
 	c.count()
 	if c.added > 0 {
-		c.metrics().AddedBytes.WithLabelValues().Add(float64(c.added))
+		c.metrics().AddedBytes.Add(float64(c.added))
 	}
 	c.lap()
 	c.publish(false)

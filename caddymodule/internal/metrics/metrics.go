@@ -65,15 +65,15 @@ type Counts struct {
 	IDs                 *prometheus.CounterVec
 	WeChatCalls         *prometheus.CounterVec
 	CallDuration        *prometheus.HistogramVec
-	IDsPerCall          *prometheus.HistogramVec
-	CacheHits           *prometheus.CounterVec
-	Coalesced           *prometheus.CounterVec
-	WatermarkMismatches *prometheus.CounterVec
+	IDsPerCall          prometheus.Observer
+	CacheHits           prometheus.Counter
+	Coalesced           prometheus.Counter
+	WatermarkMismatches prometheus.Counter
 	TokenFetches        *prometheus.CounterVec
 	Logins              *prometheus.CounterVec
 	LimitHits           *prometheus.CounterVec
 	SessionsRejected    *prometheus.CounterVec
-	AddedBytes          *prometheus.CounterVec
+	AddedBytes          prometheus.Counter
 
 	appid string
 	all   []prometheus.Collector
@@ -85,15 +85,15 @@ func newCounts(appid string) *Counts {
 	c.IDs = c.counters("ids_total", "CloudIDs resolved, for events and for functions, by account and result: ok, a -6010xx code, or other.", "code")
 	c.WeChatCalls = c.counters("wechat_calls_total", "Calls of WeChat's API, by account, API and errcode (0: success; timeout, network, response: none came or it could not be read).", "api", "errcode")
 	c.CallDuration = c.histograms("wechat_call_duration_seconds", "How long WeChat took to respond, by account and API.", prometheus.ExponentialBuckets(0.005, 2, 11), "api")
-	c.IDsPerCall = c.histograms("ids_per_call", "CloudIDs asked for in one call of getopendata, by account.", []float64{1, 2, 3, 4, 5, 10, 20})
-	c.CacheHits = c.counters("cache_hits_total", "CloudIDs whose open data was in the cache, by account.")
-	c.Coalesced = c.counters("coalesced_ids_total", "CloudIDs that waited for a call under way instead of making one, by account.")
-	c.WatermarkMismatches = c.counters("watermark_mismatches_total", "Open data rejected because its watermark names another AppID, by account.")
+	c.IDsPerCall = c.histograms("ids_per_call", "CloudIDs asked for in one call of getopendata, by account.", []float64{1, 2, 3, 4, 5, 10, 20}).WithLabelValues()
+	c.CacheHits = c.counter("cache_hits_total", "CloudIDs whose open data was in the cache, by account.")
+	c.Coalesced = c.counter("coalesced_ids_total", "CloudIDs that waited for a call under way instead of making one, by account.")
+	c.WatermarkMismatches = c.counter("watermark_mismatches_total", "Open data rejected because its watermark names another AppID, by account.")
 	c.TokenFetches = c.counters("token_fetches_total", "Access tokens fetched, by account and result: ok or failed.", "result")
 	c.Logins = c.counters("logins_total", "Requests through wechat_login, by account and result: ok, an errcode of WeChat, timeout, network, response (it could not be read), not_called (the breaker is open, or max_calls are in flight), code_may_be_used, rejected (it was no login), canceled (the client went away), other.", "result")
 	c.LimitHits = c.counters("limit_hits_total", "How often a limit of the account was reached: limit (CloudIDs of one user; explicit ones were rejected, guesses left as they were) or max_calls (a call did not get its turn in time).", "limit")
 	c.SessionsRejected = c.counters("sessions_rejected_total", "Requests that wechat_session rejected with 401, by account and reason: missing, several, malformed, account, purpose, signature, expired, unknown_account.", "reason")
-	c.AddedBytes = c.counters("added_bytes_total", "Bytes that rewritten bodies are longer than those received, by account.")
+	c.AddedBytes = c.counter("added_bytes_total", "Bytes that rewritten bodies are longer than those received, by account.")
 	return c
 }
 
@@ -141,6 +141,11 @@ var breakerState = prometheus.NewDesc(
 	prometheus.BuildFQName(namespace, subsystem, "breaker_state"),
 	"Whether WeChat is called: 0 yes, 1 on trial, 2 no, after a run of failures; by API, for each account that runs.",
 	withAppID([]string{"api"}), nil)
+
+// counter returns a counter that has no label but appid.
+func (c *Counts) counter(name, help string) prometheus.Counter {
+	return c.counters(name, help).WithLabelValues()
+}
 
 func (c *Counts) counters(name, help string, labels ...string) *prometheus.CounterVec {
 	vec := prometheus.NewCounterVec(prometheus.CounterOpts{Namespace: namespace, Subsystem: subsystem, Name: name, Help: help}, withAppID(labels))
