@@ -17,9 +17,9 @@ func TestSize(t *testing.T) {
 		limit int64
 		want  int
 	}{
-		{"no limit", "", math.MaxInt64, 16 << 20},
-		{"a large container", "", 4 << 30, 16 << 20},
-		{"a container of 512 MiB", "", 512 << 20, 16 << 20},
+		{"no limit", "", math.MaxInt64, 8 << 20},
+		{"a large container", "", 4 << 30, 8 << 20},
+		{"a container of 256 MiB", "", 256 << 20, 8 << 20},
 		{"a small container", "", 64 << 20, 2 << 20},
 		{"a limit of nothing", "", 0, 0},
 		{"an operator who chose", "100", math.MaxInt64, 0},
