@@ -11,6 +11,7 @@ import (
 	"github.com/caddy-cloudid/caddy-cloudid/caddymodule/account"
 	"github.com/caddy-cloudid/caddy-cloudid/caddymodule/internal/directive"
 	"github.com/caddy-cloudid/caddy-cloudid/caddymodule/internal/event"
+	"github.com/caddy-cloudid/caddy-cloudid/caddymodule/internal/placeholder"
 )
 
 func init() {
@@ -78,8 +79,10 @@ func (h *Handler) readEventLocation(args []string) error {
 		h.Event = &EventLocation{CloudEvents: true}
 		return nil
 	}
-	if _, err := event.ParsePointer(args[0]); err != nil {
-		return err
+	if !placeholder.Loaded(args[0]) {
+		if _, err := event.ParsePointer(args[0]); err != nil {
+			return err
+		}
 	}
 	if len(args) == 2 && args[1] != "string" {
 		return fmt.Errorf("%q is unknown; behind the pointer only the word string is allowed", args[1])
@@ -137,11 +140,11 @@ func (h *Handler) readOnError(args []string) error {
 	if len(args) != 1 || args[0] == "" {
 		return directive.WrongArguments("on_error embed|reject")
 	}
-	if args[0] != embed && args[0] != reject {
-		return fmt.Errorf("%q is neither embed nor reject", args[0])
-	}
 	h.OnError = args[0]
-	return nil
+	if placeholder.Loaded(args[0]) {
+		return nil // checked when the config is loaded
+	}
+	return checkOnError(args[0])
 }
 
 // Interface guard

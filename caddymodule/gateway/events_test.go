@@ -275,3 +275,15 @@ func TestSeveralAccounts(t *testing.T) {
 		g.do(with(user, other)).rejected(403)
 	})
 }
+
+// What is no request's is known when the config is loaded.
+func TestPlaceholdersOfEventAndOnError(t *testing.T) {
+	t.Setenv("GATEWAY_TEST_POINTER", "/data")
+	t.Setenv("GATEWAY_TEST_WORD", "reject")
+	g := start(t, setup{cloudid: "event {env.GATEWAY_TEST_POINTER}\non_error {env.GATEWAY_TEST_WORD}"})
+	g.post(`{"data":{"a":"` + steps + `"},"b":"` + steps + `"}`).forwarded(`{"data":{"a":` + stepsData + `},"b":"` + steps + `"}`)
+	g.fault(sandbox.Fault{API: "getopendata", Kind: "errcode", Code: 48001})
+	if got := g.post(`{"data":{"a":"` + group + `"}}`); got.status != http.StatusBadGateway {
+		t.Errorf("status %d: %s", got.status, got.body)
+	}
+}

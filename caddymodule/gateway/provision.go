@@ -78,9 +78,6 @@ func (h *Handler) setDefaults() error {
 	if h.OnError == "" {
 		h.OnError = embed
 	}
-	if h.OnError != embed && h.OnError != reject {
-		return fmt.Errorf("on_error: %q is neither embed nor reject", h.OnError)
-	}
 	if h.Event == nil {
 		h.Event = new(EventLocation)
 	}
@@ -94,6 +91,15 @@ func (h *Handler) resolvePlaceholders() (err error) {
 	}
 	if err := placeholder.ResolveAll("pass", h.Pass); err != nil {
 		return err
+	}
+	if h.Event.Pointer, err = placeholder.ResolveLoaded("event", h.Event.Pointer); err != nil {
+		return err
+	}
+	if h.OnError, err = placeholder.ResolveLoaded("on_error", h.OnError); err != nil {
+		return err
+	}
+	if err := checkOnError(h.OnError); err != nil {
+		return fmt.Errorf("on_error: %w", err)
 	}
 	if h.OpenID, err = placeholder.Known("openid", h.OpenID); err != nil {
 		return err
@@ -109,6 +115,13 @@ func (h *Handler) resolvePlaceholders() (err error) {
 	if !placeholder.PerRequest(h.OpenID) {
 		h.logger.Warn("the openid of cloudid holds no placeholder, so everybody acts as the same user",
 			zap.String("advice", "write a placeholder that an authenticator sets, such as "+defaultOpenID+", the default"))
+	}
+	return nil
+}
+
+func checkOnError(word string) error {
+	if word != embed && word != reject {
+		return fmt.Errorf("%q is neither embed nor reject", word)
 	}
 	return nil
 }

@@ -32,6 +32,20 @@ func ResolveAll(setting string, texts []string) error {
 	return nil
 }
 
+// Loaded reports whether a value has a placeholder that is known when the config is loaded, so that a Caddyfile does not say yet
+// what the value is.
+func Loaded(text string) bool {
+	return strings.Contains(text, "{env.") || strings.Contains(text, "{file.")
+}
+
+// ResolveLoaded is Resolve for a value whose braces may be its own: it is left alone unless it has a placeholder as Loaded says.
+func ResolveLoaded(setting, text string) (string, error) {
+	if !Loaded(text) {
+		return text, nil
+	}
+	return Resolve(setting, text)
+}
+
 // Secret is Resolve for a value that no error may show, not even a part of it that stands in braces.
 func Secret(setting, text string) (string, error) {
 	return resolve(setting, text, func(string) (string, error) {

@@ -85,3 +85,24 @@ func TestPerRequest(t *testing.T) {
 		}
 	}
 }
+
+func TestValuesWhoseBracesMayBeTheirOwn(t *testing.T) {
+	t.Setenv("PLACEHOLDER_TEST", " /data\n")
+	for text, want := range map[string]string{
+		"/data":                    "/data",
+		"":                         "",
+		" /a ":                     " /a ",
+		"/{x}/{http.auth.user.id}": "/{x}/{http.auth.user.id}",
+		"{env.PLACEHOLDER_TEST}":   "/data",
+		"{env.PLACEHOLDER_TEST}/a": "/data\n/a",
+	} {
+		if got, err := placeholder.ResolveLoaded("event", text); err != nil || got != want {
+			t.Errorf("%q: %q, %v", text, got, err)
+		}
+	}
+	for _, text := range []string{"{env.PLACEHOLDER_NOT_SET}", "{file./nowhere/at/all}"} {
+		if got, err := placeholder.ResolveLoaded("event", text); err == nil || !strings.HasPrefix(err.Error(), "event: "+text) {
+			t.Errorf("%q: %q, %v", text, got, err)
+		}
+	}
+}
