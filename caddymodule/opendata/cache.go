@@ -51,7 +51,7 @@ func (c *Cache) get(k key) (wechat.OpenData, bool) {
 	if !ok || !r.isOf(k) {
 		return wechat.OpenData{}, false
 	}
-	return wechat.OpenData{Code: r.code, JSON: r.bytes[r.json:len(r.bytes):len(r.bytes)]}, true
+	return wechat.OpenData{Code: r.code, JSON: r.bytes[r.json:]}, true
 }
 
 // put keeps what WeChat said of a CloudID, unless asking again may give something else.

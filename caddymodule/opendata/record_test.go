@@ -15,24 +15,24 @@ import (
 func TestKeysWithTheSameHashAreNotConfused(t *testing.T) {
 	t.Parallel()
 	kept := key{"o_alice", "27_a"}
-	data := wechat.OpenData{JSON: []byte(`{"cloudID":"27_a","data":{}}`)}
+	data := wechat.OpenData{Code: wechat.CodeExpiredCloudID, JSON: []byte(`{"cloudID":"27_a","errCode":-601006}`)}
 	for _, other := range []key{
 		{"o_alice", "27_b"},
 		{"o_bobby", "27_a"},
+		{"", ""},
 		{"o_alice", "27_"},
 		{"o_alice", "27_aa"},
-		{"o_alice", "27_a{"},     // the JSON begins with one
-		{"o_alice2", "7_a"},      // the same bytes, divided in another place
-		{"o_alic", "e27_a"},      //
-		{"", "o_alice27_a"},      //
-		{"o_alice27_a", ""},      //
-		{"", ""},                 //
-		{"o_alice27_a{", "\"cl"}, //
+		{"o_alice", "27_a{"}, // the JSON begins with one
+		// The same bytes, divided in another place.
+		{"o_alice2", "7_a"},
+		{"o_alic", "e27_a"},
+		{"", "o_alice27_a"},
+		{"o_alice27_a", ""},
 	} {
 		c := NewCache(time.Minute, 100)
 		c.put(kept, data)
-		if got, ok := c.get(kept); !ok || !bytes.Equal(got.JSON, data.JSON) {
-			t.Errorf("%v: got %s, %v", kept, got.JSON, ok)
+		if got, ok := c.get(kept); !ok || got.Code != data.Code || !bytes.Equal(got.JSON, data.JSON) {
+			t.Errorf("%v: got %+v, %v", kept, got, ok)
 		}
 		c.entries.Add(c.hash(other), newRecord(kept, data))
 		if got, ok := c.get(other); ok {
