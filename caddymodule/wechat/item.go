@@ -9,8 +9,11 @@ import (
 	"github.com/caddy-cloudid/caddy-cloudid/caddymodule/internal/jsonscan"
 )
 
-// item is one of a response's data_list: the values of its members as they are written, nil where there is none.
-type item struct{ cloudID, json []byte }
+// item is one of a response's data_list; what it does not have is nil.
+type item struct {
+	cloudID []byte // as it is written
+	json    []byte // the JSON that is in the string, or that the value is
+}
 
 // matchItems finds each id's item in a data_list: the first that names it, else the one in its position if that names nothing.
 func matchItems(list []byte, ids []string) []OpenData {
@@ -47,7 +50,8 @@ func matchItems(list []byte, ids []string) []OpenData {
 	return found
 }
 
-// readItem reads the item at text[pos], and returns the position behind it.
+// readItem reads the item at text[pos], and returns the position behind it. On the wire json is a string that holds an object, in
+// WeChat's document the object itself. It is unquoted where it stands, since nobody reads the text of a response twice.
 func readItem(text []byte, pos int) (one item, end int) {
 	end = visitMembers(text, pos, func(name, value []byte) {
 		switch nameOf(name) {
@@ -57,6 +61,9 @@ func readItem(text []byte, pos int) (one item, end int) {
 			setFirst(&one.json, value)
 		}
 	})
+	if len(one.json) > 0 && one.json[0] == '"' {
+		one.json = unquoteInPlace(one.json)
+	}
 	return one, end
 }
 
@@ -68,9 +75,9 @@ func setFirst(member *[]byte, value []byte) {
 
 var errUnusable = errors.New("missing, empty, or not about this id")
 
-// read reads an item's json: on the wire a string that holds an object, in WeChat's document the object itself.
+// read reads an item's json.
 func (one item) read(id string) (OpenData, error) {
-	text := one.text()
+	text := one.json
 	object, err := readObject(text)
 	if err != nil {
 		if text = mend(text); len(text) == 0 {
@@ -97,14 +104,6 @@ func (one item) read(id string) (OpenData, error) {
 		text = append(append(text, object.data...), '}')
 	}
 	return OpenData{JSON: bytes.TrimSpace(text)}, nil
-}
-
-// text returns an item's json in memory of its own: what is cached must not keep the whole response.
-func (one item) text() []byte {
-	if len(one.json) > 0 && one.json[0] == '"' {
-		return unquote(one.json)
-	}
-	return bytes.Clone(one.json)
 }
 
 // object is what counts of an item's json: raw values, nil where there is none.

@@ -2,6 +2,7 @@ package wechat
 
 import (
 	"bytes"
+	"slices"
 	"unicode/utf16"
 	"unicode/utf8"
 	"unsafe"
@@ -139,9 +140,14 @@ func nameOf(raw []byte) string {
 }
 
 // unquote returns what a valid JSON string stands for, in UTF-8. Half of a surrogate pair becomes U+FFFD.
-func unquote(raw []byte) []byte {
+func unquote(raw []byte) []byte { return appendUnquoted(make([]byte, 0, len(raw)), raw) }
+
+// unquoteInPlace is unquote for a string that nobody needs any more as it was.
+func unquoteInPlace(raw []byte) []byte { return slices.Clip(appendUnquoted(raw[:0], raw)) }
+
+// appendUnquoted appends what a valid JSON string stands for. That is never longer, so that it can be written over the string.
+func appendUnquoted(text, raw []byte) []byte {
 	raw = raw[1 : len(raw)-1]
-	text := make([]byte, 0, len(raw))
 	for pos := 0; pos < len(raw); {
 		plain := pos
 		for plain < len(raw) && raw[plain] != '\\' {

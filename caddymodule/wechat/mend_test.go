@@ -84,6 +84,9 @@ func FuzzUnquote(f *testing.F) {
 		if got := string(unquote(raw)); got != want {
 			t.Errorf("%s: %q, want %q", raw, got, want)
 		}
+		if got := string(unquoteInPlace(raw)); got != want {
+			t.Errorf("in place: %q, want %q", got, want)
+		}
 	})
 }
 
