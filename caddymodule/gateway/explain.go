@@ -238,9 +238,10 @@ func isString(value string) bool { return value != "" && value[0] == '"' }
 func isObject(value string) bool { return value != "" && value[0] == '{' }
 
 // mayHoldCloudID reports whether a JSON text may hold a string that looks like a CloudID: a digit, an underscore and forty characters
-// more. That is much faster found out than what is in the text. Escaped letters, which no client writes there, are not seen.
+// more. That is much faster found out than what is in the text. Escaped letters, which no client writes there, are not seen, nor what
+// stands behind the first maxUnderscores, as in many rows with names like created_at.
 func mayHoldCloudID(json string) bool {
-	for {
+	for range maxUnderscores {
 		at := strings.IndexByte(json, '_')
 		if at < 0 || len(json)-at < minIDTail {
 			return false
@@ -250,7 +251,11 @@ func mayHoldCloudID(json string) bool {
 		}
 		json = json[at+1:]
 	}
+	return false
 }
+
+// maxUnderscores bounds the time that the search takes to a few microseconds.
+const maxUnderscores = 500
 
 // minIDTail is the least length of a CloudID from its underscore on.
 const minIDTail = 41

@@ -95,6 +95,11 @@ func TestARecordSaysWhatBecameOfEachMember(t *testing.T) {
 			[]string{"a: guess, open data", "userInfo: removed, set_by_gateway", "USERINFO: removed, set_by_gateway", "user_info: kept, wrong_form"},
 		},
 		{"userInfo without user_info", "", `{"userInfo":{"openId":"x"}}`, []string{"userInfo: kept, wrong_form"}},
+		{
+			"rows, behind so many of which no CloudID is looked for", "",
+			`{"few":{"a":"` + strings.Repeat("x_", 400) + `","b":"` + group + `"},"many":{"a":"` + strings.Repeat("x_", 600) + `","b":"` + group + `"}}`,
+			[]string{"few: kept, wrong_form", "few.b: kept, nested", "many: kept, wrong_form"},
+		},
 		{"a name that looks like a CloudID", "", `{"` + steps + `":"` + steps + `x y"}`, []string{"(a CloudID): kept, wrong_form"}},
 	} {
 		t.Run(c.it, func(t *testing.T) {
