@@ -217,8 +217,15 @@ func unquote(text string) string {
 
 // looksLikeCloudID reports whether a value is a string that looks like a CloudID.
 func looksLikeCloudID(value string) bool {
-	return isString(value) && len(value) <= maxIDText && event.LooksLikeCloudID(unquote(value))
+	if !isString(value) || len(value) < minIDText || len(value) > maxIDText {
+		return false
+	}
+	mayBeDigit := value[1] == '\\' || '0' <= value[1] && value[1] <= '9'
+	return mayBeDigit && event.LooksLikeCloudID(unquote(value))
 }
+
+// minIDText is the length of the shortest JSON text of a CloudID: a digit, an underscore and forty characters, in quotes.
+const minIDText = 1 + 1 + 40 + 2
 
 // maxIDText is the length of the longest JSON text of a CloudID: of 133 characters, all of them escaped.
 const maxIDText = 133*len(`\u0000`) + 2

@@ -31,8 +31,9 @@ type bucket struct {
 }
 
 func (t *timeline) add(r *invocation.Record) {
-	start := r.Time.Add(r.Timing.Total).Truncate(bucketWidth).Unix() // when it ended
-	b := &t.ring[start/int64(bucketWidth/time.Second)%buckets]
+	const width = int64(bucketWidth / time.Second)
+	start := r.Time.Add(r.Timing.Total).Unix() / width * width // when it ended
+	b := &t.ring[uint64(start/width)%buckets]
 	if b.Start != start {
 		*b = bucket{Start: start, Outcomes: map[string]int{}}
 	}
