@@ -3,6 +3,8 @@ package transport_test
 import (
 	"net/http"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -114,4 +116,32 @@ func TestWhichUpstream(t *testing.T) {
 			probe.Eventually(s.t, "it is asked again", func() bool { return s.dial().say(get("/")).response("GET").StatusCode == http.StatusOK })
 		}},
 	})
+}
+
+// max_conns_per_host is of all requests, also of those that http1 hands to the transport within it.
+func TestNoMoreRequestsAtOnceThanConnections(t *testing.T) {
+	t.Parallel()
+	var under atomic.Int32
+	runBehaviours(t, []behaviour{{"max_conns_per_host 1", setup{transport: "max_conns_per_host 1"}, func(c *rawserver.Conn) {
+		for c.Request() != nil {
+			at := under.Add(1)
+			time.Sleep(5 * time.Millisecond)
+			under.Add(-1)
+			if at > 1 {
+				c.Say("HTTP/1.1 500 At Once\r\nContent-Length: 0\r\n\r\n")
+				continue
+			}
+			c.Say(okResponse)
+		}
+	}, func(s *side) {
+		var wg sync.WaitGroup
+		for i := range 10 {
+			c, request := s.dial(), post("body")
+			if i%2 == 0 {
+				request = "POST / HTTP/1.1\r\nHost: site\r\nTransfer-Encoding: chunked\r\n\r\n4\r\nbody\r\n0\r\n\r\n"
+			}
+			wg.Go(func() { c.say(request).wantResponse(http.StatusOK, "ok") })
+		}
+		wg.Wait()
+	}}})
 }
