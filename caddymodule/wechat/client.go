@@ -231,7 +231,7 @@ func findMembers(text []byte) (response, error) {
 	read := response{text: text}
 	err := jsonscan.Walk(text, func(m jsonscan.Member) {
 		value := text[m.ValueStart:m.ValueEnd]
-		switch nameOf(text[m.NameStart:m.NameEnd]) {
+		switch string(textOf(text[m.NameStart:m.NameEnd])) {
 		case "errcode":
 			setFirst(&read.errCode, value)
 		case "errmsg":

@@ -54,7 +54,7 @@ func matchItems(list []byte, ids []string) []OpenData {
 // WeChat's document the object itself. It is unquoted where it stands, since nobody reads the text of a response twice.
 func readItem(text []byte, pos int) (one item, end int) {
 	end = visitMembers(text, pos, func(name, value []byte) {
-		switch nameOf(name) {
+		switch string(textOf(name)) {
 		case "cloud_id":
 			setFirst(&one.cloudID, value)
 		case "json":
@@ -117,7 +117,7 @@ func readObject(text []byte) (o object, err error) {
 	err = jsonscan.Walk(text, func(m jsonscan.Member) {
 		isObject = true
 		var member *[]byte
-		switch name := text[m.NameStart:m.NameEnd]; nameOf(name) {
+		switch string(textOf(text[m.NameStart:m.NameEnd])) {
 		case "cloudID":
 			member = &o.cloudID
 		case "errCode":
