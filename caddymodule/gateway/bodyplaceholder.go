@@ -5,8 +5,11 @@ import (
 	"encoding/base64"
 	"io"
 	"net/http"
+	"reflect"
 
 	"github.com/caddyserver/caddy/v2"
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+	"go.uber.org/zap/zapcore"
 )
 
 // setBodyPlaceholders makes {http.request.body} show the body that r has. Caddy's own placeholder shows the request that
@@ -29,6 +32,37 @@ func (r *bodyPlaceholder) String() string { return string(peek((*http.Request)(r
 func (r *bodyBase64Placeholder) String() string {
 	return base64.StdEncoding.EncodeToString(peek((*http.Request)(r)))
 }
+
+// isToBeLogged reports whether a line of the access log is going to show the body, which it does after the request is over:
+// log_append keeps the placeholder's value, and its text is made when the line is written. Which values are kept, Caddy does not
+// tell, but for reflection; where that finds nothing to look at, the answer is yes, which costs no more than a buffer.
+func isToBeLogged(r *http.Request) bool {
+	extra, ok := r.Context().Value(caddyhttp.ExtraLogFieldsCtxKey).(*caddyhttp.ExtraLogFields)
+	if !ok {
+		return false
+	}
+	if !extraFieldsKnown {
+		return true
+	}
+	fields := reflect.ValueOf(extra).Elem().FieldByIndex(extraFields.Index)
+	for i := range fields.Len() {
+		value := fields.Index(i).FieldByIndex(fieldValue.Index)
+		if value.IsNil() {
+			continue
+		}
+		if kind := value.Elem().Type(); kind == reflect.TypeFor[*bodyPlaceholder]() || kind == reflect.TypeFor[*bodyBase64Placeholder]() {
+			return true
+		}
+	}
+	return false
+}
+
+// The fields that a request adds to its line of the access log, in Caddy 2.11.9, and the value of one.
+var (
+	extraFields, hasExtraFields = reflect.TypeFor[caddyhttp.ExtraLogFields]().FieldByName("fields")
+	fieldValue, _               = reflect.TypeFor[zapcore.Field]().FieldByName("Interface")
+	extraFieldsKnown            = hasExtraFields && extraFields.Type == reflect.TypeFor[[]zapcore.Field]()
+)
 
 // peek returns the body of a request, which stays to be read.
 func peek(r *http.Request) []byte {

@@ -7,6 +7,7 @@ import (
 	"crypto/rand"
 	"crypto/x509"
 	"encoding/base64"
+	"encoding/json"
 	"encoding/pem"
 	"io"
 	"math/big"
@@ -271,6 +272,33 @@ func TestThePlaceholderOfTheBodyShowsTheNewOne(t *testing.T) {
 		g = start(t, setup{site: before + "$CLOUDID\nroute {\nrequest_body {\nset \"another\"\n}\nrespond {http.request.body}\n}"})
 		if r := g.post(example); r.body != "another" {
 			t.Errorf("behind %q the body that another handler set is %q", before, r.body)
+		}
+	}
+}
+
+// log_append keeps what a placeholder holds, and makes its text when the request is over. It had the body of another request, or
+// none.
+func TestTheBodyInAnAccessLog(t *testing.T) {
+	t.Parallel()
+	for _, placeholder := range []string{"body", "body_base64"} {
+		g := start(t, setup{site: "log\nroute {\n$CLOUDID\nlog_append sent {http.request." + placeholder + "}\n" + "reverse_proxy $UPSTREAM\n}"})
+		for range 3 {
+			g.post(example).forwarded(resolved)
+			g.post(`{"another":1}`).forwarded(`{"another":1}`)
+		}
+		probe.Eventually(t, "the calls are in the log", func() bool { return len(g.logLines(`"handled request"`)) == 6 })
+		for i, line := range g.logLines(`"handled request"`) {
+			var logged struct{ Sent string }
+			if err := json.Unmarshal([]byte(line), &logged); err != nil {
+				t.Fatal(err)
+			}
+			want := []string{resolved, `{"another":1}`}[i%2]
+			if placeholder == "body_base64" {
+				want = base64.StdEncoding.EncodeToString([]byte(want))
+			}
+			if logged.Sent != want {
+				t.Errorf("of call %d the log has %q for {http.request.%s}", i, logged.Sent, placeholder)
+			}
 		}
 	}
 }

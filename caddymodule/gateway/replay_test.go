@@ -122,3 +122,10 @@ func TestWhatIsLentIsNotReused(t *testing.T) {
 		}
 	}
 }
+
+// Where it is not, no buffer of a body is used again.
+func TestCaddysListOfExtraFieldsIsWhereItIsLookedFor(t *testing.T) {
+	if !extraFieldsKnown {
+		t.Error("ExtraLogFields has another form in this version of Caddy: mend isToBeLogged")
+	}
+}
