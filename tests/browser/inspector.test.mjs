@@ -6,6 +6,18 @@ const rows = page => page.locator('#list .row:not(.head)')
 const detail = page => page.locator('#detail')
 const row = (page, text) => rows(page).filter({ hasText: text }).first()
 
+// keepCopied keeps what the page copies in window.copied. To read the clipboard itself can wait for ever, for a window that has no focus.
+async function keepCopied(page) {
+  await page.context().grantPermissions(['clipboard-write'])
+  await page.evaluate(() => {
+    const write = navigator.clipboard.writeText.bind(navigator.clipboard)
+    navigator.clipboard.writeText = text => {
+      window.copied = text
+      return write(text)
+    }
+  })
+}
+
 describe('the inspector in a browser', () => {
   let gateway
   before(async () => { gateway = await startGateway('capture') })
@@ -119,12 +131,12 @@ describe('the inspector in a browser', () => {
   }))
 
   test('copy as curl', () => withPage(async page => {
-    await page.context().grantPermissions(['clipboard-read', 'clipboard-write'])
+    await keepCopied(page)
     await gateway.call("/fn/quote'", { note: "it's", weRunData: steps })
     await row(page, '/fn/quote').click()
     await detail(page).getByRole('button', { name: 'copy as curl' }).click()
     await detail(page).getByText('copied').waitFor()
-    const text = await page.evaluate(() => navigator.clipboard.readText())
+    const text = await page.evaluate(() => window.copied)
     assert.match(text, /^curl -X 'POST' 'http:\/\/127\.0\.0\.1:\d+\/fn\/quote(%27|'\\'')' -H "Authorization: Bearer \$TOKEN"/)
     assert.ok(text.includes(`'{"note":"it'\\''s","weRunData":"${steps}"}'`), text)
   }))
@@ -141,7 +153,7 @@ describe('the inspector in a browser', () => {
   }))
 
   test('nothing of a call hides, turns text around, or runs in a terminal', () => withPage(async page => {
-    await page.context().grantPermissions(['clipboard-read', 'clipboard-write'])
+    await keepCopied(page)
     await gateway.callBy('A`id`$PATH', '/fn/%1b%5B2J%e2%80%aeterminal', JSON.stringify({ 'a\u202eb\u0000c': 1, note: '\u007f\u009b\u202e' }))
     const shown = row(page, 'terminal')
     await shown.click()
@@ -150,7 +162,7 @@ describe('the inspector in a browser', () => {
     assert.ok(text.includes('\\u{202e}terminal') && text.includes('a\\u{202e}b\\u{0}c'), text)
     await detail(page).getByRole('button', { name: 'copy as curl' }).click()
     await detail(page).getByText('copied').waitFor()
-    const command = await page.evaluate(() => navigator.clipboard.readText())
+    const command = await page.evaluate(() => window.copied)
     assert.ok(command.startsWith("curl -X 'A`ID`$PATH' 'http://127.0.0.1:"), command)
     assert.doesNotMatch(command, /[\0\x1b\x7f\x9b]/)
   }))
