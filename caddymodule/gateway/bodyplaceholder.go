@@ -34,8 +34,8 @@ func (r *bodyBase64Placeholder) String() string {
 }
 
 // isToBeLogged reports whether a line of the access log is going to show the body, which it does after the request is over:
-// log_append keeps the placeholder's value, and its text is made when the line is written. Which values are kept, Caddy does not
-// tell, but for reflection; where that finds nothing to look at, the answer is yes, which costs no more than a buffer.
+// log_append keeps the placeholder's value, and its text is made when the line is written. Caddy does not say which values are kept,
+// so they are looked for by reflection. Where their list has another form, the answer is yes: that costs no more than a buffer.
 func isToBeLogged(r *http.Request) bool {
 	extra, ok := r.Context().Value(caddyhttp.ExtraLogFieldsCtxKey).(*caddyhttp.ExtraLogFields)
 	if !ok {
@@ -50,7 +50,8 @@ func isToBeLogged(r *http.Request) bool {
 		if value.IsNil() {
 			continue
 		}
-		if kind := value.Elem().Type(); kind == reflect.TypeFor[*bodyPlaceholder]() || kind == reflect.TypeFor[*bodyBase64Placeholder]() {
+		switch value.Elem().Type() {
+		case reflect.TypeFor[*bodyPlaceholder](), reflect.TypeFor[*bodyBase64Placeholder]():
 			return true
 		}
 	}

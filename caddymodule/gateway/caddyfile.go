@@ -79,7 +79,7 @@ func (h *Handler) readEventLocation(args []string) error {
 		h.Event = &EventLocation{CloudEvents: true}
 		return nil
 	}
-	if !placeholder.Loaded(args[0]) {
+	if !placeholder.WaitsForLoad(args[0]) {
 		if _, err := event.ParsePointer(args[0]); err != nil {
 			return err
 		}
@@ -141,7 +141,7 @@ func (h *Handler) readOnError(args []string) error {
 		return directive.WrongArguments("on_error embed|reject")
 	}
 	h.OnError = args[0]
-	if placeholder.Loaded(args[0]) {
+	if placeholder.WaitsForLoad(args[0]) {
 		return nil // checked when the config is loaded
 	}
 	return checkOnError(args[0])

@@ -23,6 +23,7 @@ func (c *call) explain(body []byte, found *event.Event) {
 	}
 	c.record.Explained = true
 	e := c.explainer
+	c.explainer = nil // it is another call's when it is released
 	defer e.release()
 	e.call, e.declarations = c, found.Declarations
 	object := found.Object()

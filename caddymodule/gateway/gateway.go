@@ -140,7 +140,7 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyht
 	if err != nil {
 		return err // an error route may send the body elsewhere, so its buffer is left to the garbage collector
 	}
-	if body != nil && !isToBeLogged(r) {
+	if !isToBeLogged(r) {
 		body.release()
 	}
 	return nil

@@ -145,6 +145,16 @@ func hangsUp(c *rawserver.Conn, reset bool) {
 	_ = c.Close()
 }
 
+// says reads a request, says something, and hangs up when that has arrived.
+func says(text string) func(c *rawserver.Conn, reset bool) {
+	return func(c *rawserver.Conn, reset bool) {
+		c.Request()
+		c.Say(text)
+		time.Sleep(20 * time.Millisecond) // a reset would take what is under way with it
+		hangsUp(c, reset)
+	}
+}
+
 // What a client sees of faults between Caddy and the upstream is the same, and so are level and logger of what is logged.
 func TestFaultsOnTheWire(t *testing.T) {
 	t.Parallel()
@@ -156,48 +166,13 @@ func TestFaultsOnTheWire(t *testing.T) {
 	}{
 		{"hangs up at once", "", hangsUp},
 		{"hangs up when it has read", "", func(c *rawserver.Conn, reset bool) { c.Request(); hangsUp(c, reset) }},
-		{"hangs up within the head", "", func(c *rawserver.Conn, reset bool) {
-			c.Request()
-			c.Say(head[:20])
-			time.Sleep(20 * time.Millisecond)
-			hangsUp(c, reset)
-		}},
-		{"hangs up behind a hint", "", func(c *rawserver.Conn, reset bool) {
-			c.Request()
-			c.Say("HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n")
-			time.Sleep(20 * time.Millisecond)
-			hangsUp(c, reset)
-		}},
-		{"hangs up behind the head", "", func(c *rawserver.Conn, reset bool) {
-			c.Request()
-			c.Say(head)
-			time.Sleep(20 * time.Millisecond)
-			hangsUp(c, reset)
-		}},
-		{"hangs up within the body", "", func(c *rawserver.Conn, reset bool) {
-			c.Request()
-			c.Say(head + "half")
-			time.Sleep(20 * time.Millisecond)
-			hangsUp(c, reset)
-		}},
-		{"hangs up within a chunk", "", func(c *rawserver.Conn, reset bool) {
-			c.Request()
-			c.Say("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\na\r\nhalf")
-			time.Sleep(20 * time.Millisecond)
-			hangsUp(c, reset)
-		}},
-		{"hangs up before the last chunk", "", func(c *rawserver.Conn, reset bool) {
-			c.Request()
-			c.Say("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n4\r\nhalf\r\n")
-			time.Sleep(20 * time.Millisecond)
-			hangsUp(c, reset)
-		}},
-		{"hangs up at the end of a body that lasts until then", "", func(c *rawserver.Conn, reset bool) {
-			c.Request()
-			c.Say("HTTP/1.1 200 OK\r\n\r\nhalf")
-			time.Sleep(20 * time.Millisecond)
-			hangsUp(c, reset)
-		}},
+		{"hangs up within the head", "", says(head[:20])},
+		{"hangs up behind a hint", "", says("HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n")},
+		{"hangs up behind the head", "", says(head)},
+		{"hangs up within the body", "", says(head + "half")},
+		{"hangs up within a chunk", "", says("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\na\r\nhalf")},
+		{"hangs up before the last chunk", "", says("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n4\r\nhalf\r\n")},
+		{"hangs up at the end of a body that lasts until then", "", says("HTTP/1.1 200 OK\r\n\r\nhalf")},
 		{"says all byte by byte", "", func(c *rawserver.Conn, _ bool) {
 			for c.Request() != nil {
 				for _, b := range []byte(head + "0123456789") {

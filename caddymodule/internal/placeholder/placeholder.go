@@ -32,15 +32,15 @@ func ResolveAll(setting string, texts []string) error {
 	return nil
 }
 
-// Loaded reports whether a value has a placeholder that is known when the config is loaded, so that a Caddyfile does not say yet
+// WaitsForLoad reports whether a value has a placeholder that is known when the config is loaded, so that a Caddyfile does not say yet
 // what the value is.
-func Loaded(text string) bool {
+func WaitsForLoad(text string) bool {
 	return strings.Contains(text, "{env.") || strings.Contains(text, "{file.")
 }
 
-// ResolveLoaded is Resolve for a value whose braces may be its own: it is left alone unless it has a placeholder as Loaded says.
+// ResolveLoaded is Resolve for a value whose braces may be its own: it is left alone unless it has a placeholder as WaitsForLoad says.
 func ResolveLoaded(setting, text string) (string, error) {
-	if !Loaded(text) {
+	if !WaitsForLoad(text) {
 		return text, nil
 	}
 	return Resolve(setting, text)
