@@ -146,12 +146,12 @@ func TestReloadsUnderLoad(t *testing.T) {
 		})
 	}
 	kept := mint(t, fake)
-	_ = g.post(eventOf(kept))
+	_ = g.insist(eventOf(kept))
 	hits := probe.Metric(t, "cache_hits_total")
 	for range 20 {
 		load(t, config)
 	}
-	_ = g.post(eventOf(kept))
+	_ = g.insist(eventOf(kept))
 	close(done)
 	wg.Wait()
 	if n := fake.Calls().StableToken; n != 1 {
