@@ -6,11 +6,10 @@ import (
 	"errors"
 	"fmt"
 	"sync"
-	"time"
 
-	"github.com/caddyserver/caddy/v2"
 	"go.uber.org/zap"
 
+	"github.com/caddy-cloudid/caddy-cloudid/caddymodule/internal/placeholder"
 	"github.com/caddy-cloudid/caddy-cloudid/caddymodule/internal/usertoken"
 	"github.com/caddy-cloudid/caddy-cloudid/caddymodule/opendata"
 	"github.com/caddy-cloudid/caddy-cloudid/caddymodule/wechat"
@@ -30,11 +29,13 @@ type Account struct {
 	// Where WeChat's API is. Default: https://api.weixin.qq.com. Placeholders are replaced when the config is loaded.
 	Endpoint string `json:"endpoint,omitempty"`
 
-	// For all that one invocation asks of WeChat, retries included. Default: 3s.
-	Timeout caddy.Duration `json:"timeout,omitempty"`
+	// For all that one invocation asks of WeChat, retries included: a duration such as "3s", a number of nanoseconds, or a placeholder
+	// such as {env.WECHAT_TIMEOUT}, which is replaced when the config is loaded. Default: 3s.
+	Timeout placeholder.Duration `json:"timeout,omitempty"`
 
-	// How often WeChat is asked again where that helps: when it says that it is busy. Default: 2.
-	Retries *int `json:"retries,omitempty"`
+	// How often WeChat is asked again where that helps: when it says that it is busy. A number, or a placeholder that is replaced when
+	// the config is loaded. Default: 2.
+	Retries placeholder.Number `json:"retries,omitempty"`
 
 	// For how long open data is kept. Default: the latest 10000 CloudIDs' for a minute.
 	Cache *Cache `json:"cache,omitempty"`
@@ -47,10 +48,11 @@ type Account struct {
 	Limit *Limit `json:"limit,omitempty"`
 
 	// How many calls to WeChat, of all kinds, are in flight at most, those for one user at most an eighth of them. Others wait for
-	// their turn, within the timeout. Default: 128.
-	MaxCalls int `json:"max_calls,omitempty"`
+	// their turn, within the timeout. A number, or a placeholder that is replaced when the config is loaded. Default: 128.
+	MaxCalls placeholder.Number `json:"max_calls,omitempty"`
 
 	appid       string
+	tunables    tunables
 	logger      *zap.Logger
 	tokens      TokenModule
 	keys        *usertoken.Keys // nil: there is nothing to sign with, and no invocations either
@@ -95,7 +97,7 @@ func (a *Account) VoIPSign(ctx context.Context, openid string, sign wechat.VoIPS
 		return "", err
 	}
 	defer done()
-	ctx, cancel := context.WithTimeout(ctx, time.Duration(a.Timeout))
+	ctx, cancel := context.WithTimeout(ctx, a.tunables.Timeout)
 	defer cancel()
 	signature, err := apicall.Do(ctx, held.voip, apicall.Call{User: openid}, func(ctx context.Context, token string) (string, error) {
 		return held.client.GetVoIPSign(ctx, token, openid, sign)
@@ -118,7 +120,7 @@ func (a *Account) Login(ctx, queue context.Context, code string) (wechat.Session
 		return wechat.Session{}, err
 	}
 	defer done()
-	ctx, cancel := context.WithTimeout(ctx, time.Duration(a.Timeout))
+	ctx, cancel := context.WithTimeout(ctx, a.tunables.Timeout)
 	defer cancel()
 	return apicall.Do(ctx, held.login, apicall.Call{Queue: queue}, func(ctx context.Context, _ string) (wechat.Session, error) {
 		return held.client.JSCode2Session(ctx, a.appid, secret, code)

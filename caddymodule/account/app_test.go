@@ -75,11 +75,11 @@ func TestAppIDs(t *testing.T) {
 // A limit below what one event may declare rejects such events for ever.
 func TestALimitThatNoEventFitsIn(t *testing.T) {
 	for _, c := range []struct {
-		limit Limit
+		limit limitBounds
 		warns int
-	}{{Limit{CloudIDs: 4}, 1}, {Limit{CloudIDs: 5}, 0}, {Limit{CloudIDs: 4, Off: true}, 0}} {
+	}{{limitBounds{CloudIDs: 4}, 1}, {limitBounds{CloudIDs: 5}, 0}, {limitBounds{CloudIDs: 4, Off: true}, 0}} {
 		core, logs := observer.New(zap.DebugLevel)
-		one := &Account{Limit: &c.limit, logger: zap.New(core)}
+		one := &Account{tunables: tunables{Limit: c.limit}, logger: zap.New(core)}
 		if one.warnOfLimit(); logs.FilterLevelExact(zap.WarnLevel).Len() != c.warns {
 			t.Errorf("%+v: %v", c.limit, logs.All())
 		}

@@ -12,6 +12,7 @@ import (
 	"github.com/caddyserver/caddy/v2/caddyconfig/httpcaddyfile"
 
 	"github.com/caddy-cloudid/caddy-cloudid/caddymodule/internal/directive"
+	"github.com/caddy-cloudid/caddy-cloudid/caddymodule/internal/placeholder"
 )
 
 func init() {
@@ -83,7 +84,7 @@ func (a *App) unmarshalAccount(d *caddyfile.Dispenser) error {
 		"token":     account.unmarshalToken,
 		"endpoint":  directive.String(&account.Endpoint, "endpoint <url>"),
 		"timeout":   directive.Duration(&account.Timeout, minDuration, "timeout <duration>"),
-		"retries":   directive.Args(account.readRetries),
+		"retries":   directive.Int(&account.Retries, 0, maxRetries, "retries <n>"),
 		"cache":     directive.Args(account.readCache),
 		"key":       directive.Strings(&account.Keys, "key <secret>...", nil),
 		"limit":     directive.Args(account.readLimit),
@@ -111,16 +112,7 @@ func (a *Account) unmarshalToken(d *caddyfile.Dispenser) error {
 	return nil
 }
 
-func (a *Account) readRetries(args []string) error {
-	if len(args) != 1 {
-		return directive.WrongArguments("retries <n>")
-	}
-	retries, err := directive.ParseInt(args[0], 0, maxRetries)
-	a.Retries = &retries
-	return err
-}
-
-func (a *Account) readCache(args []string) (err error) {
+func (a *Account) readCache(args []string) error {
 	const syntax = "cache <ttl> [<entries>]|off"
 	a.Cache = new(Cache)
 	switch {
@@ -130,20 +122,16 @@ func (a *Account) readCache(args []string) (err error) {
 	case len(args) == 0 || len(args) > 2:
 		return directive.WrongArguments(syntax)
 	}
-	ttl, err := directive.ParseDuration(args[0], minDuration)
-	if err != nil {
-		return fmt.Errorf("%w; the syntax is: %s", err, syntax)
+	a.Cache.TTL = placeholder.Duration(args[0])
+	err := a.Cache.TTL.Check(minDuration)
+	if err == nil && len(args) == 2 {
+		a.Cache.Entries = placeholder.Number(args[1])
+		err = a.Cache.Entries.Check(1, maxCacheEntries)
 	}
-	a.Cache.TTL = caddy.Duration(ttl)
-	if len(args) == 2 {
-		if a.Cache.Entries, err = directive.ParseInt(args[1], 1, maxCacheEntries); err != nil {
-			return fmt.Errorf("%w; the syntax is: %s", err, syntax)
-		}
-	}
-	return nil
+	return withSyntax(err, syntax)
 }
 
-func (a *Account) readLimit(args []string) (err error) {
+func (a *Account) readLimit(args []string) error {
 	const syntax = "limit <n> [<duration>]|off"
 	a.Limit = new(Limit)
 	switch {
@@ -153,17 +141,21 @@ func (a *Account) readLimit(args []string) (err error) {
 	case len(args) == 0 || len(args) > 2:
 		return directive.WrongArguments(syntax)
 	}
-	if a.Limit.CloudIDs, err = directive.ParseInt(args[0], 1, maxLimit); err != nil {
-		return fmt.Errorf("%w; the syntax is: %s", err, syntax)
+	a.Limit.CloudIDs = placeholder.Number(args[0])
+	err := a.Limit.CloudIDs.Check(1, maxLimit)
+	if err == nil && len(args) == 2 {
+		a.Limit.Window = placeholder.Duration(args[1])
+		err = a.Limit.Window.Check(time.Second)
 	}
-	if len(args) == 2 {
-		window, err := directive.ParseDuration(args[1], time.Second)
-		if err != nil {
-			return fmt.Errorf("%w; the syntax is: %s", err, syntax)
-		}
-		a.Limit.Window = caddy.Duration(window)
+	return withSyntax(err, syntax)
+}
+
+// withSyntax adds what may be written to an error, if there is one.
+func withSyntax(err error, syntax string) error {
+	if err == nil {
+		return nil
 	}
-	return nil
+	return fmt.Errorf("%w; the syntax is: %s", err, syntax)
 }
 
 // Interface guards

@@ -16,6 +16,7 @@ func TestConfigsThatAreRejected(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Setenv("EMPTY_SECRET", "")
+	t.Setenv("A_SECRET", "KEEP")
 	for _, test := range []struct{ sentence, settings, part string }{
 		{"no tokens at all", ``, "secret <secret>"},
 		{"an unset variable", `"secret":"{env.UNSET_SECRET}"`, "secret:"},
@@ -46,10 +47,10 @@ func TestConfigsThatAreRejected(t *testing.T) {
 		{"a key that is long only by what stands around it", `"secret":"s","keys":["  KEEP-KEEP          \n"]`, "key:"},
 		{"an AppID in the place of the secret", `"secret":"wx3d289323f5900f8e"`, "secret: the value is an AppID"},
 		{"an AppID in the place of a source's secret", `"token":{"source":"stable","secret":"wx3d289323f5900f8e"}`, "token stable: the value is an AppID"},
-		{"a timeout that counts nanoseconds", `"secret":"KEEP","timeout":3`, "timeout: 3ns is shorter than 1ms; in JSON"},
-		{"a time of caching that counts nanoseconds", `"secret":"KEEP","cache":{"ttl":60}`, "cache: ttl: 60ns is shorter than 1ms"},
+		{"a timeout that counts nanoseconds", `"secret":"KEEP","timeout":3`, `timeout: "3ns" is no duration of at least 1ms; write it with a unit, as in 3s or 1m; a number of JSON`},
+		{"a time of caching that counts nanoseconds", `"secret":"KEEP","cache":{"ttl":60}`, `cache: ttl: "60ns" is no duration of at least 1ms`},
 		{"a limit below 0", `"secret":"KEEP","limit":{"cloudids":-1}`, "limit: cloudids:"},
-		{"a limit whose time counts nanoseconds", `"secret":"KEEP","limit":{"window":60}`, "limit: window: 60ns is shorter than 1s"},
+		{"a limit whose time counts nanoseconds", `"secret":"KEEP","limit":{"window":60}`, `limit: window: "60ns" is no duration of at least 1s`},
 		{"calls below 0", `"secret":"KEEP","max_calls":-1`, "max_calls:"},
 		{"an endpoint that is none", `"secret":"KEEP","endpoint":"api.weixin.qq.com"`, "endpoint: the value must be a URL"},
 		{"an endpoint with a query", `"secret":"KEEP","endpoint":"https://api.weixin.qq.com?x"`, "endpoint: the value must have no query"},
@@ -59,6 +60,15 @@ func TestConfigsThatAreRejected(t *testing.T) {
 		{"retries without end", `"secret":"KEEP","retries":1000`, "retries:"},
 		{"a cache below 0", `"secret":"KEEP","cache":{"entries":-1}`, "cache:"},
 		{"a time of caching below 0", `"secret":"KEEP","cache":{"ttl":"-1s"}`, "cache:"},
+		{"a timeout that is missing", `"secret":"KEEP","timeout":"{env.UNSET_SECRET}"`, "timeout: {env.UNSET_SECRET} is empty"},
+		{"retries that are missing", `"secret":"KEEP","retries":"{env.UNSET_SECRET}"`, "retries: {env.UNSET_SECRET} is empty"},
+		{"a time of caching that is missing", `"secret":"KEEP","cache":{"ttl":"{env.UNSET_SECRET}"}`, "cache: ttl: {env.UNSET_SECRET} is empty"},
+		{"entries that are missing", `"secret":"KEEP","cache":{"entries":"{env.UNSET_SECRET}"}`, "cache: entries: {env.UNSET_SECRET} is empty"},
+		{"a limit that is missing", `"secret":"KEEP","limit":{"cloudids":"{env.UNSET_SECRET}"}`, "limit: cloudids: {env.UNSET_SECRET} is empty"},
+		{"the time of a limit that is missing", `"secret":"KEEP","limit":{"window":"{env.UNSET_SECRET}"}`, "limit: window: {env.UNSET_SECRET} is empty"},
+		{"calls that are missing", `"secret":"KEEP","max_calls":"{env.UNSET_SECRET}"`, "max_calls: {env.UNSET_SECRET} is empty"},
+		{"a timeout that only a request would know", `"secret":"KEEP","timeout":"{http.request.host}"`, "timeout: {http.request.host} is not known"},
+		{"a secret in the place of a timeout", `"secret":"KEEP","timeout":"{env.A_SECRET}"`, `timeout: "{env.A_SECRET}" is no duration`},
 		{"a setting that nobody knows", `"secret":"KEEP","sekret":"x"`, "sekret"},
 	} {
 		// Behind a good account, so that there is something to let go of.

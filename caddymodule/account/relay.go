@@ -2,7 +2,6 @@ package account
 
 import (
 	"context"
-	"time"
 
 	"github.com/caddy-cloudid/caddy-cloudid/caddymodule/wechat"
 	"github.com/caddy-cloudid/caddy-cloudid/caddymodule/wechat/apicall"
@@ -17,7 +16,7 @@ func (a *Account) Relay(ctx context.Context, openid string, request wechat.Relay
 		return wechat.RelayResponse{}, err
 	}
 	defer done()
-	ctx, cancel := context.WithTimeout(ctx, time.Duration(a.Timeout))
+	ctx, cancel := context.WithTimeout(ctx, a.tunables.Timeout)
 	defer cancel()
 	response, err := apicall.Do(ctx, held.relay, apicall.Call{User: openid}, func(ctx context.Context, token string) (wechat.RelayResponse, error) {
 		return held.client.Relay(ctx, token, request)

@@ -2,9 +2,6 @@ package account
 
 import (
 	"fmt"
-	"maps"
-	"slices"
-	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -45,13 +42,7 @@ func TestReloads(t *testing.T) {
 			}
 			fake.Reset()
 			after := p.load(t, app1(url, test.settings))
-			var lost []string
-			for _, kind := range slices.Sorted(maps.Keys(p.pooled())) {
-				if p.pooled()[kind] != 1 {
-					lost = append(lost, kind)
-				}
-			}
-			if got := strings.Join(lost, " "); got != test.lost {
+			if got := p.unshared(); got != test.lost {
 				t.Errorf("not shared while both are loaded: %q, want %q", got, test.lost)
 			}
 			before.unload()
@@ -61,6 +52,56 @@ func TestReloads(t *testing.T) {
 			if got := fake.Calls(); got != test.calls {
 				t.Errorf("calls: %+v, want %+v", got, test.calls)
 			}
+			after.unload()
+			p.wantNothingPooled(t)
+		})
+	}
+}
+
+// Settings may come from the environment. What is in force is what it says when the config is loaded, also when the text of the config
+// is the same.
+func TestSettingsByPlaceholder(t *testing.T) {
+	const settings = `,"secret":"s1","timeout":"{env.A_TIMEOUT}","retries":"{env.A_RETRIES}","cache":{"ttl":"{env.A_TTL}","entries":"{env.A_ENTRIES}"},"limit":{"cloudids":"{env.A_LIMIT}","window":"{env.A_WINDOW}"},"max_calls":"{env.A_CALLS}"`
+	first := map[string]string{"A_TIMEOUT": "2s", "A_RETRIES": "0", "A_TTL": "30s", "A_ENTRIES": "7", "A_LIMIT": "8", "A_WINDOW": "1h", "A_CALLS": "9"}
+	want := tunables{2 * time.Second, 0, cacheBounds{false, 30 * time.Second, 7}, limitBounds{false, 8, time.Hour}, 9}
+	for _, test := range []struct {
+		sentence string
+		changed  map[string]string
+		lost     string
+		want     func(*tunables)
+	}{
+		{"the same values", nil, "", func(*tunables) {}},
+		{"another timeout", map[string]string{"A_TIMEOUT": "1m"}, "shared", func(t *tunables) { t.Timeout = time.Minute }},
+		{"other retries", map[string]string{"A_RETRIES": "3"}, "shared", func(t *tunables) { t.Retries = 3 }},
+		{"another cache", map[string]string{"A_TTL": "1d", "A_ENTRIES": "1"}, "cache shared", func(t *tunables) { t.Cache = cacheBounds{false, 24 * time.Hour, 1} }},
+		{"no cache", map[string]string{"A_TTL": "off"}, "cache shared", func(t *tunables) { t.Cache = cacheBounds{Off: true} }},
+		{"another limit", map[string]string{"A_LIMIT": "1", "A_WINDOW": "1s"}, "limiter shared", func(t *tunables) { t.Limit = limitBounds{false, 1, time.Second} }},
+		{"no limit", map[string]string{"A_LIMIT": "off"}, "limiter shared", func(t *tunables) { t.Limit = limitBounds{Off: true} }},
+		{"other calls in flight", map[string]string{"A_CALLS": "10"}, "semaphore shared", func(t *tunables) { t.MaxCalls = 10 }},
+	} {
+		t.Run(test.sentence, func(t *testing.T) {
+			p := newProcess()
+			_, url := startSandbox(t)
+			for name, value := range first {
+				t.Setenv(name, value)
+			}
+			before := p.load(t, app1(url, settings))
+			if got := before.only(t).tunables; got != want {
+				t.Errorf("in force is %+v, want %+v", got, want)
+			}
+			for name, value := range test.changed {
+				t.Setenv(name, value)
+			}
+			after := p.load(t, app1(url, settings))
+			wanted := want
+			test.want(&wanted)
+			if got := after.only(t).tunables; got != wanted {
+				t.Errorf("then it is %+v, want %+v", got, wanted)
+			}
+			if got := p.unshared(); got != test.lost {
+				t.Errorf("not shared while both are loaded: %q, want %q", got, test.lost)
+			}
+			before.unload()
 			after.unload()
 			p.wantNothingPooled(t)
 		})

@@ -4,6 +4,7 @@ import (
 	"context"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strings"
 	"testing"
 
@@ -81,6 +82,18 @@ func (p process) pooled() map[string]int {
 		return true
 	})
 	return counts
+}
+
+// unshared names the kinds of which the pool has more than one value.
+func (p process) unshared() string {
+	var kinds []string
+	for kind, n := range p.pooled() {
+		if n != 1 {
+			kinds = append(kinds, kind)
+		}
+	}
+	slices.Sort(kinds)
+	return strings.Join(kinds, " ")
 }
 
 // wantNothingPooled fails a test that leaves anything in the pool.

@@ -1,7 +1,6 @@
 package account
 
 import (
-	"cmp"
 	"errors"
 	"fmt"
 	"strings"
@@ -45,11 +44,13 @@ type Cache struct {
 	// Keep none.
 	Off bool `json:"off,omitempty"`
 
-	// For how long open data is kept. CloudIDs are valid for five minutes. Default: 1m.
-	TTL caddy.Duration `json:"ttl,omitempty"`
+	// For how long open data is kept: a duration such as "1m", a number of nanoseconds, or a placeholder that is replaced when the
+	// config is loaded, also by the word off. CloudIDs are valid for five minutes. Default: 1m.
+	TTL placeholder.Duration `json:"ttl,omitempty"`
 
-	// How many CloudIDs it is kept for at most, those of one user for an eighth of them. Default: 10000.
-	Entries int `json:"entries,omitempty"`
+	// How many CloudIDs it is kept for at most, those of one user for an eighth of them. A number, or a placeholder that is replaced
+	// when the config is loaded. Default: 10000.
+	Entries placeholder.Number `json:"entries,omitempty"`
 }
 
 // Limit bounds the CloudIDs that one user may have exchanged.
@@ -57,11 +58,35 @@ type Limit struct {
 	// Bound nothing.
 	Off bool `json:"off,omitempty"`
 
-	// How many CloudIDs one user may have exchanged within the window. Those that the cache has are not counted. Default: 60.
-	CloudIDs int `json:"cloudids,omitempty"`
+	// How many CloudIDs one user may have exchanged within the window. Those that the cache has are not counted. A number, or a
+	// placeholder that is replaced when the config is loaded, also by the word off. Default: 60.
+	CloudIDs placeholder.Number `json:"cloudids,omitempty"`
 
-	// The time after which as many are allowed again. Default: 1m.
-	Window caddy.Duration `json:"window,omitempty"`
+	// The time after which as many are allowed again: a duration such as "1m", a number of nanoseconds, or a placeholder that is
+	// replaced when the config is loaded. Default: 1m.
+	Window placeholder.Duration `json:"window,omitempty"`
+}
+
+// tunables are the settings that may change without a loss at a reload, as they are in force. The keys of pools are made of them, as
+// JSON.
+type tunables struct {
+	Timeout  time.Duration
+	Retries  int
+	Cache    cacheBounds
+	Limit    limitBounds
+	MaxCalls int
+}
+
+type cacheBounds struct {
+	Off     bool
+	TTL     time.Duration
+	Entries int
+}
+
+type limitBounds struct {
+	Off      bool
+	CloudIDs int
+	Window   time.Duration
 }
 
 // provision checks the settings and sets up what they describe. It makes no calls.
@@ -85,9 +110,9 @@ func (a *Account) provision(ctx caddy.Context) error {
 // warnOfLimit says that events which declare as many CloudIDs as WeChat allows in one call are rejected, however long a client waits.
 func (a *Account) warnOfLimit() {
 	const inOneCall = 5
-	if !a.Limit.Off && a.Limit.CloudIDs < inOneCall {
+	if limit := a.tunables.Limit; !limit.Off && limit.CloudIDs < inOneCall {
 		a.logger.Warn("the limit is below the CloudIDs that one event may declare, so an event with more is always rejected with 429",
-			zap.String("appid", a.appid), zap.Int("limit", a.Limit.CloudIDs), zap.Int("default_max_ids", inOneCall),
+			zap.String("appid", a.appid), zap.Int("limit", limit.CloudIDs), zap.Int("default_max_ids", inOneCall),
 			zap.String("advice", "raise limit, or lower max_ids of cloudid to it"))
 	}
 }
@@ -132,52 +157,57 @@ func (a *Account) setEndpoint() (err error) {
 	return err
 }
 
-// setTunables checks what may change without a loss at a reload, and sets its defaults.
-func (a *Account) setTunables() error {
-	if a.Retries == nil {
-		a.Retries = new(int)
-		*a.Retries = defaultRetries
+// setTunables resolves the settings that may change without a loss at a reload.
+func (a *Account) setTunables() (err error) {
+	t := &a.tunables
+	if t.Timeout, err = a.Timeout.Resolve("timeout", defaultTimeout, minDuration); err != nil {
+		return err
 	}
-	if a.Cache == nil {
-		a.Cache = new(Cache)
+	if t.Retries, err = a.Retries.Resolve("retries", defaultRetries, 0, maxRetries); err != nil {
+		return err
 	}
-	if a.Limit == nil {
-		a.Limit = new(Limit)
+	if t.Cache, err = a.Cache.resolve(); err != nil {
+		return err
 	}
-	return cmp.Or(
-		duration("timeout", &a.Timeout, defaultTimeout, minDuration),
-		number("retries", *a.Retries, 0, maxRetries),
-		duration("cache: ttl", &a.Cache.TTL, defaultCacheTTL, minDuration),
-		numberOr("cache: entries", &a.Cache.Entries, defaultCacheEntries, maxCacheEntries),
-		numberOr("limit: cloudids", &a.Limit.CloudIDs, defaultLimit, maxLimit),
-		duration("limit: window", &a.Limit.Window, defaultLimitWindow, time.Second),
-		numberOr("max_calls", &a.MaxCalls, apicall.DefaultMaxCalls, maxMaxCalls))
+	if t.Limit, err = a.Limit.resolve(); err != nil {
+		return err
+	}
+	t.MaxCalls, err = a.MaxCalls.Resolve("max_calls", apicall.DefaultMaxCalls, 1, maxMaxCalls)
+	return err
 }
 
-// duration sets the default of a duration, and checks one that is given.
-func duration(setting string, value *caddy.Duration, otherwise, shortest time.Duration) error {
-	if *value == 0 {
-		*value = caddy.Duration(otherwise)
+func (c *Cache) resolve() (bounds cacheBounds, err error) {
+	if c == nil {
+		c = new(Cache)
 	}
-	if given := time.Duration(*value); given < shortest {
-		return fmt.Errorf(`%s: %s is shorter than %s; in JSON write it with a unit, as in "3s", since a number counts nanoseconds`, setting, given, shortest)
+	if c.Off || isOff(string(c.TTL)) {
+		return cacheBounds{Off: true}, nil
 	}
-	return nil
+	if bounds.TTL, err = c.TTL.Resolve("cache: ttl", defaultCacheTTL, minDuration); err != nil {
+		return bounds, err
+	}
+	bounds.Entries, err = c.Entries.Resolve("cache: entries", defaultCacheEntries, 1, maxCacheEntries)
+	return bounds, err
 }
 
-// numberOr sets the default of a number, and checks one that is given.
-func numberOr(setting string, value *int, otherwise, largest int) error {
-	if *value == 0 {
-		*value = otherwise
+func (l *Limit) resolve() (bounds limitBounds, err error) {
+	if l == nil {
+		l = new(Limit)
 	}
-	return number(setting, *value, 1, largest)
+	if l.Off || isOff(string(l.CloudIDs)) {
+		return limitBounds{Off: true}, nil
+	}
+	if bounds.CloudIDs, err = l.CloudIDs.Resolve("limit: cloudids", defaultLimit, 1, maxLimit); err != nil {
+		return bounds, err
+	}
+	bounds.Window, err = l.Window.Resolve("limit: window", defaultLimitWindow, time.Second)
+	return bounds, err
 }
 
-func number(setting string, value, smallest, largest int) error {
-	if value < smallest || value > largest {
-		return fmt.Errorf("%s: %d is no number from %d to %d", setting, value, smallest, largest)
-	}
-	return nil
+// isOff reports whether a placeholder stands for the word off.
+func isOff(text string) bool {
+	value, err := placeholder.ResolveLoaded("", text)
+	return err == nil && value == "off"
 }
 
 // makeKeys makes what signs user tokens, from the keys given or else from the secret.

@@ -1,8 +1,6 @@
 package account
 
 import (
-	"time"
-
 	"github.com/caddy-cloudid/caddy-cloudid/caddymodule/internal/metrics"
 	"github.com/caddy-cloudid/caddy-cloudid/caddymodule/opendata"
 	"github.com/caddy-cloudid/caddy-cloudid/caddymodule/wechat"
@@ -45,13 +43,13 @@ func (a *Account) loadShared() error {
 	if err != nil {
 		return err
 	}
-	settings := append(a.upstreamSettings(), a.Timeout, *a.Retries, a.Cache, a.Limit, a.MaxCalls)
+	settings := append(a.upstreamSettings(), a.tunables)
 	a.shared, err = load(&a.pooled, "shared", settings, func() (*pooled[*shared], error) {
 		s := &shared{
 			upstream: up,
 			cache:    cache,
 			resolver: opendata.New(opendata.Config{
-				AppID: a.appid, Timeout: time.Duration(a.Timeout), Cache: cache, Limiter: limiter, Observe: counts.countLookup,
+				AppID: a.appid, Timeout: a.tunables.Timeout, Cache: cache, Limiter: limiter, Observe: counts.countLookup,
 			}, up.client, a.newCaller(wechat.APIGetOpenData, up, semaphore)),
 			voip:  a.newCaller(wechat.APIGetVoIPSign, up, semaphore),
 			relay: a.newCaller(wechat.APIRelay, up, semaphore),
@@ -65,33 +63,33 @@ func (a *Account) loadShared() error {
 // loadBounds finds, or makes, what the account keeps for its users within bounds: the cache of open data, and the two limits.
 func (a *Account) loadBounds() (cache *opendata.Cache, limiter *opendata.Limiter, semaphore *apicall.Semaphore, err error) {
 	app := []any{a.appid, a.Endpoint}
-	cache, err = load(&a.pooled, "cache", append(app, a.Cache), func() (*pooled[*opendata.Cache], error) {
-		if a.Cache.Off {
+	cache, err = load(&a.pooled, "cache", append(app, a.tunables.Cache), func() (*pooled[*opendata.Cache], error) {
+		if a.tunables.Cache.Off {
 			return &pooled[*opendata.Cache]{}, nil
 		}
-		return &pooled[*opendata.Cache]{value: opendata.NewCache(time.Duration(a.Cache.TTL), a.Cache.Entries)}, nil
+		return &pooled[*opendata.Cache]{value: opendata.NewCache(a.tunables.Cache.TTL, a.tunables.Cache.Entries)}, nil
 	})
 	if err != nil {
 		return nil, nil, nil, err
 	}
-	limiter, err = load(&a.pooled, "limiter", append(app, a.Limit), func() (*pooled[*opendata.Limiter], error) {
-		if a.Limit.Off {
+	limiter, err = load(&a.pooled, "limiter", append(app, a.tunables.Limit), func() (*pooled[*opendata.Limiter], error) {
+		if a.tunables.Limit.Off {
 			return &pooled[*opendata.Limiter]{}, nil
 		}
-		return &pooled[*opendata.Limiter]{value: opendata.NewLimiter(a.Limit.CloudIDs, time.Duration(a.Limit.Window))}, nil
+		return &pooled[*opendata.Limiter]{value: opendata.NewLimiter(a.tunables.Limit.CloudIDs, a.tunables.Limit.Window)}, nil
 	})
 	if err != nil {
 		return nil, nil, nil, err
 	}
-	semaphore, err = load(&a.pooled, "semaphore", append(app, a.MaxCalls), func() (*pooled[*apicall.Semaphore], error) {
-		return &pooled[*apicall.Semaphore]{value: apicall.NewSemaphore(a.MaxCalls)}, nil
+	semaphore, err = load(&a.pooled, "semaphore", append(app, a.tunables.MaxCalls), func() (*pooled[*apicall.Semaphore], error) {
+		return &pooled[*apicall.Semaphore]{value: apicall.NewSemaphore(a.tunables.MaxCalls)}, nil
 	})
 	return cache, limiter, semaphore, err
 }
 
 // newCaller returns what makes the calls of one API.
 func (a *Account) newCaller(api string, up *upstream, semaphore *apicall.Semaphore) *apicall.Caller {
-	config := apicall.Config{API: api, Tokens: up.tokens, Retries: *a.Retries, Breaker: up.breakers[api].Breaker, Semaphore: semaphore}
+	config := apicall.Config{API: api, Tokens: up.tokens, Retries: a.tunables.Retries, Breaker: up.breakers[api].Breaker, Semaphore: semaphore}
 	if api == wechat.APIJSCode2Session {
 		config.Tokens, config.Retries = nil, 0 // a code is never sent twice
 	}

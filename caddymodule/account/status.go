@@ -102,7 +102,7 @@ func (a *Account) status() (AccountStatus, error) {
 		status.Breakers[api] = b.State().String()
 	}
 	if held.cache != nil {
-		status.Cache = CacheStatus{held.cache.Len(), a.Cache.Entries, time.Duration(a.Cache.TTL).String()}
+		status.Cache = CacheStatus{held.cache.Len(), a.tunables.Cache.Entries, a.tunables.Cache.TTL.String()}
 	}
 	return status, nil
 }
@@ -168,7 +168,7 @@ func (a *Account) ready(ctx context.Context) error {
 	if err := breaker.Ready(); err != nil {
 		return err
 	}
-	ctx, cancel := context.WithTimeout(ctx, time.Duration(a.Timeout))
+	ctx, cancel := context.WithTimeout(ctx, a.tunables.Timeout)
 	defer cancel()
 	if breaker.State() != apicall.Closed {
 		return held.trial.check(func() error { return a.CheckToken(ctx) })

@@ -52,8 +52,18 @@ func vectors(t *testing.T, file string) []vector {
 	return list
 }
 
+// environment is what the vectors find there.
+var environment = map[string]string{
+	"CHECK_TEST_APPID": "wx00000000000000aa", "CHECK_TEST_OPENID": "{http.auth.user.id}", "CHECK_TEST_TIMEOUT": "5s", "CHECK_TEST_NUMBER": "5",
+	"CHECK_TEST_SIZE": "1MiB", "CHECK_TEST_TYPE": "image/png", "CHECK_TEST_FORM": "Text/Plain",
+	"CHECK_TEST_PRIVATE": "10.0.0.0/8", "CHECK_TEST_PUBLIC": "0.0.0.0/0",
+}
+
 func findings(t *testing.T, caddyfile string) []check.Finding {
 	t.Helper()
+	for name, value := range environment {
+		t.Setenv(name, value)
+	}
 	found, err := check.Config(caddyrig.MustAdapt(t, caddyfile))
 	if err != nil {
 		t.Fatal(err)

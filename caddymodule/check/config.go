@@ -7,6 +7,8 @@ import (
 	"strings"
 
 	"github.com/caddyserver/caddy/v2"
+
+	"github.com/caddy-cloudid/caddy-cloudid/caddymodule/internal/placeholder"
 )
 
 // The parts of Caddy's JSON that a check looks at.
@@ -127,10 +129,10 @@ func (h *handler) sessionAccount() (name string, ok bool) {
 func (c *config) accountNamed(name string) string {
 	if name == "" && len(c.Apps.CloudID.Accounts) == 1 {
 		for only := range c.Apps.CloudID.Accounts {
-			return only
+			return loaded(only)
 		}
 	}
-	if strings.Contains(name, "{") {
+	if name = loaded(name); strings.Contains(name, "{") {
 		return ""
 	}
 	return name
@@ -145,7 +147,15 @@ func (h *handler) openid() string {
 	if h.OpenID == "" {
 		return "{http.auth.user.id}"
 	}
-	return h.OpenID
+	return loaded(h.OpenID)
+}
+
+// loaded returns a text as the directives see it: with what its placeholders stand for, as far as that is known when a config is loaded.
+func loaded(text string) string {
+	if known, err := placeholder.Known("", text); err == nil {
+		return known
+	}
+	return text
 }
 
 // directive is the word by which a Caddyfile calls the handler.
@@ -192,7 +202,7 @@ func (c *config) speaksToSandbox() bool {
 		return false
 	}
 	for _, account := range c.Apps.CloudID.Accounts {
-		u, err := url.Parse(account.Endpoint)
+		u, err := url.Parse(loaded(account.Endpoint))
 		if err != nil || !isLoopback(u.Hostname()) {
 			return false
 		}
@@ -231,6 +241,7 @@ func isPrivate(host string) bool {
 
 // isPrivateRange reports whether a CIDR, or a name of Caddy's for several, holds no public address.
 func isPrivateRange(text string) bool {
+	text = loaded(text)
 	if text == "private_ranges" {
 		return true
 	}

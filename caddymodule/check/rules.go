@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+
+	"github.com/caddy-cloudid/caddy-cloudid/caddymodule/internal/placeholder"
 )
 
 // gateway notes how a cloudid handler was reached, and what its own lines say.
@@ -48,7 +50,7 @@ func (w *walker) caller(h *handler, st state) Finding {
 		return Finding{}
 	}
 	open, end := strings.Index(openid, "{"), strings.Index(openid, "}")
-	if open < 0 || end < open || strings.HasPrefix(openid, "{env.") || strings.HasPrefix(openid, "{file.") {
+	if open < 0 || end < open || placeholder.WaitsForLoad(openid) {
 		if w.report.config.speaksToSandbox() {
 			return Finding{} // everybody is one user of the sandbox, which has no secrets
 		}
@@ -64,7 +66,7 @@ func (w *walker) caller(h *handler, st state) Finding {
 	}
 	if st.isClients(openid) {
 		return Finding{
-			Kind: "client-openid", directive: "openid", argument: openid,
+			Kind: "client-openid", directive: "openid", argument: h.OpenID,
 			Problem: fmt.Sprintf("the openid comes from {%s}, which the client writes, so anybody can act as anybody", name),
 			Fix:     "delete the line openid and put wechat_session in front, or name a placeholder that an authenticator sets",
 		}
@@ -76,7 +78,7 @@ func (w *walker) caller(h *handler, st state) Finding {
 		return Finding{}
 	}
 	return Finding{
-		Kind: "unset-openid", directive: "openid", argument: openid,
+		Kind: "unset-openid", directive: "openid", argument: h.OpenID,
 		Problem: fmt.Sprintf("the openid comes from {%s}, which nothing in front of cloudid sets, so nobody is ever known", name),
 		Fix:     "delete the line openid and put wechat_session in front, or name a placeholder that an authenticator sets",
 	}
@@ -102,10 +104,11 @@ func passes(h *handler) Finding {
 	if len(h.Fields) == 0 && !h.UserInfo {
 		return Finding{}
 	}
-	for _, mediaType := range h.Pass {
-		if slices.Contains(readAsEvents, strings.ToLower(mediaType)) || strings.HasSuffix(mediaType, "+json") || strings.HasPrefix(mediaType, "*") {
+	for _, written := range h.Pass {
+		mediaType := strings.ToLower(loaded(written))
+		if slices.Contains(readAsEvents, mediaType) || strings.HasSuffix(mediaType, "+json") || strings.HasPrefix(mediaType, "*") {
 			return Finding{
-				Kind: "pass", directive: "pass", argument: mediaType,
+				Kind: "pass", directive: "pass", argument: written,
 				Problem: fmt.Sprintf("bodies of type %s reach the function unread, and function frameworks make events of them: fields and user_info promise nothing then", mediaType),
 				Fix:     "pass only what uploads need, such as image/png or application/octet-stream",
 			}

@@ -202,21 +202,21 @@ func (h *Handler) readBody(r *http.Request) (*jsonBody, error) {
 	const what = "the event"
 	switch httpbody.Coding(r.Header) {
 	case "":
-		plain, err := httpbody.Read(r, h.MaxSize, what)
+		plain, err := httpbody.Read(r, h.maxSize, what)
 		return &jsonBody{bytes: plain}, err
 	case "gzip":
 	default:
 		return nil, caddyhttp.Error(http.StatusUnsupportedMediaType, errors.New("the Content-Encoding of a JSON event must be gzip or none"))
 	}
-	if r.ContentLength > h.MaxSize {
-		return nil, httpbody.TooLarge(what, h.MaxSize)
+	if r.ContentLength > h.maxSize {
+		return nil, httpbody.TooLarge(what, h.maxSize)
 	}
 	// A valid body of this size is hardly longer compressed than plain; members of no content could go on for ever.
-	unzipped, err := gzip.NewReader(io.LimitReader(r.Body, 2*h.MaxSize+1024))
+	unzipped, err := gzip.NewReader(io.LimitReader(r.Body, 2*h.maxSize+1024))
 	if err != nil {
 		return nil, httpbody.Error(r, err)
 	}
-	plain, err := httpbody.ReadFrom(r, unzipped, h.MaxSize, what)
+	plain, err := httpbody.ReadFrom(r, unzipped, h.maxSize, what)
 	return &jsonBody{bytes: plain, decoded: true}, err
 }
 

@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"os"
+	"path/filepath"
 	"strconv"
 	"strings"
 	"testing"
@@ -226,6 +228,20 @@ func TestMaxIDs(t *testing.T) {
 	g = start(t, setup{cloudid: "max_ids 1\nguess off"})
 	g.post(`{` + five + `,"e":{"cloudID":"` + steps + `"}}`).forwarded(`{` + five + `,"e":` + stepsData + `}`)
 	g.post(`{"d":{"cloudID":"` + steps + `"},"e":{"cloudID":"` + steps + `"}}`).rejected(400)
+}
+
+func TestBoundsCanStandInFiles(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	for name, text := range map[string]string{"max_ids": "1\n", "max_size": "200B\n"} {
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	g := start(t, setup{cloudid: "max_ids {file." + dir + "/max_ids}\nmax_size {file." + dir + "/max_size}\nguess off"})
+	g.post(`{"e":{"cloudID":"` + steps + `"}}`).forwarded(`{"e":` + stepsData + `}`)
+	g.post(`{"d":{"cloudID":"` + steps + `"},"e":{"cloudID":"` + phone + `"}}`).rejected(400)
+	g.post(`{"e":"` + strings.Repeat("x", 200) + `"}`).rejected(413)
 }
 
 func TestWithoutAnOpenID(t *testing.T) {

@@ -14,6 +14,7 @@ import (
 	"github.com/caddy-cloudid/caddy-cloudid/caddymodule/internal/callerheaders"
 	"github.com/caddy-cloudid/caddy-cloudid/caddymodule/internal/event"
 	"github.com/caddy-cloudid/caddy-cloudid/caddymodule/internal/invocation"
+	"github.com/caddy-cloudid/caddy-cloudid/caddymodule/internal/placeholder"
 )
 
 func init() {
@@ -63,11 +64,13 @@ type Handler struct {
 	// if WeChat says that it is none.
 	NoGuess bool `json:"no_guess,omitempty"`
 
-	// How many CloudIDs an event may declare. Default: 5, WeChat's own limit.
-	MaxIDs int `json:"max_ids,omitempty"`
+	// How many CloudIDs an event may declare: a number, or a placeholder such as `{env.MAX_IDS}`, which is replaced when the config is
+	// loaded. Default: 5, WeChat's own limit.
+	MaxIDs placeholder.Number `json:"max_ids,omitempty"`
 
-	// How many bytes a JSON body may have, after decoding. Default: 1 MiB.
-	MaxSize int64 `json:"max_size,omitempty"`
+	// How many bytes a JSON body may have, after decoding: a number, a size such as "1MiB", or a placeholder that is replaced when the
+	// config is loaded. Default: 1 MiB.
+	MaxSize placeholder.Size `json:"max_size,omitempty"`
 
 	// What happens when WeChat cannot be asked: `embed` puts an error object in each CloudID's place, `reject` responds with 502
 	// or 504 without calling the function. Default: `embed`.
@@ -87,6 +90,8 @@ type Handler struct {
 
 	account account.Ref
 	logger  *zap.Logger
+	maxIDs  int
+	maxSize int64 // in bytes
 
 	// Whether something is promised of the event: by fields or by user_info. Then no body that is not read reaches the function,
 	// except for those of Pass.

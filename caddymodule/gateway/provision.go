@@ -39,7 +39,8 @@ type ruleSet struct{ body, envelope event.Rules }
 // Provision sets the defaults and finds the account.
 func (h *Handler) Provision(ctx caddy.Context) (err error) {
 	h.logger = ctx.Logger()
-	if err := h.setDefaults(); err != nil {
+	h.setDefaults()
+	if err := h.resolveBounds(); err != nil {
 		return err
 	}
 	if err := h.resolvePlaceholders(); err != nil {
@@ -56,24 +57,12 @@ func (h *Handler) Provision(ctx caddy.Context) (err error) {
 	return err
 }
 
-func (h *Handler) setDefaults() error {
+func (h *Handler) setDefaults() {
 	if h.OpenID == "" {
 		h.OpenID = defaultOpenID
 	}
 	if h.UnionID == "" {
 		h.UnionID = defaultUnionID
-	}
-	if h.MaxIDs == 0 {
-		h.MaxIDs = defaultMaxIDs
-	}
-	if h.MaxSize == 0 {
-		h.MaxSize = defaultMaxSize
-	}
-	if h.MaxIDs < 0 || h.MaxIDs > largestMaxIDs {
-		return fmt.Errorf("max_ids: a number from 1 to %d is expected", largestMaxIDs)
-	}
-	if h.MaxSize < 0 || h.MaxSize > largestMaxSize {
-		return errors.New("max_size: a size above 0 and up to 1 TiB is expected")
 	}
 	if h.OnError == "" {
 		h.OnError = embed
@@ -81,7 +70,14 @@ func (h *Handler) setDefaults() error {
 	if h.Event == nil {
 		h.Event = new(EventLocation)
 	}
-	return nil
+}
+
+func (h *Handler) resolveBounds() (err error) {
+	if h.maxIDs, err = h.MaxIDs.Resolve("max_ids", defaultMaxIDs, 1, largestMaxIDs); err != nil {
+		return err
+	}
+	h.maxSize, err = h.MaxSize.Resolve("max_size", defaultMaxSize, largestMaxSize)
+	return err
 }
 
 // resolvePlaceholders replaces the placeholders that are known when the config is loaded.
@@ -167,7 +163,7 @@ func (h *Handler) makeRules() error {
 		Fields:          h.Fields,
 		Guess:           !h.NoGuess,
 		EncryptedData:   h.EncryptedData,
-		MaxDeclarations: h.MaxIDs,
+		MaxDeclarations: h.maxIDs,
 		ReplaceUserInfo: h.UserInfo,
 	}
 	h.known = ruleSet{rules, rules}

@@ -17,6 +17,7 @@ import (
 
 	"github.com/caddy-cloudid/caddy-cloudid/caddymodule/account"
 	"github.com/caddy-cloudid/caddy-cloudid/caddymodule/internal/allow"
+	"github.com/caddy-cloudid/caddy-cloudid/caddymodule/internal/placeholder"
 )
 
 func init() {
@@ -40,8 +41,9 @@ const (
 //
 // Anybody who can open it sees the calls of all users. So only this machine is let in, unless `allow` names others.
 type Handler struct {
-	// How many calls are kept. Default: 200. At most 10000, and no more than take 32 MiB without their bodies.
-	Calls int `json:"calls,omitempty"`
+	// How many calls are kept: a number, or a placeholder such as {env.INSPECTOR_CALLS}, which is replaced when the config is loaded. At
+	// most 10000, and no more than take 32 MiB without their bodies. Default: 200.
+	Calls placeholder.Number `json:"calls,omitempty"`
 
 	// Whether bodies are kept too, up to 64 KiB of each and 16 MiB in all, and calls can be sent again from the page. Bodies
 	// hold open data: for development. Default: false.
@@ -50,6 +52,7 @@ type Handler struct {
 	// The addresses, as CIDR, whose connections are answered. Default: this machine only (127.0.0.0/8 and ::1).
 	Allow []string `json:"allow,omitempty"`
 
+	calls   int
 	allowed allow.Ranges
 	store   *store
 	cancel  func()
@@ -66,13 +69,10 @@ var stores = caddy.NewUsagePool()
 
 // Provision subscribes to the calls of the config.
 func (h *Handler) Provision(ctx caddy.Context) error {
-	if h.Calls == 0 {
-		h.Calls = defaultCalls
-	}
-	if h.Calls < 1 || h.Calls > maxCalls {
-		return fmt.Errorf("calls must be a number from 1 to %d, not %d", maxCalls, h.Calls)
-	}
 	var err error
+	if h.calls, err = h.Calls.Resolve("calls", defaultCalls, 1, maxCalls); err != nil {
+		return err
+	}
 	if h.allowed, err = allow.Load("allow", h.Allow, allow.Loopback()); err != nil {
 		return err
 	}
@@ -81,7 +81,7 @@ func (h *Handler) Provision(ctx caddy.Context) error {
 		return err
 	}
 	h.app = module.(*account.App)
-	value, loaded, err := stores.LoadOrNew(h.key(), func() (caddy.Destructor, error) { return newStore(h.Calls), nil })
+	value, loaded, err := stores.LoadOrNew(h.key(), func() (caddy.Destructor, error) { return newStore(h.calls), nil })
 	if err != nil {
 		return err
 	}
@@ -97,7 +97,7 @@ func (h *Handler) Provision(ctx caddy.Context) error {
 	return nil
 }
 
-func (h *Handler) key() string { return fmt.Sprintf("%d %t %v", h.Calls, h.Capture, h.Allow) }
+func (h *Handler) key() string { return fmt.Sprintf("%d %t %v", h.calls, h.Capture, h.Allow) }
 
 // Cleanup lets the store go, and with it the calls, unless another config shows the same.
 func (h *Handler) Cleanup() error {

@@ -127,6 +127,17 @@ func TestTheLatestCallsAreKept(t *testing.T) {
 	}
 }
 
+func TestHowManyAreKeptMayComeFromTheEnvironment(t *testing.T) {
+	t.Setenv("INSPECTOR_TEST_CALLS", "2")
+	r := start(t, "calls {env.INSPECTOR_TEST_CALLS}")
+	for range 3 {
+		r.publish(invocation.Record{Path: "/fn", Done: true})
+	}
+	if n := len(r.calls()); n != 2 {
+		t.Errorf("%d calls are kept", n)
+	}
+}
+
 func TestACallIsShownWhenItIsForwardedAndWhenItEnds(t *testing.T) {
 	r := start(t, "")
 	next, _ := r.stream()

@@ -4,7 +4,6 @@ import (
 	"encoding/json"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/caddyserver/caddy/v2"
 
@@ -137,9 +136,13 @@ func TestTooShortASessionIsRejectedInJSONToo(t *testing.T) {
 	t.Parallel()
 	ctx, cancel := caddy.NewContext(caddy.Context{Context: t.Context()})
 	defer cancel()
-	for _, ttl := range []time.Duration{-time.Hour, 7200, time.Second - 1} {
-		err := (&session.Login{TTL: caddy.Duration(ttl)}).Provision(ctx)
-		if err == nil || !strings.HasPrefix(err.Error(), "ttl: a session lasts at least 1s; in JSON") {
+	for _, ttl := range []string{`-3600000000000`, `7200`, `999999999`, `"7200"`} {
+		login := new(session.Login)
+		if err := json.Unmarshal([]byte(`{"ttl":`+ttl+`}`), login); err != nil {
+			t.Fatal(err)
+		}
+		err := login.Provision(ctx)
+		if err == nil || !strings.HasPrefix(err.Error(), "ttl: ") || !strings.Contains(err.Error(), "is no duration of at least 1s; write it with a unit, as in 3s or 1m; a number of JSON counts nanoseconds") {
 			t.Errorf("%s: the error is %v", ttl, err)
 		}
 	}

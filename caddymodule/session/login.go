@@ -18,6 +18,7 @@ import (
 	"github.com/caddy-cloudid/caddy-cloudid/caddymodule/internal/callerheaders"
 	"github.com/caddy-cloudid/caddy-cloudid/caddymodule/internal/httpbody"
 	"github.com/caddy-cloudid/caddy-cloudid/caddymodule/internal/invocation"
+	"github.com/caddy-cloudid/caddy-cloudid/caddymodule/internal/placeholder"
 	"github.com/caddy-cloudid/caddy-cloudid/caddymodule/internal/usertoken"
 	"github.com/caddy-cloudid/caddy-cloudid/caddymodule/wechat"
 	"github.com/caddy-cloudid/caddy-cloudid/caddymodule/wechat/apicall"
@@ -56,14 +57,16 @@ type Login struct {
 
 	// How long a session lasts, at least 1s. A session token cannot be taken back before its end, and WeChat names no
 	// life for its own sessions that could be followed; a new login is silent and costs a client one wx.login, so
-	// shorter is safer and hardly dearer. Default: 2h.
-	TTL caddy.Duration `json:"ttl,omitempty"`
+	// shorter is safer and hardly dearer. A duration such as "2h", a number of nanoseconds, or a placeholder such as
+	// {env.SESSION_TTL}, which is replaced when the config is loaded. Default: 2h.
+	TTL placeholder.Duration `json:"ttl,omitempty"`
 
 	// Whether session tokens carry WeChat's session_key, encrypted with a key that is derived as those are that sign tokens. It is
 	// what the option encrypted_data of `cloudid` decrypts open data with. Default: false.
 	SessionKey bool `json:"session_key,omitempty"`
 
 	account account.Ref
+	ttl     time.Duration
 	logger  *zap.Logger
 	streak  streak // of codes that WeChat rejected
 }
@@ -76,11 +79,8 @@ func (*Login) CaddyModule() caddy.ModuleInfo {
 // Provision finds the account, if it is the same for all requests, and checks that it can log users in.
 func (l *Login) Provision(ctx caddy.Context) (err error) {
 	l.logger = ctx.Logger()
-	if l.TTL == 0 {
-		l.TTL = caddy.Duration(defaultTTL)
-	}
-	if time.Duration(l.TTL) < minTTL {
-		return fmt.Errorf(`ttl: a session lasts at least %s; in JSON write it with a unit, as in "2h", since a number counts nanoseconds`, minTTL)
+	if l.ttl, err = l.TTL.Resolve("ttl", defaultTTL, minTTL); err != nil {
+		return err
 	}
 	if l.account, err = account.NewRef(ctx, l.Account); err != nil {
 		return err
@@ -169,16 +169,16 @@ func causeOf(err error) string {
 func (l *Login) sign(keys *usertoken.Keys, session wechat.Session) (string, error) {
 	user := usertoken.User{OpenID: session.OpenID, UnionID: session.UnionID}
 	if l.SessionKey && session.SessionKey != "" {
-		return keys.SignSession(user, session.SessionKey, time.Duration(l.TTL))
+		return keys.SignSession(user, session.SessionKey, l.ttl)
 	}
-	return keys.Sign(usertoken.Session, user, time.Duration(l.TTL))
+	return keys.Sign(usertoken.Session, user, l.ttl)
 }
 
 func (l *Login) grant(w http.ResponseWriter, token string) error {
 	body, err := json.Marshal(struct {
 		Token     string `json:"token"`
 		ExpiresIn int64  `json:"expires_in"`
-	}{token, int64(time.Duration(l.TTL) / time.Second)})
+	}{token, int64(l.ttl / time.Second)})
 	if err != nil {
 		return caddyhttp.Error(http.StatusInternalServerError, err)
 	}

@@ -6,6 +6,8 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"os"
+	"path/filepath"
 	"strconv"
 	"strings"
 	"sync"
@@ -108,6 +110,17 @@ func TestWhatIsNoLogin(t *testing.T) {
 		})
 	}
 	g.wantCalls(0)
+}
+
+func TestHowLongASessionLastsCanStandInAFile(t *testing.T) {
+	t.Parallel()
+	file := filepath.Join(t.TempDir(), "ttl")
+	if err := os.WriteFile(file, []byte("90s\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	g := newRig(t)
+	g.mustLoad(g.account(appA, ""), "wechat_login { ttl {file."+file+"} }")
+	g.login("/", g.code()).want(http.StatusOK, `"expires_in":90}`)
 }
 
 func TestBodyThatDoesNotEnd(t *testing.T) {

@@ -7,13 +7,12 @@ import (
 	"fmt"
 	"maps"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 
-	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
-	"github.com/dustin/go-humanize"
+
+	"github.com/caddy-cloudid/caddy-cloudid/caddymodule/internal/placeholder"
 )
 
 // Options are what a block may hold, by name.
@@ -134,55 +133,28 @@ func Flag(to *bool) Option {
 	})
 }
 
-// Int reads a number from smallest to largest.
-func Int(to *int, smallest, largest int, syntax string) Option {
+// Int reads a number from smallest to largest, or a placeholder that stands for it.
+func Int(to *placeholder.Number, smallest, largest int, syntax string) Option {
 	return one(syntax, func(arg string) error {
-		n, err := ParseInt(arg, smallest, largest)
-		if err == nil {
-			*to = n
-		}
-		return err
+		*to = placeholder.Number(arg)
+		return to.Check(smallest, largest)
 	})
 }
 
-// ParseInt reads a number from smallest to largest, for options that have other arguments too.
-func ParseInt(text string, smallest, largest int) (int, error) {
-	n, err := strconv.Atoi(text)
-	if err != nil || n < smallest || n > largest {
-		return 0, fmt.Errorf("%q is no number from %d to %d", text, smallest, largest)
-	}
-	return n, nil
-}
-
-// Duration reads a duration of at least shortest, such as 3s, 1m or 1d. A number without a unit is an error.
-func Duration(to *caddy.Duration, shortest time.Duration, syntax string) Option {
+// Duration reads a duration of at least shortest, such as 3s, 1m or 1d, or a placeholder that stands for it. A number without a unit is
+// an error.
+func Duration(to *placeholder.Duration, shortest time.Duration, syntax string) Option {
 	return one(syntax, func(arg string) error {
-		duration, err := ParseDuration(arg, shortest)
-		if err == nil {
-			*to = caddy.Duration(duration)
-		}
-		return err
+		*to = placeholder.Duration(arg)
+		return to.Check(shortest)
 	})
 }
 
-// ParseDuration reads a duration of at least shortest, for options that have other arguments too.
-func ParseDuration(text string, shortest time.Duration) (time.Duration, error) {
-	duration, err := caddy.ParseDuration(text)
-	if err != nil || duration < shortest {
-		return 0, fmt.Errorf("%q is no duration of at least %s; write it with a unit, as in 3s or 1m", text, shortest)
-	}
-	return duration, nil
-}
-
-// Size reads a number of bytes from 1 to largest, such as 1MiB or 500KB.
-func Size(to *int64, largest int64, syntax string) Option {
+// Size reads a number of bytes from 1 to largest, such as 1MiB or 500KB, or a placeholder that stands for it.
+func Size(to *placeholder.Size, largest int64, syntax string) Option {
 	return one(syntax, func(arg string) error {
-		size, err := humanize.ParseBytes(arg)
-		if err != nil || size == 0 || size > uint64(largest) {
-			return fmt.Errorf("%q is no size above 0 and up to %s, such as 1MiB or 500KB", arg, humanize.IBytes(uint64(largest)))
-		}
-		*to = int64(size)
-		return nil
+		*to = placeholder.Size(arg)
+		return to.Check(largest)
 	})
 }
 

@@ -7,10 +7,10 @@ import (
 	"testing"
 	"time"
 
-	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
 
 	"github.com/caddy-cloudid/caddy-cloudid/caddymodule/internal/directive"
+	"github.com/caddy-cloudid/caddy-cloudid/caddymodule/internal/placeholder"
 )
 
 // values is what the options of the tests set.
@@ -18,9 +18,9 @@ type values struct {
 	word   string
 	words  []string
 	flag   bool
-	n      int
-	life   caddy.Duration
-	size   int64
+	n      placeholder.Number
+	life   placeholder.Duration
+	size   placeholder.Size
 	inner  string
 	custom []string
 }
@@ -53,9 +53,9 @@ func noX(word string) error {
 
 func TestWhatIsRead(t *testing.T) {
 	for _, test := range []struct{ sentence, block, want string }{
-		{"a name alone", ``, `{word: words:[] flag:false n:0 life:0 size:0 inner: custom:[]}`},
+		{"a name alone", ``, `{word: words:[] flag:false n: life: size: inner: custom:[]}`},
 		{"an empty block", `{
-		}`, `{word: words:[] flag:false n:0 life:0 size:0 inner: custom:[]}`},
+		}`, `{word: words:[] flag:false n: life: size: inner: custom:[]}`},
 		{"each kind of option", `{
 			word  a
 			words a "b c"
@@ -64,21 +64,26 @@ func TestWhatIsRead(t *testing.T) {
 			life  1d
 			size  1MiB
 			custom
-		}`, `{word:a words:[a b c] flag:true n:10 life:86400000000000 size:1048576 inner: custom:[]}`},
+		}`, `{word:a words:[a b c] flag:true n:10 life:1d size:1MiB inner: custom:[]}`},
 		{"the smallest of each", `{
 			n    0
 			life 1s
 			size 1
-		}`, `{word: words:[] flag:false n:0 life:1000000000 size:1 inner: custom:[]}`},
+		}`, `{word: words:[] flag:false n:0 life:1s size:1 inner: custom:[]}`},
+		{"what is known when the config is loaded", `{
+			n    {env.N}
+			life {env.LIFE}
+			size {file./run/size}
+		}`, `{word: words:[] flag:false n:{env.N} life:{env.LIFE} size:{file./run/size} inner: custom:[]}`},
 		{"an option's own block, and what follows it", `{
 			block b {
 				inner a
 			}
 			word a
-		}`, `{word:a words:[] flag:false n:0 life:0 size:0 inner:a custom:[]}`},
+		}`, `{word:a words:[] flag:false n: life: size: inner:a custom:[]}`},
 		{"a quoted brace is an argument", `{
 			word "{"
-		}`, `{word:{ words:[] flag:false n:0 life:0 size:0 inner: custom:[]}`},
+		}`, `{word:{ words:[] flag:false n: life: size: inner: custom:[]}`},
 	} {
 		var v values
 		err := directive.Parse(caddyfile.NewTestDispenser("test "+test.block), v.options())
