@@ -9,6 +9,7 @@ import (
 	"maps"
 	"os"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -46,12 +47,13 @@ account and says how WeChat responded: a wrong secret (40125), an IP address
 that is not on the whitelist (40164, with the address), and so on. Nothing is
 started or changed.
 
-The exit status is 0 when nothing is wrong, 1 otherwise.
+The exit status is 0 when nothing is wrong, 1 with findings, and 2 when there is
+no config to check or a flag is wrong.
 
   $ caddy cloudid check
   $ caddy cloudid check --config /etc/caddy/Caddyfile --offline
 `,
-		Args:         cobra.NoArgs,
+		Args:         noArgs,
 		SilenceUsage: true,
 	}
 	cmd.Flags().StringVarP(&configFile, "config", "c", "", "The config file (default: the Caddyfile of this folder)")
@@ -62,7 +64,7 @@ The exit status is 0 when nothing is wrong, 1 otherwise.
 		c := &configCheck{out: cmd.OutOrStdout()}
 		if err := c.load(configFile, adapter); err != nil {
 			fmt.Fprintln(cmd.ErrOrStderr(), "Error:", err)
-			return err
+			return UsageError(err)
 		}
 		c.config()
 		if !offline {
@@ -82,10 +84,16 @@ type configCheck struct {
 	found   int
 }
 
-// load reads a config and adapts it, as `caddy run` does.
+// load reads a config and adapts it, as `caddy run` does. The error is that of a config that cannot be read; one that is wrong is a
+// finding.
 func (c *configCheck) load(file, adapter string) (err error) {
 	var used string
-	if c.json, c.file, used, err = caddycmd.LoadConfig(file, adapter); err != nil {
+	c.json, c.file, used, err = caddycmd.LoadConfig(file, adapter)
+	if err != nil && isWrong(err) {
+		c.reject(err)
+		return nil
+	}
+	if err != nil {
 		return err
 	}
 	if len(c.json) == 0 {
@@ -97,16 +105,29 @@ func (c *configCheck) load(file, adapter string) (err error) {
 	return nil
 }
 
+// isWrong reports whether an error of caddycmd.LoadConfig is about what a config says; Caddy has no type for it.
+func isWrong(err error) bool {
+	return strings.HasPrefix(err.Error(), "adapting config") || strings.HasPrefix(err.Error(), "config is not valid JSON")
+}
+
+// reject notes that Caddy does not take the config.
+func (c *configCheck) reject(err error) {
+	c.invalid = true
+	c.say("config", "Caddy does not take this config: "+err.Error(), "mend what it says first; nothing behind it was checked")
+}
+
 // config says what the config itself tells.
 func (c *configCheck) config() {
+	if c.invalid {
+		return
+	}
 	var parsed caddy.Config
 	err := json.Unmarshal(c.json, &parsed)
 	if err == nil {
 		err = caddy.Validate(&parsed)
 	}
 	if err != nil {
-		c.invalid = true
-		c.say("config", "Caddy does not take this config: "+err.Error(), "mend what it says first; nothing behind it was checked")
+		c.reject(err)
 		return
 	}
 	findings, err := check.Config(c.json)

@@ -14,7 +14,7 @@ func init() {
 		Short: "Tools for WeChat mini-program functions behind this server",
 		Long: `
 Tools for functions of WeChat mini programs that run behind this server. See
-the help of each command.
+the help of each command. The exit status is 2 for a wrong flag or argument.
 `,
 		CobraFunc: func(cmd *cobra.Command) {
 			cmd.AddCommand(
@@ -24,7 +24,8 @@ the help of each command.
 				preloadCommand(),
 				statusCommand(),
 			)
-			cmd.Args = cobra.NoArgs // an unknown command is an error, which cobra checks only of commands that run
+			cmd.SetFlagErrorFunc(wrongFlag) // of the commands too
+			cmd.Args = knownCommand         // which cobra checks only of commands that run
 			cmd.RunE = func(cmd *cobra.Command, _ []string) error { return cmd.Help() }
 		},
 	})

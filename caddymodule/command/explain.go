@@ -52,7 +52,7 @@ func runExplain(cmd *cobra.Command, args []string) error {
 	for _, arg := range asked {
 		text, err := explainOne(arg, say)
 		if err != nil {
-			return err
+			return UsageError(err)
 		}
 		texts = append(texts, text)
 	}

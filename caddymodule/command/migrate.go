@@ -14,7 +14,7 @@ var Migrate = func() *cobra.Command {
 		Short: "Says what of a cloud project works behind this server (not in this build)",
 		Args:  cobra.ArbitraryArgs,
 		RunE: func(*cobra.Command, []string) error {
-			return errors.New("this Caddy was built without the command migrate; build one that has it with ./xcaddy.sh build, or with xcaddy build --with github.com/caddy-cloudid/caddy-cloudid/caddymodule/migrate")
+			return UsageError(errors.New("this Caddy was built without the command migrate; build one that has it with ./xcaddy.sh build, or with xcaddy build --with github.com/caddy-cloudid/caddy-cloudid/caddymodule/migrate"))
 		},
 		SilenceUsage: true,
 	}

@@ -34,7 +34,7 @@ With the functions framework, or anything else that starts node itself:
   $ export CLOUDID_GATEWAY=http://127.0.0.1:9080
   $ NODE_OPTIONS="--require $PWD/cloudid-preload.cjs" npx tcb-ff --port 3000
 `,
-		Args:         cobra.NoArgs,
+		Args:         noArgs,
 		SilenceUsage: true,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			_, err := fmt.Fprint(cmd.OutOrStdout(), functionapi.Preload())

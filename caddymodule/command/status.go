@@ -34,7 +34,7 @@ same as GET /cloudid/status.
   $ caddy cloudid status
 `,
 		SilenceUsage: true,
-		Args:         cobra.NoArgs,
+		Args:         noArgs,
 		RunE:         runStatus,
 	}
 	cmd.Flags().String("address", "", "The address of the admin API")

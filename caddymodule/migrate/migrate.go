@@ -13,8 +13,6 @@ import (
 
 	"github.com/spf13/cobra"
 
-	caddycmd "github.com/caddyserver/caddy/v2/cmd"
-
 	"github.com/caddy-cloudid/caddy-cloudid/caddymodule/command"
 	"github.com/caddy-cloudid/caddy-cloudid/caddymodule/migrate/project"
 )
@@ -26,7 +24,7 @@ func init() {
 // The statuses with which the command ends, beside 0: everything runs.
 const (
 	statusLeft      = 1
-	statusNoProject = 2
+	statusNoProject = command.StatusUsage
 )
 
 func migrateCommand() *cobra.Command {
@@ -44,12 +42,13 @@ all that starts them in one process, the client module, units for systemd, and
 MOVING.md with what is left. Files that are there already are never overwritten.
 
 The exit status is 0 when all runs, 1 when something is left to do, and 2 when
-the folder is no such project.
+the folder is no such project, the folder to write cannot be written, or a flag
+or an argument is wrong.
 
   $ caddy cloudid migrate ~/my-mini-program
   $ caddy cloudid migrate ~/my-mini-program --out ~/my-server
 `,
-		Args:         cobra.ExactArgs(1),
+		Args:         oneProject,
 		SilenceUsage: true,
 	}
 	cmd.Flags().String("out", "", "The folder to write")
@@ -62,17 +61,27 @@ the folder is no such project.
 		if err != nil {
 			fmt.Fprintln(cmd.ErrOrStderr(), "Error:", err)
 		}
-		return exit(cmd, status)
+		switch status {
+		case 0:
+			return nil
+		case statusLeft:
+			return errors.New("") // which Caddy makes 1 of
+		}
+		return command.Exit(status)
 	}
 	return cmd
 }
 
-// exit ends a command with a status, as Caddy's own commands do.
-func exit(cmd *cobra.Command, status int) error {
-	if status == statusLeft {
-		return errors.New("") // which Caddy makes 1 of
+// oneProject accepts one argument, the folder.
+func oneProject(cmd *cobra.Command, args []string) error {
+	if len(args) == 1 {
+		return nil
 	}
-	return caddycmd.WrapCommandFuncForCobra(func(caddycmd.Flags) (int, error) { return status, nil })(cmd, nil)
+	wrong := "name the folder of the mini program, in which project.config.json is"
+	if len(args) > 1 {
+		wrong = fmt.Sprintf("%q is one folder too many; quote a name with spaces", args[1])
+	}
+	return command.WrongUsage(cmd, wrong)
 }
 
 // run reads a project, prints the report, and writes the folder that was asked for.
@@ -99,7 +108,7 @@ func run(w io.Writer, folder, out string, asJSON bool) (status int, err error) {
 	}
 	switch {
 	case err != nil:
-		return statusLeft, err
+		return statusNoProject, err
 	case out != "" && !asJSON:
 		fmt.Fprintf(w, "\nWritten to %s: read MOVING.md there.\n", out)
 		if len(kept) > 0 {
