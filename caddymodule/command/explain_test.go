@@ -30,14 +30,16 @@ func TestExplain(t *testing.T) {
 		{"an errCode behind the sign that flags end", []string{"--", "-601006"}, []string{"-601006  cloudID expired."}},
 		{"an errCode is no flag", []string{"-601006"}, []string{"-601006  cloudID expired.", "the developer of the mini program", "five minutes"}},
 		{"one of the cloud's", []string{"-604101"}, []string{"permission", "openapi in cloudid_api"}},
+		{"success, and where to look when open data did not arrive", []string{"0", "errcode:0"}, []string{"0  success: nothing failed\n  who acts:   nobody\n  what to do: where a function still got no open data", "X-WX-OPEN-DATA-INFO", "\n\n0  success"}},
+		{"success in Chinese", []string{"--zh", "0"}, []string{"0  成功", "无需处理", "X-WX-OPEN-DATA-INFO"}},
 		{"one that nobody has heard of, and where to look", []string{"31415926"}, []string{"31415926  unknown to this gateway", "errCode.html", "rid"}},
 		{"as copied from a log or a message", []string{"errcode:40164", "errCode=-601006,", `"45009"`}, []string{"40164  IP", "-601006  cloudID", "45009  daily"}},
 		{"in Chinese, wherever the flag stands", []string{"40164", "--zh"}, []string{"40164  IP 不在白名单中", "处理方：网关运维人员", "怎么办：请把网关的出口 IP"}},
 		{"an unknown one in Chinese", []string{"--zh", "7"}, []string{"未收录", "errCode.html"}},
 		{"the words of a log line", []string{"nested:", `"timeout",`, "max_calls", "network", "response", "limit"}, []string{"nested  it looks like a CloudID, but only direct members", "timeout  WeChat did not respond within", "what to do: check the network", "raise the account's max_calls", "\n\nnetwork  WeChat could not be reached", "response  ", "limit  one user"}},
 		{"why a body was not read", []string{"other_type"}, []string{"other_type  the body was not read as an event: the Content-Type is not JSON"}},
-		{"all of them", nil, []string{"   40001  access token or secret invalid\n", " -601009  missing mobile phone\n", " -604104  illegal source"}},
-		{"all of them in Chinese", []string{"--zh"}, []string{"   40001  access_token 或 AppSecret 无效\n"}},
+		{"all of them", nil, []string{"       0  success: nothing failed\n", "   40001  access token or secret invalid\n", " -601009  missing mobile phone\n", " -604104  illegal source"}},
+		{"all of them in Chinese", []string{"--zh"}, []string{"       0  成功，没有出错\n   40001  access_token 或 AppSecret 无效\n"}},
 		{"help", []string{"--help"}, []string{"caddy cloudid explain 40164 -601006", "explain [--zh] <errcode or word>..."}},
 	} {
 		got, err := explain(t, test.args...)

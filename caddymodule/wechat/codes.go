@@ -78,7 +78,7 @@ func ExplainMember(sentence string, number int) string {
 // Codes returns the whole table: the codes of WeChat's server API first, then the negative ones, each in order.
 func Codes() []ErrorCode {
 	numbers := slices.SortedFunc(maps.Keys(codes), func(a, b int) int {
-		if (a > 0) != (b > 0) {
+		if (a >= 0) != (b >= 0) {
 			return b - a
 		}
 		return max(a, -a) - max(b, -b)

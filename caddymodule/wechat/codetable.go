@@ -32,6 +32,11 @@ const (
 // codes of the cloud, and the messages in wx-server-sdk.
 var codes = map[int]ErrorCode{
 	// WeChat's server API.
+	0: {
+		Party:   PartyNobody,
+		English: Text{"success: nothing failed", "where a function still got no open data, see in the inspector, or in the DEBUG line invocation, what became of each member and why; X-WX-OPEN-DATA-INFO names to the function those that hold open data"},
+		Chinese: Text{"成功，没有出错", "若云函数仍未得到开放数据，请在 inspector 或 DEBUG 日志的 invocation 一行中查看每个字段的结果及原因；请求头 X-WX-OPEN-DATA-INFO 会告诉云函数哪些字段是开放数据"},
+	},
 	-1: {
 		Party:   PartyNobody,
 		English: Text{"system busy", "WeChat is busy; if it goes on, raise the account's retries or timeout"},
