@@ -125,7 +125,8 @@ func derive(secret, purpose string, args ...any) []byte {
 	return mac.Sum(nil)
 }
 
-// Sign returns a token for user that expires after ttl.
+// Sign returns a token for user that expires after ttl, at the next full second, since tokens count in seconds: it is good for the
+// whole of ttl.
 func (k *Keys) Sign(kind Kind, user User, ttl time.Duration) (string, error) {
 	return k.sign(kind, user, "", ttl)
 }
@@ -160,7 +161,7 @@ func (k *Keys) sign(kind Kind, user User, encryptedSessionKey string, ttl time.D
 			Audience: jwt.Audience{string(kind)},
 			Subject:  user.OpenID,
 			IssuedAt: jwt.NewNumericDate(now),
-			Expiry:   jwt.NewNumericDate(now.Add(ttl)),
+			Expiry:   jwt.NewNumericDate(now.Add(ttl + time.Second - 1)), // which is cut to the second
 		},
 		UnionID:    user.UnionID,
 		Depth:      user.Depth,

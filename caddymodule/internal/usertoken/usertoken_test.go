@@ -60,11 +60,11 @@ func TestTokensThatAreRejected(t *testing.T) {
 		want        Invalid
 	}{
 		{"nothing", "", Malformed},
-		{"a token that has ended", sign(t, k, Session, 0), Expired},
+		{"a token that has ended", sign(t, k, Session, -time.Second), Expired},
 		{"one of another kind", sign(t, k, Invocation, time.Minute), Purpose},
 		{"one of another account with the same key", sign(t, keys(t, "wx2", "secret"), Session, time.Minute), Account},
 		{"one signed with another key", sign(t, keys(t, "wx1", "other"), Session, time.Minute), Signature},
-		{"one signed with another key that has ended", sign(t, keys(t, "wx1", "other"), Session, 0), Signature},
+		{"one signed with another key that has ended", sign(t, keys(t, "wx1", "other"), Session, -time.Second), Signature},
 		{"one that names no algorithm", encode([]byte(`{"alg":"none"}`)) + "." + strings.SplitN(rest, ".", 2)[0] + ".", Malformed},
 		{"one that names another algorithm", encode([]byte(`{"alg":"HS512"}`)) + "." + rest, Malformed},
 		{"one without its signature", header + "." + strings.SplitN(rest, ".", 2)[0], Malformed},
@@ -246,6 +246,29 @@ func TestEveryBitOfATokenCounts(t *testing.T) {
 			t.Fatalf("accepted with bit %d of byte %d (%q) altered", i%8, i/8, good[i/8])
 		}
 	}
+}
+
+// A token says its end in whole seconds, and the time at which it is signed is between two of them.
+func TestATokenIsGoodForAllOfItsTime(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		signer := keys(t, "wx1", "secret")
+		for _, kind := range []Kind{Session, Invocation, Unattended} {
+			for _, past := range []time.Duration{0, 1, time.Millisecond, 500 * time.Millisecond, time.Second - 1} {
+				for _, ttl := range []time.Duration{time.Second, 1500 * time.Millisecond, 2 * time.Hour} {
+					time.Sleep(time.Until(time.Now().Truncate(time.Second).Add(time.Second + past)))
+					token := sign(t, signer, kind, ttl)
+					time.Sleep(ttl - 1)
+					if _, err := keys(t, "wx1", "secret").Verify(kind, token); err != nil {
+						t.Errorf("%s signed %s past the second: it ended before %s: %v", kind, past, ttl, err)
+					}
+					time.Sleep(time.Second)
+					if _, err := keys(t, "wx1", "secret").Verify(kind, token); err != Expired {
+						t.Errorf("%s signed %s past the second: a second after %s it still counts: %v", kind, past, ttl, err)
+					}
+				}
+			}
+		}
+	})
 }
 
 func TestATokenThatIsRememberedEndsInTime(t *testing.T) {
