@@ -10,7 +10,6 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
-	"path"
 
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
@@ -110,6 +109,13 @@ func (h *Handler) Cleanup() error {
 }
 
 func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, _ caddyhttp.Handler) error {
+	if err := h.serve(w, r); err != nil {
+		return say(w, err)
+	}
+	return nil
+}
+
+func (h *Handler) serve(w http.ResponseWriter, r *http.Request) error {
 	if err := h.checkAccess(r); err != nil {
 		return err
 	}
@@ -118,7 +124,11 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, _ caddyhttp.
 	header.Set("X-Content-Type-Options", "nosniff")
 	header.Set("Referrer-Policy", "no-referrer")
 	header.Set("Cross-Origin-Resource-Policy", "same-origin")
-	serve, method := h.endpoint(path.Base(r.URL.Path))
+	name, found := h.asked(r)
+	if !found {
+		return errNothingHere
+	}
+	serve, method := h.endpoint(name)
 	if serve == nil {
 		return h.servePage(w, r)
 	}
