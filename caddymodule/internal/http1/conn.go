@@ -19,6 +19,7 @@ type endpoint struct{ network, address string }
 type conn struct {
 	net.Conn
 	socket syscall.RawConn // beneath it; nil if it has none of its own
+	plain  bool            // it is its socket, and nothing besides
 	to     endpoint
 	reader *bufio.Reader // of the response; nil while none is being read
 	limit  int64         // how many bytes may still be read of a head
@@ -29,7 +30,12 @@ type conn struct {
 }
 
 func newConn(raw net.Conn, to endpoint) *conn {
-	return &conn{Conn: raw, socket: socketOf(raw), to: to}
+	c := &conn{Conn: raw, socket: socketOf(raw), to: to}
+	switch raw.(type) {
+	case *net.TCPConn, *net.UnixConn: // others have time-outs of their own, or have read already what is to come next
+		c.plain = c.socket != nil
+	}
+	return c
 }
 
 // socketOf returns the socket beneath a connection, in the clear or with TLS; nil where there is none.
@@ -48,14 +54,13 @@ func socketOf(connection net.Conn) syscall.RawConn {
 	return socket
 }
 
-// await waits until something can be read, so that there need be no buffer to read into before. It does not wait for connections of
-// other kinds than the net package's: TLS may have read already what is to come next, and others have time-outs of their own.
+// await waits until something can be read, so that there need be no buffer to read into before. It does not wait for a connection
+// that is more than a socket.
 func (c *conn) await() error {
-	switch c.Conn.(type) {
-	case *net.TCPConn, *net.UnixConn:
-		return awaitInput(c.socket)
+	if !c.plain {
+		return nil
 	}
-	return nil
+	return awaitInput(c.socket)
 }
 
 // source is what a connection's buffer reads from.
@@ -72,8 +77,11 @@ func (s *source) Read(p []byte) (int, error) {
 }
 
 // quiet reports whether the connection is open and nothing has come on it since the last response. What a server says unasked,
-// most often that it hangs up, must not be taken for the response to the next request.
+// most often that it hangs up, must not be taken for the response to the next request. A new connection is.
 func (c *conn) quiet() bool {
+	if !c.reused {
+		return true
+	}
 	if c.ended || !silent(c.socket) {
 		return false
 	}

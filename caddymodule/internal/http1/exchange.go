@@ -24,12 +24,15 @@ type exchange struct {
 	conn   *conn
 	req    *http.Request
 	out    *outgoing
-	stop   func() bool // no longer wait for the context's end
 
 	anyWritten bool
+	awaited    bool // the response's first byte was, when the request was sent
+	awaitErr   error
+	place      place // in the client's watch
 
 	mu       sync.Mutex
-	cause    error // why the connection was closed while it was in use
+	stop     func() bool // ends the waiting for the context's end; nil: it is not waited for, or not yet
+	cause    error       // why the connection was closed while it was in use
 	headRead bool
 	finished bool
 	timer    *time.Timer // of ResponseHeaderTimeout
@@ -37,10 +40,18 @@ type exchange struct {
 
 func newExchange(c *Client, conn *conn, req *http.Request, out *outgoing) *exchange {
 	x := &exchange{client: c, conn: conn, req: req, out: out}
-	if ctx := req.Context(); ctx.Done() != nil {
+	c.watch.add(x)
+	return x
+}
+
+// followContext makes the exchange end when its context does, also if that was before.
+func (x *exchange) followContext() {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	if !x.finished {
+		ctx := x.req.Context()
 		x.stop = context.AfterFunc(ctx, func() { x.abort(context.Cause(ctx)) })
 	}
-	return x
 }
 
 // run sends the request and reads the response's head.
@@ -75,8 +86,11 @@ func (x *exchange) run() (*http.Response, error) {
 func (x *exchange) readHead() (*http.Response, error) {
 	c := x.conn
 	c.limit = x.client.options.MaxResponseHeader
-	if err := c.await(); err != nil {
-		return nil, &staleError{err, false}
+	if !x.awaited {
+		x.awaitErr = c.await()
+	}
+	if x.awaitErr != nil {
+		return nil, &staleError{x.awaitErr, false}
 	}
 	c.reader = x.client.reader(c)
 	if _, err := c.reader.Peek(1); err != nil {
@@ -231,10 +245,11 @@ func (x *exchange) over(keep func() bool) {
 	if x.timer != nil {
 		x.timer.Stop()
 	}
-	x.mu.Unlock()
 	if x.stop != nil {
 		x.stop()
 	}
+	x.mu.Unlock()
+	x.client.watch.remove(x)
 	if kept && x.client.putReader(x.conn) {
 		x.client.pool.put(x.conn)
 		return

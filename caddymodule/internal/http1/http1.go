@@ -85,6 +85,7 @@ type Options struct {
 type Client struct {
 	options Options
 	pool    pool
+	watch   watch
 	readers sync.Pool // of *bufio.Reader; connections that wait for a response, or for a request, have none
 }
 
@@ -99,7 +100,6 @@ func New(options Options) *Client {
 	c := &Client{options: options}
 	c.pool = pool{
 		dial:        c.dial,
-		quiet:       (*conn).quiet,
 		maxIdle:     options.MaxIdle,
 		maxIdleHost: options.MaxIdlePerHost,
 		maxPerHost:  options.MaxPerHost,
@@ -139,7 +139,7 @@ func (c *Client) RoundTrip(req *http.Request, network, address string) (*http.Re
 		if !ok {
 			return res, err
 		}
-		if !reused || !out.isHeld() || !stale.nothingWritten && !replayable(req) {
+		if !reused || !out.canBeSent() || !stale.nothingWritten && !replayable(req) {
 			return nil, stale.error
 		}
 	}
@@ -192,6 +192,9 @@ func (c *Client) putReader(conn *conn) bool {
 	c.readers.Put(r)
 	return true
 }
+
+// errUnasked is why a connection is not used again.
+var errUnasked = errors.New("the server hung up, or sent something that it was not asked for")
 
 // staleError is a failure that may have nothing to do with the request: its connection ended before any response came.
 type staleError struct {

@@ -18,12 +18,47 @@ func silent(socket syscall.RawConn) bool {
 	if socket == nil {
 		return false
 	}
-	var readErr error
+	quiet := false
 	err := socket.Control(func(fd uintptr) { // not Read, which minds a deadline that was another request's
-		var first [1]byte
-		_, readErr = syscall.Read(int(fd), first[:]) // the end, or a byte, is more than nothing
+		quiet = isSilent(fd)
 	})
-	return err == nil && (readErr == syscall.EAGAIN || readErr == syscall.EWOULDBLOCK)
+	return err == nil && quiet
+}
+
+func isSilent(fd uintptr) bool {
+	var first [1]byte
+	_, err := syscall.Read(int(fd), first[:]) // the end, or a byte, is more than nothing
+	return err == syscall.EAGAIN || err == syscall.EWOULDBLOCK
+}
+
+// sendAndAwait writes a request to a plain connection and waits until a response begins. Both are one turn at the socket, which the
+// runtime watches from its beginning, so that no response is missed, and the socket need not be asked for one after the
+// write: that would be one more system call. sent is called when the whole request was written.
+//
+// Where something came on the connection before, nothing is written, and the error is errUnasked. Where it does not take the whole
+// request at once, nothing is waited for. Else the error is that of waiting.
+func sendAndAwait(c *conn, request []byte, sent func()) (n int, err error) {
+	begun, unasked := false, false
+	err = c.socket.Read(func(fd uintptr) bool {
+		if begun {
+			return true // for nothing, at worst: then the read that follows waits
+		}
+		begun = true
+		if unasked = c.ended || c.reused && !isSilent(fd); unasked {
+			return true
+		}
+		n, _ = syscall.Write(int(fd), request) // who writes the rest meets the error, too
+		n = max(n, 0)
+		if n < len(request) {
+			return true
+		}
+		sent()
+		return false
+	})
+	if unasked {
+		return 0, errUnasked
+	}
+	return n, err
 }
 
 // awaitInput waits until a connection can be read from: something came, or it ended.

@@ -116,12 +116,18 @@ func (o *outgoing) take(req *http.Request) error {
 }
 
 // send writes the request to a connection, or begins to: what is large or slow follows from another goroutine, which tells x
-// about its end. A *bodyError says that nothing was sent.
+// about its end. A *bodyError says that nothing was sent. So does errUnasked.
 func (o *outgoing) send(x *exchange) error {
 	if o.buf == nil { // it is sent again
 		if err := o.fill(x.client, x.req); err != nil {
 			return &bodyError{err}
 		}
+	}
+	if o.read && o.data == nil && x.conn.plain {
+		return o.sendAndAwait(x)
+	}
+	if !x.conn.quiet() {
+		return errUnasked
 	}
 	switch {
 	case o.read: // there is none, or it is sent again
@@ -146,6 +152,33 @@ func (o *outgoing) send(x *exchange) error {
 		o.complete(x)
 	}
 	return err
+}
+
+// sendAndAwait writes a request that is in one piece, and waits for the response.
+func (o *outgoing) sendAndAwait(x *exchange) error {
+	size := len(o.buf)
+	n, err := sendAndAwait(x.conn, o.buf, func() {
+		o.mu.Lock()
+		defer o.mu.Unlock()
+		o.complete(x)
+	})
+	if err == errUnasked {
+		return err
+	}
+	x.wrote(n)
+	if n == size {
+		x.awaited, x.awaitErr = true, err
+		return nil
+	}
+	n, err = x.conn.Write(o.buf[n:])
+	x.wrote(n)
+	if err != nil {
+		return err
+	}
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.complete(x)
+	return nil
 }
 
 // complete takes note that the whole request was written. A buffer that can be filled anew does not wait for the response. The caller
@@ -328,11 +361,12 @@ func (o *outgoing) add(x *exchange, read []byte) error {
 	return err
 }
 
-// isHeld reports whether the request can be sent once more.
-func (o *outgoing) isHeld() bool {
+// canBeSent reports whether the request is still there, to be sent on another connection: its body was read and kept, or not
+// yet begun.
+func (o *outgoing) canBeSent() bool {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	return o.read && !o.stream && o.err == nil
+	return !o.stream && o.err == nil && (o.read || o.pumped == nil && !o.closed)
 }
 
 // wait waits until nobody reads the body.

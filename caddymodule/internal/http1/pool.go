@@ -11,7 +11,6 @@ import (
 // pool keeps connections that are free, the latest used last, and counts those that are open where that is bounded.
 type pool struct {
 	dial        func(ctx context.Context, to endpoint) (*conn, error)
-	quiet       func(*conn) bool
 	maxIdle     int
 	maxIdleHost int
 	maxPerHost  int
@@ -31,24 +30,16 @@ type host struct {
 	waiting []chan *conn // each is given a connection, or nil, which is leave to open one
 }
 
-// get returns a connection that was not used for something else: a kept one on which nothing came meanwhile, or a new one.
+// get returns a connection: a kept one, on which something may have come meanwhile, or a new one.
 func (p *pool) get(ctx context.Context, to endpoint) (*conn, error) {
 	if ctx.Err() != nil {
 		return nil, context.Cause(ctx)
 	}
-	for {
-		c, err := p.next(ctx, to)
-		if err != nil {
-			return nil, err
-		}
-		if c == nil {
-			return p.open(ctx, to)
-		}
-		if p.quiet(c) {
-			return c, nil
-		}
-		p.discard(c)
+	c, err := p.next(ctx, to)
+	if c == nil && err == nil {
+		return p.open(ctx, to)
 	}
+	return c, err
 }
 
 func (p *pool) open(ctx context.Context, to endpoint) (*conn, error) {

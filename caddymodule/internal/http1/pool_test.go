@@ -26,17 +26,15 @@ type testPool struct {
 	pool
 	mu           sync.Mutex
 	opened, open int
-	loud         map[*conn]bool // something came on them
 }
 
 func newTestPool(change func(*pool)) *testPool {
-	p := &testPool{loud: make(map[*conn]bool)}
+	p := new(testPool)
 	p.pool = pool{
 		dial: func(_ context.Context, to endpoint) (*conn, error) {
 			p.count(1)
 			return &conn{Conn: fakeConn{closed: func() { p.count(-1) }}, to: to}, nil
 		},
-		quiet: func(c *conn) bool { return !p.loud[c] },
 	}
 	if change != nil {
 		change(&p.pool)
@@ -95,18 +93,6 @@ func TestTheLatestUsedConnectionIsUsedFirst(t *testing.T) {
 		t.Error("another one was used")
 	}
 	p.want(t, "in the end", 4, 4)
-}
-
-func TestAConnectionOnWhichSomethingCameIsClosed(t *testing.T) {
-	p := newTestPool(nil)
-	for _, c := range p.takeAll(t, "a", 3) {
-		p.put(c)
-		p.loud[c] = true
-	}
-	if c := p.take(t, "a"); p.loud[c] {
-		t.Error("it was used")
-	}
-	p.want(t, "in the end", 4, 1)
 }
 
 func TestSurplusConnectionsAreClosed(t *testing.T) {
