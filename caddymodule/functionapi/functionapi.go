@@ -208,7 +208,7 @@ func (h *Handler) resolve(ctx context.Context, openid string, ids []string) (ope
 		} else {
 			all[i] = wechat.OpenDataError("", wechat.CodeInvalidCloudID)
 		}
-		h.ref.App().Metrics(h.account).IDs.WithLabelValues(all[i].MetricLabel()).Inc()
+		h.ref.App().Metrics(h.account).IDs.With(all[i].MetricLabel()).Inc()
 	}
 	result.OpenData = all
 	return result, nil

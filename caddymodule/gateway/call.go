@@ -7,6 +7,7 @@ import (
 
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+	"github.com/google/uuid"
 
 	"github.com/caddy-cloudid/caddy-cloudid/caddymodule/account"
 	"github.com/caddy-cloudid/caddy-cloudid/caddymodule/internal/httpbody"
@@ -52,12 +53,14 @@ func (c *call) String() string { return "cloudid " + c.record.RequestID }
 
 func (h *Handler) newCall(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler) *call {
 	c := &call{handler: h, next: next, repl: r.Context().Value(caddy.ReplacerCtxKey).(*caddy.Replacer)}
-	c.record.RequestID, _ = c.repl.GetString("http.request.uuid")
-	c.response = response{ResponseWriterWrapper: caddyhttp.ResponseWriterWrapper{ResponseWriter: w}, requestID: c.record.RequestID}
 	c.earlier, _ = caddyhttp.GetVar(r.Context(), variable).(*call)
 	if c.earlier == nil {
 		c.repl.Map(placeholders(r))
+		c.record.RequestID = requestID(r, c.repl)
+	} else {
+		c.record.RequestID = c.earlier.record.RequestID
 	}
+	c.response = response{ResponseWriterWrapper: caddyhttp.ResponseWriterWrapper{ResponseWriter: w}, requestID: c.record.RequestID}
 	caddyhttp.SetVar(r.Context(), variable, c)
 	if body, _ := r.Body.(*replayableBody); c.earlier != nil && (body == nil || body != c.earlier.body) {
 		c.earlier = nil // it had no event, or something between the two set another body
@@ -70,6 +73,24 @@ func (h *Handler) newCall(w http.ResponseWriter, r *http.Request, next caddyhttp
 	}
 	c.describeRequest(r)
 	return c
+}
+
+// requestID returns {http.request.uuid}. Caddy 2.11.9 makes it when it is asked for first, and adds it to the request's line in the
+// access log, which takes longer than all else about it; so where there is no access log, it is made here.
+func requestID(r *http.Request, repl *caddy.Replacer) string {
+	const placeholder = "http.request.uuid"
+	server, ok := r.Context().Value(caddyhttp.ServerCtxKey).(*caddyhttp.Server)
+	if !ok || server.Logs != nil || caddyhttp.GetVar(r.Context(), "uuid") != nil {
+		id, _ := repl.GetString(placeholder)
+		return id
+	}
+	random, err := uuid.NewRandom()
+	if err != nil {
+		return ""
+	}
+	id := random.String()
+	repl.Set(placeholder, id)
+	return id
 }
 
 // lap returns how long it took since the lap before, where anybody sees that. Elsewhere it is zero: to ask for the time a dozen times
@@ -171,7 +192,7 @@ func (c *call) outcome() invocation.Outcome {
 }
 
 func (c *call) count() {
-	c.metrics().Invocations.WithLabelValues(string(c.record.Outcome)).Inc()
+	c.metrics().Invocations.With(string(c.record.Outcome)).Inc()
 }
 
 // metrics returns the collectors of the account.

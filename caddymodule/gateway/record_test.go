@@ -3,7 +3,6 @@ package gateway_test
 import (
 	"encoding/json"
 	"fmt"
-	"io"
 	"net/http"
 	"slices"
 	"strconv"
@@ -319,61 +318,6 @@ func TestCapture(t *testing.T) {
 		again := seen.take(t, 2)[1]
 		if !again.Again || again.Outcome != invocation.Resolved || w.status != 200 {
 			t.Errorf("status %d, the record is %+v", w.status, again)
-		}
-	})
-}
-
-func TestRequestID(t *testing.T) {
-	t.Parallel()
-	isID := func(id string) bool { return len(id) == 36 && strings.Count(id, "-") == 4 }
-	response := func(header, body string) http.Handler {
-		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-			if header != "" {
-				w.Header().Set("X-Request-Id", header)
-			}
-			_, _ = io.WriteString(w, body)
-		})
-	}
-	for name, c := range map[string]struct {
-		setup setup
-		call  call
-		want  string // "": one of ours
-	}{
-		"a response of the function":          {setup{upstream: response("", "ok")}, call{body: example}, ""},
-		"one without a body":                  {setup{upstream: response("", "")}, call{body: example}, ""},
-		"one that the function named":         {setup{upstream: response("its own", "ok")}, call{body: example}, "its own"},
-		"a body that was not read":            {setup{upstream: response("", "ok")}, call{kind: "text/plain", body: "x"}, ""},
-		"no body":                             {setup{upstream: response("", "ok")}, call{method: "GET"}, ""},
-		"a rejection":                         {setup{}, call{body: `{`}, ""},
-		"a function that cannot be reached":   {setup{site: "$CLOUDID\nreverse_proxy 127.0.0.1:1"}, call{body: `{}`}, ""},
-		"a response of another handler":       {setup{site: "$CLOUDID\nrespond hello"}, call{body: `{}`}, ""},
-		"a file":                              {setup{site: "$CLOUDID\nfile_server {\nroot $DIR\n}"}, call{method: "GET", path: "/log.json"}, ""},
-		"a response that is compressed":       {setup{site: "encode\n$CLOUDID\nreverse_proxy $UPSTREAM"}, call{body: example}, ""},
-		"behind another cloudid":              {setup{site: "route {\n$CLOUDID\n$CLOUDID\nreverse_proxy $UPSTREAM\n}"}, call{body: example}, ""},
-		"a response that is streamed":         {setup{upstream: streamed()}, call{body: `{}`}, ""},
-		"a response that is streamed at once": {setup{upstream: streamed(), site: "$CLOUDID\nreverse_proxy $UPSTREAM {\nflush_interval -1\n}"}, call{body: `{}`}, ""},
-	} {
-		t.Run(name, func(t *testing.T) {
-			g := start(t, c.setup)
-			r := g.do(c.call)
-			ids := r.header.Values("X-Request-Id")
-			if len(ids) != 1 || c.want != "" && ids[0] != c.want || c.want == "" && !isID(ids[0]) {
-				t.Errorf("status %d, the ids are %q", r.status, ids)
-			}
-			if another := g.do(c.call).header.Get("X-Request-Id"); c.want == "" && another == ids[0] {
-				t.Error("two requests have the same id")
-			}
-		})
-	}
-}
-
-// streamed sends its header first, and a body in pieces.
-func streamed() http.Handler {
-	return http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
-		w.WriteHeader(http.StatusOK)
-		for range 3 {
-			_ = http.NewResponseController(w).Flush()
-			_, _ = io.WriteString(w, "piece")
 		}
 	})
 }

@@ -147,7 +147,7 @@ func (c *call) assign(declarations []event.Declaration, result opendata.Result) 
 				member.Reason = invocation.CannotBe
 			}
 		}
-		c.metrics().IDs.WithLabelValues(data.MetricLabel()).Inc()
+		c.metrics().IDs.With(data.MetricLabel()).Inc()
 		switch {
 		case data.Code == 0:
 			member.Result = invocation.OpenData

@@ -5,6 +5,7 @@ import (
 	"io"
 	"net/http"
 	"strconv"
+	"strings"
 	"testing"
 	"time"
 
@@ -89,32 +90,46 @@ func TestAResponseThatIsNotReadCostsItsConnection(t *testing.T) {
 // A server that says something unasked must not be believed to respond to the next request, which may be another user's.
 func TestWhatComesUnaskedIsNoResponse(t *testing.T) {
 	const unasked = "HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\nbad"
+	lent := func(body string) *http.Request {
+		req, _ := inMemory(t.Context(), body, len(body))
+		return req
+	}
+	large := strings.Repeat("x", maxHeld+1)
+	requests := map[string]func() *http.Request{
+		"without a body":             func() *http.Request { return newRequest(t.Context(), http.MethodGet, nil, 0) },
+		"with a body":                func() *http.Request { return post(t.Context(), "body") },
+		"with a large body":          func() *http.Request { return post(t.Context(), large) },
+		"with one in memory":         func() *http.Request { return lent("body") },
+		"with a large one in memory": func() *http.Request { return lent(large) },
+	}
 	for name, then := range map[string]func(*rawserver.Conn){
 		"in the same packet": func(*rawserver.Conn) {},
 		"later":              func(c *rawserver.Conn) { time.Sleep(5 * time.Millisecond); c.Say(unasked) },
 		"a byte":             func(c *rawserver.Conn) { c.Say("\n") },
 		"as it hangs up":     func(c *rawserver.Conn) { _ = c.Close() },
 	} {
-		t.Run(name, func(t *testing.T) {
-			said := make(chan struct{}, 10)
-			u, c := startUpstream(t, func(c *rawserver.Conn) {
-				for c.Request() != nil {
-					text := "HTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\n" + strconv.Itoa(c.Number)
-					if name == "in the same packet" {
-						text += unasked
+		for kind, request := range requests {
+			t.Run(name+", "+kind, func(t *testing.T) {
+				said := make(chan struct{}, 10)
+				u, c := startUpstream(t, func(c *rawserver.Conn) {
+					for c.Request() != nil {
+						text := "HTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\n" + strconv.Itoa(c.Number)
+						if name == "in the same packet" {
+							text += unasked
+						}
+						c.Say(text)
+						then(c)
+						said <- struct{}{}
 					}
-					c.Say(text)
-					then(c)
-					said <- struct{}{}
+				}), newClient(t, nil)
+				for _, want := range []string{"1", "2", "3"} {
+					if got, err := u.do(c, request()); got != want || err != nil {
+						t.Errorf("got %q, %v; want %q", got, err, want)
+					}
+					<-said // and on one machine, what was written has arrived
 				}
-			}), newClient(t, nil)
-			for _, want := range []string{"1", "2", "3"} {
-				if got, err := u.get(t.Context(), c); got != want || err != nil {
-					t.Errorf("got %q, %v; want %q", got, err, want)
-				}
-				<-said // and on one machine, what was written has arrived
-			}
-		})
+			})
+		}
 	}
 }
 

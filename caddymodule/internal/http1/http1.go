@@ -34,7 +34,8 @@
 //     sent) and no byte of a response came. Different from net/http, a body of up to 64 KiB, which was kept, can always be
 //     sent again.
 //   - When the request's context ends, so does the connection, at every point: waiting for a connection, dialing, writing,
-//     waiting for the response, reading its body. Errors are then context.Cause of the context.
+//     waiting for the response, reading its body. Errors are then context.Cause of the context. In the first 20 ms of a request
+//     this may be noticed up to 20 ms late, unless it is a deadline.
 package http1
 
 import (

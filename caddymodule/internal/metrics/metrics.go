@@ -61,8 +61,8 @@ func (a *Account) HideBreaker(api string) {
 // Counts holds the collectors of one account. All have the label appid, which is set already; no label ever holds what a client, a
 // function or WeChat may choose freely.
 type Counts struct {
-	Invocations         *prometheus.CounterVec
-	IDs                 *prometheus.CounterVec
+	Invocations         Counters
+	IDs                 Counters
 	WeChatCalls         *prometheus.CounterVec
 	CallDuration        *prometheus.HistogramVec
 	IDsPerCall          prometheus.Observer
@@ -79,10 +79,27 @@ type Counts struct {
 	all   []prometheus.Collector
 }
 
+// Counters are counters that one label tells apart, for what every call counts: they find a counter in a tenth of the time that
+// a CounterVec takes.
+type Counters struct {
+	vec  *prometheus.CounterVec
+	made sync.Map // of prometheus.Counter, by the label's value
+}
+
+// With returns the counter of a value of the label. There must be few.
+func (c *Counters) With(value string) prometheus.Counter {
+	if made, ok := c.made.Load(value); ok {
+		return made.(prometheus.Counter)
+	}
+	counter := c.vec.WithLabelValues(value)
+	c.made.Store(value, counter)
+	return counter
+}
+
 func newCounts(appid string) *Counts {
 	c := &Counts{appid: appid}
-	c.Invocations = c.counters("invocations_total", "Requests through the cloudid directive, by account and by what became of their event: untouched, resolved, partial, failed, rejected (4xx), upstream_error (5xx), canceled (the client went away).", "outcome")
-	c.IDs = c.counters("ids_total", "CloudIDs resolved, for events and for functions, by account and result: ok, a -6010xx code, or other.", "code")
+	c.Invocations.vec = c.counters("invocations_total", "Requests through the cloudid directive, by account and by what became of their event: untouched, resolved, partial, failed, rejected (4xx), upstream_error (5xx), canceled (the client went away).", "outcome")
+	c.IDs.vec = c.counters("ids_total", "CloudIDs resolved, for events and for functions, by account and result: ok, a -6010xx code, or other.", "code")
 	c.WeChatCalls = c.counters("wechat_calls_total", "Calls of WeChat's API, by account, API and errcode (0: success; timeout, network, response: none came or it could not be read).", "api", "errcode")
 	c.CallDuration = c.histograms("wechat_call_duration_seconds", "How long WeChat took to respond, by account and API.", prometheus.ExponentialBuckets(0.005, 2, 11), "api")
 	c.IDsPerCall = c.histograms("ids_per_call", "CloudIDs asked for in one call of getopendata, by account.", []float64{1, 2, 3, 4, 5, 10, 20}).WithLabelValues()
