@@ -28,7 +28,7 @@ var errNoWord = errors.New("no such word")
 // not read, or what failed without an errcode.
 func explainWord(word string) (text string, err error) {
 	for _, reason := range invocation.Reasons() {
-		if string(reason) == word {
+		if reason.String() == word {
 			return reason.Text(), nil
 		}
 	}

@@ -115,7 +115,7 @@ func (c *call) reject(r *http.Request, err error) error {
 		c.failure = err
 	}
 	for i := range c.record.Members {
-		if m := &c.record.Members[i]; m.Declared != "" {
+		if m := &c.record.Members[i]; m.Declared != 0 {
 			m.Result = invocation.Rejected
 		}
 	}
@@ -243,7 +243,7 @@ func (c *call) declared() []invocation.Member {
 	}
 	var declared []invocation.Member
 	for _, m := range c.record.Members {
-		if m.Declared != "" {
+		if m.Declared != 0 {
 			declared = append(declared, m)
 		}
 	}

@@ -5,6 +5,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"unsafe"
 
 	"github.com/tidwall/gjson"
 
@@ -23,8 +24,6 @@ func (c *call) explain(body []byte, found *event.Event) {
 	}
 	c.record.Explained = true
 	e := c.explainer
-	c.explainer = nil // it is another call's when it is released
-	defer e.release()
 	e.call, e.declarations = c, found.Declarations
 	object := found.Object()
 	if object != nil {
@@ -42,17 +41,36 @@ func (c *call) explain(body []byte, found *event.Event) {
 	})
 }
 
+// forgetExplained leaves in the record what placeholders need after the call has ended, and lets another call have the rest.
+func (c *call) forgetExplained() {
+	if c.explainer == nil {
+		return
+	}
+	c.record.Members = c.declared()
+	c.explainer.release()
+	c.explainer = nil
+}
+
 // explainer makes the members of a record from those of an event, which it is shown while the event is parsed. Values are texts of
-// JSON.
+// JSON. What it makes is its own memory, the record's until the call has ended.
 type explainer struct {
 	call         *call
 	declarations []event.Declaration
 	noted        []eventMember
-	names        strings.Builder // of all members, so that they are one allocation
+	made         []invocation.Member
+	names        []byte                   // of all that were made
+	visit        func(name, value string) // is note
 }
 
 // explainers are made once, and used by one call after the other.
-var explainers = sync.Pool{New: func() any { return &explainer{noted: make([]eventMember, 0, invocation.MaxMembers)} }}
+var explainers = sync.Pool{New: func() any {
+	e := &explainer{noted: make([]eventMember, 0, invocation.MaxMembers), made: make([]invocation.Member, 0, invocation.MaxMembers)}
+	e.visit = e.note
+	return e
+}}
+
+// maxPooledNames is the most memory for names that an explainer keeps for its next call.
+const maxPooledNames = 4 << 10
 
 // note remembers a member of the event.
 func (e *explainer) note(name, value string) {
@@ -63,8 +81,12 @@ func (e *explainer) note(name, value string) {
 
 // release gives the explainer to other calls.
 func (e *explainer) release() {
+	e.call, e.declarations = nil, nil
 	clear(e.noted) // they are bytes of the body
-	*e = explainer{noted: e.noted[:0]}
+	e.noted, e.names = e.noted[:0], e.names[:0]
+	if cap(e.names) > maxPooledNames {
+		e.names = nil
+	}
 	explainers.Put(e)
 }
 
@@ -73,12 +95,7 @@ func (e *explainer) members() {
 	if len(e.noted) == 0 {
 		return
 	}
-	length := 0
-	for _, m := range e.noted {
-		length += min(len(m.name), invocation.MaxName)
-	}
-	e.names.Grow(length)
-	e.call.record.Members = make([]invocation.Member, 0, len(e.noted))
+	e.call.record.Members = e.made
 	for _, m := range e.noted {
 		if !e.full() {
 			e.member(m)
@@ -115,7 +132,7 @@ func (e *explainer) member(m eventMember) {
 
 // addDeclared notes the member that a declaration is. Others are going to note what became of it.
 func (e *explainer) addDeclared(d *event.Declaration, value string) {
-	m := invocation.Member{Name: d.Name, Declared: invocation.Declared(d.Kind)}
+	m := invocation.Member{Name: d.Name, Declared: invocation.DeclaredAs(string(d.Kind))}
 	m.Type, m.Length = describeValue(value)
 	if d.Kind == event.Field && isEncrypted(value) {
 		m.Reason = invocation.EncryptOff // with the option, it would be declared as such
@@ -195,9 +212,9 @@ func (e *explainer) add(name, value string, result invocation.Result, reason inv
 
 // copyName returns a copy of a name, which may be bytes of the body.
 func (e *explainer) copyName(name string) string {
-	e.names.WriteString(name)
-	all := e.names.String()
-	return all[len(all)-len(name):]
+	start := len(e.names)
+	e.names = append(e.names, name...)
+	return unsafe.String(unsafe.SliceData(e.names[start:]), len(name))
 }
 
 // showableName is a name as a log may show it.
@@ -269,19 +286,19 @@ const maxUnderscores = 500
 const minIDTail = 41
 
 // describeValue names a value's type, and of a string how many bytes it has.
-func describeValue(value string) (kind string, length int) {
+func describeValue(value string) (kind invocation.Type, length int) {
 	switch value[0] {
 	case '"':
-		return "string", len(unquote(value))
+		return invocation.TypeString, event.TextLength(value)
 	case '{':
-		return "object", 0
+		return invocation.TypeObject, 0
 	case '[':
-		return "array", 0
+		return invocation.TypeArray, 0
 	case 't', 'f':
-		return "boolean", 0
+		return invocation.TypeBoolean, 0
 	case 'n':
-		return "null", 0
+		return invocation.TypeNull, 0
 	default:
-		return "number", 0
+		return invocation.TypeNumber, 0
 	}
 }

@@ -190,9 +190,12 @@ func (h *Handler) rewrite(r *http.Request, c *call, body *jsonBody) (rewritten [
 	if h.UserInfo && c.caller.openid != "" {
 		userInfo = userInfoJSON(c.caller)
 	}
-	c.lap()
-	rewritten, changed = found.Write(openData, userInfo, bufpool.Get)
-	c.record.Timing.Write = c.lap()
+	if openData != nil || userInfo != nil {
+		c.lap()
+	}
+	if rewritten, changed = found.Write(openData, userInfo, bufpool.Get); changed {
+		c.record.Timing.Write = c.lap()
+	}
 	return rewritten, changed, nil
 }
 
@@ -205,7 +208,7 @@ func (h *Handler) parse(c *call, body *jsonBody) (event.Event, error) {
 	var visit func(name, value string)
 	if c.observed() {
 		c.explainer = explainers.Get().(*explainer)
-		visit = c.explainer.note
+		visit = c.explainer.visit
 	}
 	if body.structured {
 		return rules.envelope.ParseVisiting(body.bytes, visit)

@@ -27,8 +27,7 @@ type observer struct {
 func (o *observer) Observe(r *invocation.Record) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	copied := *r
-	o.seen = append(o.seen, &copied)
+	o.seen = append(o.seen, r.Clone())
 }
 
 // take waits until n records are there, and returns and forgets them.
@@ -140,6 +139,27 @@ func TestARecordSaysWhatBecameOfEachMember(t *testing.T) {
 				}
 			})
 		})
+	}
+}
+
+func TestARecordNamesTypesAndLengths(t *testing.T) {
+	t.Parallel()
+	g := start(t, setup{})
+	seen := observe(g, 0)
+	g.post(`{"a":"` + steps + `","b":"步\u6570\n","c":-1.5e3,"d":{"e":1},"f":[1],"g":false,"h":true,"i":null,"j":""}`)
+	records := seen.all(t)
+	members, err := json.Marshal(records[len(records)-1].Members)
+	if err != nil {
+		t.Fatal(err)
+	}
+	kept := func(name, kind string) string {
+		return `,{"name":"` + name + `","type":` + kind + `,"result":"kept","reason":"wrong_form"`
+	}
+	want := fmt.Sprintf(`[{"name":"a","type":"string","declared":"guess","result":"open_data","length":%d}`, len(steps)) + kept("b", `"string"`) + `,"length":7}` +
+		kept("c", `"number"`) + `}` + kept("d", `"object"`) + `}` + kept("f", `"array"`) + `}` + kept("g", `"boolean"`) + `}` + kept("h", `"boolean"`) + `}` +
+		kept("i", `"null"`) + `}` + kept("j", `"string"`) + `}]`
+	if string(members) != want {
+		t.Errorf("members are\n\t%s\nwant\n\t%s", members, want)
 	}
 }
 

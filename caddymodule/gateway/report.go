@@ -81,14 +81,19 @@ func (c *call) describeHeaders(header http.Header) {
 		}
 		return ""
 	}
-	c.record.Forwarded = invocation.Forwarded{
-		OpenID:          c.record.Caller,
-		UnionID:         invocation.Caller(first(headerUnionID)),
-		AppID:           first(headerAppID),
-		Source:          first(headerSource),
-		OpenDataInfo:    first(headerOpenDataInfo),
-		Token:           len(first(headerToken)),
-		ExtendedContext: len(first(headerExtendedContext)),
+	told := &c.record.Forwarded
+	told.OpenDataInfo = first(headerOpenDataInfo)
+	trusted := c.handler.TrustHeaders // a header may be there that this handler did not set
+	if c.caller.openid == "" && !trusted {
+		return
+	}
+	told.OpenID, told.AppID = c.record.Caller, first(headerAppID)
+	told.Source, told.Token = first(headerSource), len(first(headerToken))
+	if c.caller.unionid != "" || trusted {
+		told.UnionID = invocation.Caller(first(headerUnionID))
+	}
+	if c.handler.ExtendedContext || trusted {
+		told.ExtendedContext = len(first(headerExtendedContext))
 	}
 }
 
@@ -111,6 +116,7 @@ func (c *call) publish(done bool) {
 
 // finish shows and logs a call that has ended.
 func (c *call) finish() {
+	defer c.forgetExplained()
 	c.publish(true)
 	if !c.debug {
 		return
@@ -122,7 +128,7 @@ func (c *call) finish() {
 	fields := []zap.Field{
 		zap.String("request_id", c.record.RequestID),
 		zap.String("appid", c.record.AppID),
-		zap.String("caller", c.record.Caller),
+		zap.String("caller", c.record.Caller.String()),
 		zap.String("method", c.record.Method),
 		zap.String("path", c.record.Path),
 		zap.String("outcome", string(c.record.Outcome)),

@@ -143,7 +143,7 @@ func (c *call) assign(declarations []event.Declaration, result opendata.Result) 
 			data = wechat.DecryptOpenData(c.sessionKey, d.EncryptedData, d.IV, c.appID(), time.Now())
 		default:
 			data = wechat.OpenDataError("", wechat.CodeInvalidCloudID)
-			if member.Reason == "" {
+			if member.Reason == 0 {
 				member.Reason = invocation.CannotBe
 			}
 		}
@@ -166,7 +166,7 @@ func (c *call) assign(declarations []event.Declaration, result opendata.Result) 
 func (c *call) addDeclared(found *event.Event) {
 	for _, d := range found.Declarations {
 		if c.member(d.Name) == nil {
-			c.record.Members = append(c.record.Members, invocation.Member{Name: d.Name, Declared: invocation.Declared(d.Kind)})
+			c.record.Members = append(c.record.Members, invocation.Member{Name: d.Name, Declared: invocation.DeclaredAs(string(d.Kind))})
 		}
 	}
 }
@@ -174,7 +174,7 @@ func (c *call) addDeclared(found *event.Event) {
 // member returns the entry of a declared member in the record.
 func (c *call) member(name string) *invocation.Member {
 	for i := range c.record.Members {
-		if m := &c.record.Members[i]; m.Declared != "" && m.Name == name {
+		if m := &c.record.Members[i]; m.Declared != 0 && m.Name == name {
 			return m
 		}
 	}

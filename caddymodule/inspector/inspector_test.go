@@ -444,7 +444,7 @@ func TestReasonsInChinese(t *testing.T) {
 	_, chinese, _ := strings.Cut(page, "  zh: {")
 	_, _, english := r.request(http.MethodGet, "/codes.json")
 	for _, reason := range invocation.Reasons() {
-		if !strings.Contains(chinese, " "+string(reason)+": '") || !strings.Contains(english, `"`+string(reason)+`":"`) {
+		if !strings.Contains(chinese, " "+reason.String()+": '") || !strings.Contains(english, `"`+reason.String()+`":"`) {
 			t.Errorf("the reason %s is not in both languages", reason)
 		}
 	}
@@ -462,7 +462,7 @@ func TestCallsAsText(t *testing.T) {
 		t.Errorf("without calls it is %q", body)
 	}
 	r.publish(invocation.Record{
-		Method: "POST", Path: "/fn/steps\x1b[2J\u202e", Done: true, Status: 200, Outcome: invocation.AllFailed, AppID: "wx0", Caller: "a1f3", RequestID: "7c1e",
+		Method: "POST", Path: "/fn/steps\x1b[2J\u202e", Done: true, Status: 200, Outcome: invocation.AllFailed, AppID: "wx0", Caller: invocation.Caller("o-1"), RequestID: "7c1e",
 		Members: []invocation.Member{{Name: "weRunData", Declared: invocation.Field, Result: invocation.Failed, Code: -601006}, {Name: "x\n\r\x9b", Result: invocation.Kept, Reason: invocation.Nested}},
 	})
 	r.publish(invocation.Record{
@@ -475,7 +475,7 @@ func TestCallsAsText(t *testing.T) {
 		t.Errorf("its type is %s", got)
 	}
 	for _, want := range []string{
-		`POST /fn/steps\x1b[2J\u202e  200 failed  `, "account wx0  caller a1f3  request 7c1e\n",
+		`POST /fn/steps\x1b[2J\u202e  200 failed  `, "account wx0  caller " + invocation.Caller("o-1").String() + "  request 7c1e\n",
 		"    weRunData: field, error -601006; cloudID expired, the developer of the mini program: CloudIDs live for five minutes, and so does encryptedData",
 		`    x\n\r\x9b: kept, nested: it looks like`,
 		"POST /login  502 upstream_error", "    the client was told: wechat rejects this service\n    rejected by: wechat_login\n    cause: errcode 40125\n",

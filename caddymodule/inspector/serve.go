@@ -87,7 +87,7 @@ type reasons struct {
 func (h *Handler) serveCodes(w http.ResponseWriter, _ *http.Request) error {
 	all := reasons{Codes: codeTexts(), Reasons: map[string]string{}, Skipped: map[string]string{}}
 	for _, reason := range invocation.Reasons() {
-		all.Reasons[string(reason)] = reason.Text()
+		all.Reasons[reason.String()] = reason.Text()
 	}
 	for _, skipped := range invocation.AllSkipped() {
 		all.Skipped[string(skipped)] = skipped.Text()

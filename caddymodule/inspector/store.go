@@ -7,6 +7,7 @@ import (
 	"slices"
 	"sync"
 	"time"
+	"unsafe"
 
 	"github.com/caddy-cloudid/caddy-cloudid/caddymodule/internal/invocation"
 )
@@ -33,7 +34,7 @@ type store struct {
 	newest   uint64  // the highest number of a call so far
 	oldest   uint64  // calls below this number are forgotten, and kept no more
 	captured int     // bytes of bodies in the ring
-	kept     int     // bytes of all else in it
+	kept     int     // bytes of all else, the ring's own among them
 	notes    []note
 	stats    timeline
 	readers  map[*reader]bool
@@ -41,9 +42,10 @@ type store struct {
 
 // entry is the place of a call. Its zero value is a free one.
 type entry struct {
-	record   invocation.Record
+	record   invocation.Record // a copy in memory, which is the next call's when it takes the place: who shows it clones it
+	memory   invocation.Memory
 	captured int // bytes of its bodies
-	kept     int // bytes of all else
+	kept     int // bytes of memory, and of texts beside it
 }
 
 // note is something that happened between calls.
@@ -66,7 +68,7 @@ type event struct {
 }
 
 func newStore(limit int) *store {
-	return &store{ring: make([]entry, limit), readers: map[*reader]bool{}}
+	return &store{ring: make([]entry, limit), kept: limit * int(unsafe.Sizeof(entry{})), readers: map[*reader]bool{}}
 }
 
 // Destruct ends the streams of pages that are still open.
@@ -100,7 +102,9 @@ func (s *store) Observe(r *invocation.Record) {
 func (s *store) makeRoom(seq uint64) {
 	before := uint64(len(s.ring)) - 1
 	for n := max(s.newest+1, seq-min(seq, before)); n < seq; n++ {
-		s.free(s.place(n))
+		e := s.place(n)
+		e.record = invocation.Record{}
+		s.count(e)
 	}
 	s.newest = max(s.newest, seq)
 	s.oldest = max(s.oldest, s.newest-min(s.newest, before))
@@ -109,23 +113,38 @@ func (s *store) makeRoom(seq uint64) {
 // place is where the call of a number is, or would be.
 func (s *store) place(seq uint64) *entry { return &s.ring[seq%uint64(len(s.ring))] }
 
-func (s *store) free(e *entry) {
-	s.captured -= e.captured
-	s.kept -= e.kept
-	*e = entry{}
-}
-
+// put copies a call to its place. Where that has the call already, as it was when it was forwarded, only what is new is copied.
 func (s *store) put(r *invocation.Record) {
 	e := s.place(r.Seq)
-	s.captured += captureSize(r) - e.captured
-	s.kept += recordSize(r) - e.kept
-	*e = entry{*r, captureSize(r), recordSize(r)}
+	if e.record.Seq == r.Seq {
+		e.record.End(r)
+	} else {
+		r.CopyTo(&e.record, &e.memory)
+	}
+	s.count(e)
 }
 
-// entries are the calls that are kept, oldest first.
-func (s *store) entries() iter.Seq[*entry] {
+// free empties a place, with its memory.
+func (s *store) free(e *entry) {
+	e.record, e.memory = invocation.Record{}, invocation.Memory{}
+	s.count(e)
+}
+
+// count counts the bytes of a place that was changed.
+func (s *store) count(e *entry) {
+	captured, kept := 0, e.memory.Size()+len(e.record.Cause)+len(e.record.Error)
+	if c := e.record.Capture; c != nil {
+		captured = len(c.Received) + len(c.Forwarded)
+	}
+	s.captured += captured - e.captured
+	s.kept += kept - e.kept
+	e.captured, e.kept = captured, kept
+}
+
+// entries are the calls that are kept of these numbers, oldest first.
+func (s *store) entries(first, last uint64) iter.Seq[*entry] {
 	return func(yield func(*entry) bool) {
-		for seq := s.oldest; seq <= s.newest; seq++ {
+		for seq := first; seq <= last; seq++ {
 			if e := s.place(seq); e.record.Seq == seq && seq != 0 && !yield(e) {
 				return
 			}
@@ -141,30 +160,13 @@ func (s *store) trim() {
 	if s.captured <= maxCaptured {
 		return
 	}
-	for e := range s.entries() {
-		s.captured -= e.captured
-		e.record.Capture, e.captured = nil, 0
+	for e := range s.entries(s.oldest, s.newest) {
+		e.record.Capture = nil
+		s.count(e)
 		if s.captured <= maxCaptured {
 			return
 		}
 	}
-}
-
-func captureSize(r *invocation.Record) int {
-	if r.Capture == nil {
-		return 0
-	}
-	return len(r.Capture.Received) + len(r.Capture.Forwarded)
-}
-
-// recordSize is about what a record takes without its bodies: what does not depend on the client is estimated.
-func recordSize(r *invocation.Record) int {
-	const fixed, perMember = 1 << 10, 150
-	size := fixed + len(r.Path) + len(r.Host) + len(r.ContentType) + len(r.Error) + len(r.Cause)
-	for i := range r.Members {
-		size += perMember + len(r.Members[i].Name)
-	}
-	return size
 }
 
 // shown is a call as the page gets it.
@@ -184,13 +186,20 @@ type snapshot struct {
 	Timeline []bucket `json:"timeline"`
 }
 
+// snapshotBatch is how many calls are copied at once, while those that go on wait.
+const snapshotBatch = 100
+
 func (s *store) snapshot() snapshot {
 	s.mu.Lock()
-	defer s.mu.Unlock()
 	all := snapshot{Limit: len(s.ring), Calls: []shown{}, Notes: append([]note{}, s.notes...), Timeline: s.stats.recent(time.Now())}
-	for e := range s.entries() {
-		copied := e.record
-		all.Calls = append(all.Calls, view(&copied))
+	oldest, newest := s.oldest, s.newest
+	s.mu.Unlock()
+	for first := oldest; first <= newest; first += snapshotBatch {
+		s.mu.Lock()
+		for e := range s.entries(first, min(first+snapshotBatch-1, newest)) {
+			all.Calls = append(all.Calls, view(e.record.Clone()))
+		}
+		s.mu.Unlock()
 	}
 	return all
 }
@@ -199,19 +208,21 @@ func (s *store) snapshot() snapshot {
 func (s *store) call(seq uint64) *invocation.Record {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	copied := s.place(seq).record
-	if copied.Seq != seq || seq == 0 {
+	e := s.place(seq)
+	if e.record.Seq != seq || seq == 0 {
 		return nil
 	}
-	return &copied
+	return e.record.Clone()
 }
 
 // clear forgets all calls.
 func (s *store) clear() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	clear(s.ring)
-	s.captured, s.kept, s.notes = 0, 0, nil
+	for i := range s.ring {
+		s.free(&s.ring[i])
+	}
+	s.notes = nil
 	s.send("cleared", nil)
 }
 
@@ -221,7 +232,7 @@ func (s *store) noteReload() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	n := note{Time: time.Now(), Text: "reloaded"}
-	for e := range s.entries() {
+	for e := range s.entries(s.oldest, s.newest) {
 		n.Seq = e.record.Seq
 	}
 	s.notes = append(s.notes, n)
@@ -234,7 +245,7 @@ func (s *store) noteReload() {
 
 // forgetHandlers lets go of the handlers of the old config, through which calls could be sent again.
 func (s *store) forgetHandlers() {
-	for e := range s.entries() {
+	for e := range s.entries(s.oldest, s.newest) {
 		if e.record.Capture == nil {
 			continue
 		}

@@ -8,6 +8,7 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+	"unsafe"
 
 	"github.com/caddy-cloudid/caddy-cloudid/caddymodule/internal/invocation"
 )
@@ -25,6 +26,15 @@ func (s *store) withBodies() (list []uint64) {
 		}
 	}
 	return list
+}
+
+// size is how many bytes the ring takes with the memory of all its places.
+func (s *store) size() int {
+	size := len(s.ring) * int(unsafe.Sizeof(entry{}))
+	for i := range s.ring {
+		size += s.ring[i].memory.Size()
+	}
+	return size
 }
 
 func TestBodiesOfSixteenMebibytesAreKept(t *testing.T) {
@@ -110,8 +120,8 @@ func TestTheLatestNumbersAreKept(t *testing.T) {
 		for _, call := range s.snapshot().Calls {
 			got = append(got, call.Seq)
 		}
-		if !slices.Equal(got, test.kept) || s.kept != len(got)*recordSize(&invocation.Record{Path: "/fn"}) {
-			t.Errorf("%s: %v are kept, %d bytes; want %v", test.it, got, s.kept, test.kept)
+		if !slices.Equal(got, test.kept) || s.kept != s.size() {
+			t.Errorf("%s: %v are kept, %d bytes; want %v, and the ring has %d", test.it, got, s.kept, test.kept, s.size())
 		}
 		for _, seq := range append(test.shown, 0) {
 			if call := s.call(seq); (call != nil) != slices.Contains(test.kept, seq) {
@@ -134,6 +144,61 @@ func TestWhatIsKeptAndWhatIsReadAreCopies(t *testing.T) {
 	s.Observe(r)
 	if s.call(1).Status != 2 || read.Status != 1 || list[0].Status != 1 {
 		t.Errorf("kept is %d; read before was %d, and in the list %d", s.call(1).Status, read.Status, list[0].Status)
+	}
+}
+
+// The place of a call is the next one's. What a page has read of it is a copy all the same.
+func TestWhatIsReadStaysWhenThePlaceIsAnothers(t *testing.T) {
+	s := newStore(1)
+	call := func(seq uint64, text string) *invocation.Record {
+		return &invocation.Record{Seq: seq, Path: "/" + text, Members: []invocation.Member{{Name: text, Result: invocation.Kept}}}
+	}
+	s.Observe(call(1, "one"))
+	read, list := s.call(1), s.snapshot().Calls
+	s.Observe(call(2, "two"))
+	for _, r := range []*invocation.Record{read, list[0].Record} {
+		if r.Seq != 1 || r.Path != "/one" || r.Members[0].Name != "one" {
+			t.Errorf("what was read of the first call is now %+v", r)
+		}
+	}
+	if r := s.call(2); r.Path != "/two" || r.Members[0].Name != "two" {
+		t.Errorf("the second is %+v", r)
+	}
+}
+
+// What is kept of a call is memory that the calls before it had.
+func TestACallIsKeptWithoutAllocations(t *testing.T) {
+	s := newStore(2)
+	r := &invocation.Record{Path: "/fn", Host: "fn.example", Outcome: invocation.Untouched, Members: []invocation.Member{{Name: "a"}, {Name: "b"}}}
+	call := func() {
+		r.Seq++
+		r.Done = false
+		s.Observe(r)
+		r.Done = true
+		s.Observe(r)
+	}
+	call()
+	call()
+	if allocations := testing.AllocsPerRun(100, call); allocations != 0 {
+		t.Errorf("it takes %v", allocations)
+	}
+}
+
+func TestAListOfManyCallsIsWhole(t *testing.T) {
+	for _, n := range []int{1, snapshotBatch - 1, snapshotBatch, snapshotBatch + 1, 3*snapshotBatch + 7} {
+		s := newStore(n)
+		for seq := range uint64(2 * n) {
+			s.Observe(&invocation.Record{Seq: seq + 1})
+		}
+		list := s.snapshot().Calls
+		for i, call := range list {
+			if call.Seq != uint64(n+i+1) {
+				t.Fatalf("the call %d of %d is %d", i, n, call.Seq)
+			}
+		}
+		if len(list) != n {
+			t.Errorf("of %d calls %d are listed", n, len(list))
+		}
 	}
 }
 

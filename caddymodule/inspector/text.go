@@ -31,7 +31,7 @@ func writeCall(text *strings.Builder, r *invocation.Record) {
 		outcome += " (running)"
 	}
 	fmt.Fprintf(text, "%s  %s %s  %d %s  %s  account %s  caller %s  request %s\n", r.Time.Format(time.DateTime), printable(r.Method), printable(r.Path),
-		r.Status, outcome, r.Timing.Total.Round(10*time.Microsecond), orNone(r.AppID), orNone(r.Caller), r.RequestID)
+		r.Status, outcome, r.Timing.Total.Round(10*time.Microsecond), orNone(r.AppID), orNone(r.Caller.String()), r.RequestID)
 	line := func(label, what string) {
 		if what != "" {
 			fmt.Fprintf(text, "    %s%s\n", label, printable(what))

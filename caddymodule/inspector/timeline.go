@@ -2,6 +2,7 @@ package inspector
 
 import (
 	"math/bits"
+	"slices"
 	"time"
 
 	"github.com/caddy-cloudid/caddy-cloudid/caddymodule/internal/invocation"
@@ -27,7 +28,14 @@ type bucket struct {
 	Half       int `json:"p50_ms"`
 	NinetyFive int `json:"p95_ms"`
 
-	durations [24]int // by the number of bits of the milliseconds
+	counts    [len(outcomes)]int // of each of outcomes
+	durations [24]int            // by the number of bits of the milliseconds
+}
+
+// outcomes are those that are counted: all, the most frequent first.
+var outcomes = [...]invocation.Outcome{
+	invocation.Untouched, invocation.Resolved, invocation.Partial, invocation.AllFailed,
+	invocation.ClientError, invocation.UpstreamError, invocation.Canceled,
 }
 
 func (t *timeline) add(r *invocation.Record) {
@@ -35,9 +43,11 @@ func (t *timeline) add(r *invocation.Record) {
 	start := r.Time.Add(r.Timing.Total).Unix() / width * width // when it ended
 	b := &t.ring[uint64(start/width)%buckets]
 	if b.Start != start {
-		*b = bucket{Start: start, Outcomes: map[string]int{}}
+		*b = bucket{Start: start}
 	}
-	b.Outcomes[string(r.Outcome)]++
+	if outcome := slices.Index(outcomes[:], r.Outcome); outcome >= 0 {
+		b.counts[outcome]++
+	}
 	b.durations[min(bits.Len64(uint64(max(0, r.Timing.Total.Milliseconds()))), len(b.durations)-1)]++
 }
 
@@ -51,11 +61,13 @@ func (t *timeline) recent(now time.Time) []bucket {
 		if b.Start != start {
 			continue
 		}
-		outcomes := make(map[string]int, len(b.Outcomes))
-		for name, n := range b.Outcomes {
-			outcomes[name] = n
+		b.Outcomes = map[string]int{}
+		for i, n := range b.counts {
+			if n > 0 {
+				b.Outcomes[string(outcomes[i])] = n
+			}
 		}
-		b.Outcomes, b.Half, b.NinetyFive = outcomes, b.quantile(50), b.quantile(95)
+		b.Half, b.NinetyFive = b.quantile(50), b.quantile(95)
 		list = append(list, b)
 	}
 	return list

@@ -22,8 +22,7 @@ type listener struct {
 func (l *listener) Observe(r *invocation.Record) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	copied := *r
-	l.seen = append(l.seen, &copied)
+	l.seen = append(l.seen, r.Clone())
 }
 
 func (l *listener) take() []*invocation.Record {

@@ -84,6 +84,21 @@ func unescape(raw string) string {
 	return text.String()
 }
 
+// TextLength returns how many bytes the text of a string in quotes has. It makes no copy.
+func TextLength(raw string) int {
+	inside := raw[1 : len(raw)-1]
+	length := 0
+	for {
+		plain := strings.IndexByte(inside, '\\')
+		if plain < 0 {
+			return length + len(inside)
+		}
+		r, size, _ := decodeEscape(inside[plain:])
+		length += plain + utf8.RuneLen(r)
+		inside = inside[plain+size:]
+	}
+}
+
 // isText reports whether a string in quotes is exactly this text after unescaping. It makes no copy.
 func isText(raw, text string) bool {
 	inside := raw[1 : len(raw)-1]

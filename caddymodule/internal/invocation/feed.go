@@ -7,8 +7,11 @@ import (
 )
 
 // Observer is shown the calls of a Feed. Observe is called on the goroutine of the request: it must return at once, keep nothing of
-// the request waiting, and must not change the record, which others are shown too. The record is the call's own, which changes
-// it afterwards: who wants to keep it copies it. What it refers to, such as its members, is not changed any more.
+// the request waiting, and must not change the record, which others are shown too. The record is the call's own, and what it refers to
+// is used for other calls afterwards: who wants to keep it keeps a Clone, or a CopyTo memory of its own.
+//
+// A call that was shown when it was forwarded is shown again when it ends. Its request, its members and what the function was told are
+// the same then; see End.
 type Observer interface {
 	Observe(*Record)
 }
@@ -70,8 +73,8 @@ func (f *Feed) Listening() (listening bool, capture int) {
 	return true, capture
 }
 
-// Publish shows a record to all who listen. Afterwards the record itself may be changed, but nothing that it refers to: what they
-// keep is a copy. Somebody who asked for no bodies is not shown those that another asked for.
+// Publish shows a record to all who listen. Afterwards the record and what it refers to may be changed, but for a Capture: what they keep
+// is a copy. Somebody who asked for no bodies is not shown those that another asked for.
 func (f *Feed) Publish(r *Record) {
 	all := f.all()
 	if len(all) == 0 {

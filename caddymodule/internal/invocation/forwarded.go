@@ -8,7 +8,7 @@ import (
 // Forwarded is what the function was told of who calls, in headers. A call only takes it down; the headers are written out for
 // somebody who looks. Zero values are headers that it was not sent.
 type Forwarded struct {
-	OpenID, UnionID string // as Caller shows them
+	OpenID, UnionID CallerHash
 	AppID, Source   string
 	OpenDataInfo    string
 	Token           int // bytes
@@ -31,8 +31,8 @@ func (f Forwarded) Headers() []Header {
 			headers = append(headers, Header{name, value, masked})
 		}
 	}
-	add("X-WX-OPENID", f.OpenID, true)
-	add("X-WX-UNIONID", f.UnionID, true)
+	add("X-WX-OPENID", f.OpenID.String(), true)
+	add("X-WX-UNIONID", f.UnionID.String(), true)
 	add("X-WX-APPID", f.AppID, false)
 	add("X-WX-SOURCE", f.Source, false)
 	add("X-WX-CLOUDBASE-ACCESS-TOKEN", inBytes(f.Token), true)

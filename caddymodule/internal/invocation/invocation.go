@@ -40,8 +40,8 @@ type Record struct {
 	// The AppID of the account, or "" where it is not known.
 	AppID string `json:"appid"`
 
-	// A short hash of the caller's openid (see Caller), or "" where nobody is logged in.
-	Caller string `json:"caller"`
+	// A short hash of the caller's openid, or "" where nobody is logged in.
+	Caller CallerHash `json:"caller"`
 
 	// The media type of the body, as the client named it, without parameters; "" where there was none.
 	ContentType string `json:"content_type"`
@@ -92,57 +92,6 @@ const (
 	MaxMembers = 100
 	MaxName    = 256  // bytes of a member's name; what is longer is cut
 	MaxPath    = 1024 // bytes of a path
-)
-
-// Member is one member of the event, or a string somewhere in it.
-type Member struct {
-	// The member's name, unescaped; for a nested one the path to it, as in obj.shareInfo or list[0].
-	Name string `json:"name"`
-
-	// What the client sent there: string, number, object, array, boolean or null, and of a string how many bytes it has. Only
-	// where the record is Explained.
-	Type   string `json:"type,omitempty"`
-	Length int    `json:"length,omitempty"`
-
-	// How it declares a CloudID; "" for a member that declares none.
-	Declared Declared `json:"declared,omitempty"`
-
-	// What became of it.
-	Result Result `json:"result"`
-
-	// The errCode that stands in its place, of a Failed one.
-	Code int `json:"code,omitempty"`
-
-	// Why it was kept as it was, of a Kept one, or removed, or why it failed without WeChat having been asked.
-	Reason Reason `json:"reason,omitempty"`
-
-	// Whether the result came from the cache, and whether it came from a call to WeChat that another invocation had started.
-	Cached bool `json:"cached,omitempty"`
-	Shared bool `json:"shared,omitempty"`
-}
-
-// Declared is how a member declares a CloudID.
-type Declared string
-
-// The ways to declare one.
-const (
-	List      Declared = "list"      // an entry of cloudid_list
-	Object    Declared = "object"    // an object with a cloudID
-	Field     Declared = "field"     // a member that `fields` lists
-	Guess     Declared = "guess"     // a string that looks like a CloudID
-	Encrypted Declared = "encrypted" // an object with encryptedData and iv
-)
-
-// Result is what became of a member.
-type Result string
-
-// The results.
-const (
-	OpenData Result = "open_data" // replaced by open data
-	Failed   Result = "failed"    // replaced by an error object
-	Kept     Result = "kept"      // left as the client sent it
-	Removed  Result = "removed"   // taken out of the event
-	Rejected Result = "rejected"  // the request was rejected because of it, or before WeChat was asked
 )
 
 // Outcome is what became of the whole call. It is a label of a metric.

@@ -17,8 +17,10 @@ func (r *Record) DescribeRequest(req *http.Request) {
 	}
 	r.Method, r.Host, r.Proto = Cut(req.Method, 32), Cut(req.Host, MaxName), req.Proto
 	r.Path = Cut(path, MaxPath)
-	mediaType, _, _ := strings.Cut(req.Header.Get("Content-Type"), ";")
-	r.ContentType = Cut(strings.ToLower(strings.TrimSpace(mediaType)), MaxName)
+	if contentType := req.Header["Content-Type"]; len(contentType) > 0 {
+		mediaType, _, _ := strings.Cut(contentType[0], ";")
+		r.ContentType = Cut(strings.ToLower(strings.TrimSpace(mediaType)), MaxName)
+	}
 	r.Sizes.Received = req.ContentLength
 	if start, ok := caddyhttp.GetVar(req.Context(), "start_time").(time.Time); ok {
 		r.Timing.Before = r.Time.Sub(start)
