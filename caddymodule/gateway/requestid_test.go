@@ -6,12 +6,17 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/google/uuid"
+
 	"github.com/caddy-cloudid/caddy-cloudid/tests/probe"
 )
 
 func TestRequestID(t *testing.T) {
 	t.Parallel()
-	isID := func(id string) bool { return len(id) == 36 && strings.Count(id, "-") == 4 }
+	isID := func(id string) bool {
+		parsed, err := uuid.Parse(id)
+		return err == nil && len(id) == 36 && parsed.Version() == 4 && parsed.Variant() == uuid.RFC4122
+	}
 	response := func(header, body string) http.Handler {
 		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			if header != "" {

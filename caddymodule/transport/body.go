@@ -3,6 +3,7 @@ package transport
 import (
 	"io"
 	"reflect"
+	"sync"
 
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp/reverseproxy"
 )
@@ -19,18 +20,30 @@ var proxyPackage = reflect.TypeFor[reverseproxy.Handler]().PkgPath()
 // they read. A body that a handler put around another is not looked into: it may want to see what is read.
 func unwrap(body io.Reader) io.Reader {
 	for {
-		wrapper := reflect.ValueOf(body)
-		if wrapper.Kind() != reflect.Pointer || wrapper.Type().Elem().PkgPath() != proxyPackage || wrapper.Elem().Kind() != reflect.Struct {
+		if body == nil || !isWrapper(reflect.TypeOf(body)) {
 			return body
 		}
-		field := wrapper.Elem().FieldByName("ReadCloser")
-		if !field.IsValid() {
-			return body
-		}
-		inner, ok := field.Interface().(io.ReadCloser)
+		inner, ok := reflect.ValueOf(body).Elem().Field(0).Interface().(io.ReadCloser)
 		if !ok {
 			return body
 		}
 		body = inner
 	}
+}
+
+// knownTypes remembers of types of bodies whether they are reverse_proxy's wrappers. There are a handful.
+var knownTypes sync.Map
+
+// isWrapper reports whether a type is one of reverse_proxy's wrappers: a pointer to a struct that embeds the body first.
+func isWrapper(body reflect.Type) bool {
+	if known, ok := knownTypes.Load(body); ok {
+		return known.(bool)
+	}
+	wrapper := false
+	if body.Kind() == reflect.Pointer && body.Elem().PkgPath() == proxyPackage && body.Elem().Kind() == reflect.Struct && body.Elem().NumField() > 0 {
+		first := body.Elem().Field(0)
+		wrapper = first.Anonymous && first.Type == reflect.TypeFor[io.ReadCloser]()
+	}
+	knownTypes.Store(body, wrapper)
+	return wrapper
 }
