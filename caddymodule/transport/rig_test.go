@@ -142,7 +142,12 @@ type client struct {
 
 func (s *side) dial() *client {
 	s.t.Helper()
-	conn, err := net.Dial("tcp", s.address)
+	return s.dialBy(net.Dialer{})
+}
+
+func (s *side) dialBy(dialer net.Dialer) *client {
+	s.t.Helper()
+	conn, err := dialer.DialContext(s.t.Context(), "tcp", s.address)
 	if err != nil {
 		s.t.Fatal(err)
 	}

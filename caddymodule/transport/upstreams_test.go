@@ -1,6 +1,8 @@
 package transport_test
 
 import (
+	"fmt"
+	"net"
 	"net/http"
 	"strings"
 	"sync"
@@ -35,6 +37,32 @@ func times(n int, request string) []string {
 	return strings.Split(strings.Repeat(request+"|", n)[:n*(len(request)+1)-1], "|")
 }
 
+// wantHashed sees that all requests of a user are for one upstream, whatever else is in them, and that not all users' are for the same.
+// Each user connects from an address of its own.
+func (s *side) wantHashed(request func(user, other int) string) {
+	s.t.Helper()
+	var seen strings.Builder
+	for user := range 20 {
+		letters := ""
+		for other := range 3 {
+			dialer := net.Dialer{LocalAddr: &net.TCPAddr{IP: net.IPv4(127, 0, 7, byte(user+1))}}
+			letters += bodyOf(s.dialBy(dialer).say(request(user+1, 3*user+other)).response(http.MethodGet))[:1]
+		}
+		if letters != strings.Repeat(letters[:1], 3) {
+			s.t.Errorf("for user %d %s responded", user, letters)
+		}
+		seen.WriteString(letters[:1])
+	}
+	if !strings.Contains(seen.String(), "f") || !strings.Contains(seen.String(), "s") {
+		s.t.Errorf("for all users it is the same: %s", seen.String())
+	}
+}
+
+// getWith is a GET with one more field, of a path that says nothing.
+func getWith(other int, field string) string {
+	return fmt.Sprintf("GET /%d HTTP/1.1\r\nHost: site\r\n%s\r\n\r\n", other, field)
+}
+
 func TestWhichUpstream(t *testing.T) {
 	t.Parallel()
 	other := rawserver.Start(t, rawserver.ListenTCP(t), rawserver.SayEach(second))
@@ -53,17 +81,43 @@ func TestWhichUpstream(t *testing.T) {
 				s.t.Errorf("%s responded", got)
 			}
 		}},
-		{"lb_policy header, query and uri_hash stay with one", setup{to: both, proxy: "lb_policy header X-User"}, one, func(s *side) {
-			const request = "GET / HTTP/1.1\r\nHost: site\r\nX-User: somebody\r\n\r\n"
-			if got := s.sequence(times(6, request)...); got != strings.Repeat(got[:1], 6) {
-				s.t.Errorf("%s responded", got)
-			}
+		{"lb_policy header", setup{to: both, proxy: "lb_policy header X-User"}, one, func(s *side) {
+			s.wantHashed(func(user, other int) string { return getWith(other, fmt.Sprint("X-User: ", user)) })
 		}},
-		{"lb_policy cookie stays with one", setup{to: both, proxy: "lb_policy cookie"}, one, func(s *side) {
-			res := s.dial().say(post("body")).response(http.MethodPost)
-			cookie := strings.Split(res.Header.Get("Set-Cookie"), ";")[0]
-			if want := bodyOf(res)[:1]; cookie == "" || s.sequence(times(6, "GET / HTTP/1.1\r\nHost: site\r\nCookie: "+cookie+"\r\n\r\n")...) != strings.Repeat(want, 6) {
-				s.t.Errorf("with the cookie %q it is not always %s", cookie, want)
+		{"lb_policy query", setup{to: both, proxy: "lb_policy query user"}, one, func(s *side) {
+			s.wantHashed(func(user, other int) string { return get(fmt.Sprintf("/%d?n=%d&user=%d", other, other, user)) })
+		}},
+		{"lb_policy uri_hash", setup{to: both, proxy: "lb_policy uri_hash"}, one, func(s *side) {
+			s.wantHashed(func(user, other int) string {
+				return fmt.Sprintf("POST /?user=%d HTTP/1.1\r\nHost: site%d\r\nContent-Length: 4\r\n\r\nbody", user, other)
+			})
+		}},
+		{"lb_policy client_ip_hash", setup{to: both, proxy: "lb_policy client_ip_hash", global: "servers {\ntrusted_proxies static 127.0.0.0/8\n}"}, one, func(s *side) {
+			s.wantHashed(func(user, other int) string { return getWith(other, fmt.Sprint("X-Forwarded-For: 192.0.2.", user)) })
+		}},
+		{"lb_policy ip_hash is by who connects, not by what it says", setup{to: both, proxy: "lb_policy ip_hash", global: "servers {\ntrusted_proxies static 127.0.0.0/8\n}"}, one, func(s *side) {
+			s.wantHashed(func(user, other int) string { return getWith(other, fmt.Sprint("X-Forwarded-For: 192.0.2.", other)) })
+		}},
+		{"lb_policy cookie stays with one", setup{to: both, proxy: "lb_policy cookie upstream made-up-secret"}, one, func(s *side) {
+			var seen string
+			for range 20 {
+				res := s.dial().say(post("body")).response(http.MethodPost)
+				cookie := strings.Split(res.Header.Get("Set-Cookie"), ";")[0]
+				letter := bodyOf(res)[:1]
+				seen += letter
+				if !strings.HasPrefix(cookie, "upstream=") {
+					s.t.Fatalf("the cookie is %q", cookie)
+				}
+				c := s.dial()
+				for range 3 {
+					res := c.say("GET / HTTP/1.1\r\nHost: site\r\nCookie: " + cookie + "\r\n\r\n").response(http.MethodGet)
+					if got := bodyOf(res)[:1]; got != letter || res.Header.Get("Set-Cookie") != "" {
+						s.t.Errorf("with the cookie of %s it is %s, and the next is %q", letter, got, res.Header.Get("Set-Cookie"))
+					}
+				}
+			}
+			if !strings.Contains(seen, "f") || !strings.Contains(seen, "s") {
+				s.t.Errorf("without a cookie it is always the same: %s", seen)
 			}
 		}},
 		{"lb_policy least_conn counts what is under way", setup{to: both, proxy: "lb_policy least_conn"}, func(c *rawserver.Conn) { c.Request() }, func(s *side) {
