@@ -9,8 +9,8 @@ const Supported = false
 
 func silent(syscall.RawConn) bool { return false }
 
-func sendAndAwait(*conn, []byte, func()) (int, error) { return 0, nil }
+func sendAndAwait(*conn, []byte, []byte, func()) (int, error) { return 0, nil }
 
 func awaitInput(syscall.RawConn) error { return nil }
 
-func writeAtOnce(syscall.RawConn, ...[]byte) (int, error) { return 0, nil }
+func writeAtOnce(syscall.RawConn, []byte, []byte) (int, error) { return 0, nil }

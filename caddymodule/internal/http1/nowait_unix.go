@@ -37,26 +37,26 @@ func isSilent(fd uintptr) bool {
 //
 // Where something came on the connection before, nothing is written, and the error is errUnasked. Where it does not take the whole
 // request at once, nothing is waited for. Else the error is that of waiting.
-func sendAndAwait(c *conn, request []byte, sent func()) (n int, err error) {
-	begun, unasked := false, false
+func sendAndAwait(c *conn, head, data []byte, sent func()) (n int, err error) {
+	var writeErr error
+	begun := false
 	err = c.socket.Read(func(fd uintptr) bool {
 		if begun {
 			return true // for nothing, at worst: then the read that follows waits
 		}
 		begun = true
-		if unasked = c.ended || c.reused && !isSilent(fd); unasked {
+		if c.ended || c.reused && !isSilent(fd) {
+			writeErr = errUnasked
 			return true
 		}
-		n, _ = syscall.Write(int(fd), request) // who writes the rest meets the error, too
-		n = max(n, 0)
-		if n < len(request) {
+		if n, writeErr = writeOnce(fd, head, data); n < len(head)+len(data) {
 			return true
 		}
 		sent()
 		return false
 	})
-	if unasked {
-		return 0, errUnasked
+	if writeErr != nil {
+		return n, writeErr
 	}
 	return n, err
 }
@@ -75,17 +75,26 @@ func awaitInput(socket syscall.RawConn) error {
 	})
 }
 
-// writeAtOnce writes as much of some pieces as a connection takes without waiting. It returns how many bytes that are.
-func writeAtOnce(socket syscall.RawConn, pieces ...[]byte) (n int, err error) {
+// writeAtOnce writes as much of a request as a connection takes without waiting. It returns how many bytes that are.
+func writeAtOnce(socket syscall.RawConn, head, data []byte) (n int, err error) {
 	if socket == nil {
 		return 0, nil
 	}
 	var writeErr error
 	err = socket.Control(func(fd uintptr) { // not Write, for the same reason
-		n, writeErr = write(int(fd), pieces)
+		n, writeErr = writeOnce(fd, head, data)
 	})
-	if writeErr != nil && !errors.Is(writeErr, syscall.EAGAIN) && !errors.Is(writeErr, syscall.EINTR) {
-		return max(n, 0), os.NewSyscallError("write", writeErr)
+	if writeErr != nil {
+		return n, writeErr
 	}
-	return max(n, 0), err
+	return n, err
+}
+
+// writeOnce writes what a socket takes. That it takes nothing now is no error.
+func writeOnce(fd uintptr, head, data []byte) (int, error) {
+	n, err := write(int(fd), head, data)
+	if err != nil && !errors.Is(err, syscall.EAGAIN) && !errors.Is(err, syscall.EINTR) {
+		return max(n, 0), os.NewSyscallError("write", err)
+	}
+	return max(n, 0), nil
 }

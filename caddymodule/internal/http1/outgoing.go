@@ -123,7 +123,7 @@ func (o *outgoing) send(x *exchange) error {
 			return &bodyError{err}
 		}
 	}
-	if o.read && o.data == nil && x.conn.plain {
+	if o.read && x.conn.plain {
 		return o.sendAndAwait(x)
 	}
 	if !x.conn.quiet() {
@@ -154,20 +154,24 @@ func (o *outgoing) send(x *exchange) error {
 	return err
 }
 
-// sendAndAwait writes a request that is in one piece, and waits for the response.
+// sendAndAwait writes a request that is in memory, and waits for the response. Where a connection does not take all of it at once,
+// nothing is waited for.
 func (o *outgoing) sendAndAwait(x *exchange) error {
-	size := len(o.buf)
-	n, err := sendAndAwait(x.conn, o.buf, func() {
+	size := len(o.buf) + len(o.data)
+	n, err := sendAndAwait(x.conn, o.buf, o.data, func() {
 		o.mu.Lock()
 		defer o.mu.Unlock()
 		o.complete(x)
 	})
-	if err == errUnasked {
-		return err
-	}
 	x.wrote(n)
-	if n == size {
+	switch {
+	case n == size:
 		x.awaited, x.awaitErr = true, err
+		return nil
+	case err != nil:
+		return err
+	case o.data != nil:
+		o.sendRest(x, n)
 		return nil
 	}
 	n, err = x.conn.Write(o.buf[n:])
@@ -200,11 +204,17 @@ func (o *outgoing) sendData(x *exchange) error {
 	if err != nil {
 		return err
 	}
-	head, data := o.buf[min(n, len(o.buf)):], o.data[max(0, n-len(o.buf)):]
-	if len(data) == 0 {
+	if n == len(o.buf)+len(o.data) {
 		o.complete(x)
 		return nil
 	}
+	o.sendRest(x, n)
+	return nil
+}
+
+// sendRest writes what follows the first n bytes of a request in memory, from another goroutine.
+func (o *outgoing) sendRest(x *exchange, n int) {
+	head, data := o.buf[min(n, len(o.buf)):], o.data[max(0, n-len(o.buf)):]
 	o.stream = true
 	o.pumped = make(chan struct{})
 	go func() {
@@ -215,7 +225,6 @@ func (o *outgoing) sendData(x *exchange) error {
 		}
 		o.end(x, err)
 	}()
-	return nil
 }
 
 // writeAtOnce writes what the socket takes now. A connection with TLS is not its socket.

@@ -4,14 +4,12 @@ package http1
 
 import "syscall"
 
-// write writes pieces one by one, where the system has no call for several that golang.org/x/sys knows.
-func write(fd int, pieces [][]byte) (written int, err error) {
-	for _, piece := range pieces {
-		n, err := syscall.Write(fd, piece)
-		written += max(n, 0)
-		if err != nil || n < len(piece) {
-			return written, err
-		}
+// write writes the pieces one by one, where the system has no call for both that golang.org/x/sys knows.
+func write(fd int, head, data []byte) (int, error) {
+	n, err := syscall.Write(fd, head)
+	if err != nil || n < len(head) || len(data) == 0 {
+		return n, err
 	}
-	return written, nil
+	more, err := syscall.Write(fd, data)
+	return n + max(more, 0), err
 }
