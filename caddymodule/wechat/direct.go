@@ -18,9 +18,12 @@ const (
 	maxIdle     = 128
 	maxIdleTime = 50 * time.Second
 
-	// maxResponseHeader bounds the head of a response, in bytes. Most fit into readBufferSize.
+	// maxResponseHeader bounds the head of a response, in bytes.
 	maxResponseHeader = 64 << 10
-	readBufferSize    = 1 << 10
+
+	// readBufferSize is what most responses fit into, head and body, so that one system call reads them. A call has such a buffer only
+	// while it reads.
+	readBufferSize = 4 << 10
 )
 
 var dialer = &net.Dialer{Timeout: dialTimeout, KeepAlive: 30 * time.Second}

@@ -53,17 +53,20 @@ func matchItems(list []byte, ids []string) []OpenData {
 // readItem reads the item at text[pos], and returns the position behind it. On the wire json is a string that holds an object, in
 // WeChat's document the object itself. It is unquoted where it stands, since nobody reads the text of a response twice.
 func readItem(text []byte, pos int) (one item, end int) {
-	end = visitMembers(text, pos, func(name, value []byte) {
+	end = visitMembers(text, pos, func(name []byte, pos int) (end int) {
+		if one.json == nil && text[pos] == '"' && isString(name, "json") {
+			one.json, end = unquoteInPlace(text, pos)
+			return end
+		}
+		end = skipValue(text, pos)
 		switch string(textOf(name)) {
 		case "cloud_id":
-			setFirst(&one.cloudID, value)
+			setFirst(&one.cloudID, text[pos:end])
 		case "json":
-			setFirst(&one.json, value)
+			setFirst(&one.json, text[pos:end])
 		}
+		return end
 	})
-	if len(one.json) > 0 && one.json[0] == '"' {
-		one.json = unquoteInPlace(one.json)
-	}
 	return one, end
 }
 

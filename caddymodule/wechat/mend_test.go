@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"unicode/utf8"
@@ -84,8 +85,13 @@ func FuzzUnquote(f *testing.F) {
 		if got := string(unquote(raw)); got != want {
 			t.Errorf("%s: %q, want %q", raw, got, want)
 		}
-		if got := string(unquoteInPlace(raw)); got != want {
-			t.Errorf("in place: %q, want %q", got, want)
+		text := slices.Concat([]byte(`[`), raw, []byte(`,"next"]`))
+		if end := skipString(text, 1); end != 1+len(raw) {
+			t.Errorf("%s: it ends at %d of %s", raw, end, text)
+		}
+		got, end := unquoteInPlace(text, 1)
+		if string(got) != want || end != 1+len(raw) || string(text[end:]) != `,"next"]` {
+			t.Errorf("in place: %q, want %q; behind it: %s", got, want, text[end:])
 		}
 	})
 }

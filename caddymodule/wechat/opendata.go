@@ -98,15 +98,14 @@ func withCredentials(path, token, openid string) string {
 	return path + "?openid=" + url.QueryEscape(openid) + "&access_token=" + url.QueryEscape(token)
 }
 
+// appIDPath leads to the AppID in open data.
+var appIDPath = []string{"data", "watermark", "appid"}
+
 // IsFor reports whether no watermark of the open data names another AppID than this one. Open data without a watermark, as
 // of a share, is for every app. Where a name stands twice, parsers differ in which they take, so that all must be right.
 func (d OpenData) IsFor(appID string) bool {
 	right := true
-	eachMember(d.JSON, "data", func(data []byte) {
-		eachMember(data, "watermark", func(watermark []byte) {
-			eachMember(watermark, "appid", func(named []byte) { right = right && isString(named, appID) })
-		})
-	})
+	eachValue(d.JSON, skipSpace(d.JSON, 0), appIDPath, func(named []byte) { right = right && isString(named, appID) })
 	return right
 }
 
