@@ -98,17 +98,17 @@ func wantSame(t *testing.T, c *Cache[byte, byte], m *model) {
 	}
 	if c.owner != nil {
 		owned := 0
-		for _, mine := range c.owned {
-			owned += int(mine.length)
+		for _, one := range c.owners.nodes {
+			owned += int(one.value.length)
 		}
 		if owned != len(m.entries) {
 			t.Fatalf("there are %d values, %d of them of owners", len(m.entries), owned)
 		}
 	}
-	if most := max(minPlaces, 4*len(m.entries)+3); len(c.entries) > most {
-		t.Fatalf("%d values take %d places, want at most %d", len(m.entries), len(c.entries), most)
+	if most := max(minPlaces, 4*len(m.entries)+3); len(c.entries.nodes) > most {
+		t.Fatalf("%d values take %d places, want at most %d", len(m.entries), len(c.entries.nodes), most)
 	}
-	if room := cap(c.entries); room > m.maxEntries+1 {
+	if room := cap(c.entries.nodes); room > m.maxEntries+2 {
 		t.Fatalf("there is room for %d values of at most %d", room-1, m.maxEntries)
 	}
 }

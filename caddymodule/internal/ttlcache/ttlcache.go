@@ -2,10 +2,11 @@
 // what it keeps, so that an account that hardly anybody uses costs hardly any.
 //
 // Its entries are in one slice and refer to each other by their places in it. The garbage collector finds a full cache in one
-// object instead of thousands, and follows no pointers but those of keys and values. Where keys have none, the index has none.
+// object instead of thousands, and follows no pointers but those of keys and values.
 package ttlcache
 
 import (
+	"hash/maphash"
 	"math"
 	"sync"
 	"time"
@@ -20,20 +21,15 @@ type Cache[K comparable, V any] struct {
 	epoch      time.Time
 
 	mu      sync.Mutex
-	entries []entry[K, V] // nil, or the first is never used: no entry has place 0
-	index   map[K]place   // of entries
-	unused  place         // the first entry that was given up; in the queue's links each of them has the next
-	queue   list          // of all, in the order in which they were added, in which they also expire
-	owned   map[K]list    // for each owner the same
+	entries table[K, entry[V]]
+	queue   list           // of all, in the order in which they were added, in which they also expire
+	owners  table[K, list] // for each owner the same
 }
 
-// place is the index of an entry in Cache.entries, 0 of none.
-type place int32
-
-type entry[K comparable, V any] struct {
-	key     K
+type entry[V any] struct {
 	value   V
 	expires time.Duration // after epoch
+	owner   place         // in Cache.owners; 0: there are none
 	links   [2]links      // by inQueue and inOwned
 }
 
@@ -56,7 +52,9 @@ const minPlaces = 64
 
 // New returns a cache that keeps each value for ttl, and at most maxEntries of them: those added last.
 func New[K comparable, V any](ttl time.Duration, maxEntries int) *Cache[K, V] {
-	return &Cache[K, V]{ttl: ttl, maxEntries: min(max(1, maxEntries), math.MaxInt32-1), epoch: time.Now()}
+	c := &Cache[K, V]{ttl: ttl, maxEntries: min(max(1, maxEntries), math.MaxInt32-2), epoch: time.Now()}
+	c.reset()
+	return c
 }
 
 // NewShared returns a cache like New in which one owner has at most share entries, so that no owner can push out those of
@@ -72,20 +70,43 @@ func (c *Cache[K, V]) Get(key K) (value V, ok bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.removeExpired()
-	at, ok := c.index[key]
-	if !ok {
-		return value, false
+	return c.get(key)
+}
+
+// GetAll calls visit for each key whose value is kept. It must not use the cache.
+func (c *Cache[K, V]) GetAll(keys []K, visit func(i int, value V)) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.removeExpired()
+	for i, key := range keys {
+		if value, ok := c.get(key); ok {
+			visit(i, value)
+		}
 	}
-	return c.entries[at].value, true
+}
+
+func (c *Cache[K, V]) get(key K) (value V, ok bool) {
+	if at := c.entries.find(c.entries.hash(key), key); at != 0 {
+		return c.entries.at(at).value, true
+	}
+	return value, false
 }
 
 // Add keeps a value, in place of what was kept for the same key.
 func (c *Cache[K, V]) Add(key K, value V) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	now := c.removeExpired()
-	c.makeRoom(key)
-	c.insert(key, value, now+c.ttl)
+	c.add(key, value, c.removeExpired()+c.ttl)
+}
+
+// AddAll is Add for each of some keys, and the value of the same index.
+func (c *Cache[K, V]) AddAll(keys []K, values []V) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	expires := c.removeExpired() + c.ttl
+	for i, key := range keys {
+		c.add(key, values[i], expires)
+	}
 }
 
 // Len returns the number of values that are kept.
@@ -93,21 +114,23 @@ func (c *Cache[K, V]) Len() int {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.removeExpired()
-	return len(c.index)
+	return c.entries.length
 }
 
-// makeRoom removes what a new entry for key replaces: the one for the same key, the oldest of an owner who has their share,
-// the oldest of all.
-func (c *Cache[K, V]) makeRoom(key K) {
-	if at, ok := c.index[key]; ok {
+// add adds an entry that is the last to expire, and removes what it replaces: the one for the same key, the oldest of an owner who has
+// their share, the oldest of all.
+func (c *Cache[K, V]) add(key K, value V, expires time.Duration) {
+	hash := c.entries.hash(key)
+	if at := c.entries.find(hash, key); at != 0 {
 		c.remove(at)
 	}
-	if c.owner != nil {
-		if mine := c.owned[c.owner(key)]; int(mine.length) >= c.share {
+	owner := c.insert(hash, key, entry[V]{value: value, expires: expires})
+	if owner != 0 {
+		if mine := c.owners.at(owner); int(mine.length) > c.share {
 			c.remove(mine.first)
 		}
 	}
-	if len(c.index) >= c.maxEntries {
+	if c.entries.length > c.maxEntries {
 		c.remove(c.queue.first)
 	}
 }
@@ -115,101 +138,93 @@ func (c *Cache[K, V]) makeRoom(key K) {
 // removeExpired removes what has expired, and returns the time since epoch.
 func (c *Cache[K, V]) removeExpired() time.Duration {
 	now := time.Since(c.epoch)
-	if c.queue.length == 0 || c.entries[c.queue.first].expires > now {
+	if c.queue.length == 0 || c.entries.at(c.queue.first).expires > now {
 		return now
 	}
-	for c.queue.length > 0 && c.entries[c.queue.first].expires <= now {
+	for c.queue.length > 0 && c.entries.at(c.queue.first).expires <= now {
 		c.remove(c.queue.first)
 	}
-	if len(c.entries) > minPlaces && len(c.index) < len(c.entries)/4 {
+	if places := len(c.entries.nodes); places > minPlaces && c.entries.length < places/4 {
 		c.shrink()
 	}
 	return now
 }
 
-// insert adds an entry that is the last to expire.
-func (c *Cache[K, V]) insert(key K, value V, expires time.Duration) {
-	if c.entries == nil {
-		c.entries, c.index, c.owned = make([]entry[K, V], 1), make(map[K]place), make(map[K]list)
-	}
-	at := c.newPlace()
-	c.entries[at] = entry[K, V]{key: key, value: value, expires: expires}
-	c.index[key] = at
-	c.push(&c.queue, at, inQueue)
+// insert adds an entry that is the last to expire, and returns the place of its owner.
+func (c *Cache[K, V]) insert(hash uint64, key K, one entry[V]) (owner place) {
 	if c.owner != nil {
-		name := c.owner(key)
-		mine := c.owned[name]
-		c.push(&mine, at, inOwned)
-		c.owned[name] = mine
+		owner = c.placeOfOwner(c.owner(key))
 	}
+	one.owner = owner
+	at := c.entries.add(hash, key, one)
+	c.push(&c.queue, at, inQueue)
+	if owner != 0 {
+		c.push(c.owners.at(owner), at, inOwned)
+	}
+	return owner
+}
+
+func (c *Cache[K, V]) placeOfOwner(name K) place {
+	hash := c.owners.hash(name)
+	if at := c.owners.find(hash, name); at != 0 {
+		return at
+	}
+	return c.owners.add(hash, name, list{})
 }
 
 func (c *Cache[K, V]) remove(at place) {
-	key := c.entries[at].key
-	delete(c.index, key)
 	c.unlink(&c.queue, at, inQueue)
-	if c.owner != nil {
-		name := c.owner(key)
-		mine := c.owned[name]
-		c.unlink(&mine, at, inOwned)
-		if mine.length > 0 {
-			c.owned[name] = mine
-		} else {
-			delete(c.owned, name)
+	if owner := c.entries.at(at).owner; owner != 0 {
+		mine := c.owners.at(owner)
+		c.unlink(mine, at, inOwned)
+		if mine.length == 0 {
+			c.owners.remove(owner)
 		}
 	}
-	c.entries[at] = entry[K, V]{links: [2]links{inQueue: {next: c.unused}}} // which refers to the value no more
-	c.unused = at
+	c.entries.remove(at)
 }
 
-// newPlace returns a place for an entry.
-func (c *Cache[K, V]) newPlace() place {
-	if at := c.unused; at != 0 {
-		c.unused = c.entries[at].links[inQueue].next
-		return at
-	}
-	n := len(c.entries)
-	if n == cap(c.entries) { // append would not mind maxEntries
-		entries := make([]entry[K, V], n, min(n+n/2+minPlaces/8, c.maxEntries+1))
-		copy(entries, c.entries)
-		c.entries = entries
-	}
-	c.entries = c.entries[:n+1]
-	return place(n)
+// reset forgets all entries. There is room for one more than there may be: that is added before the oldest is removed.
+func (c *Cache[K, V]) reset() {
+	seed := maphash.MakeSeed()
+	c.entries = table[K, entry[V]]{seed: seed, max: c.maxEntries + 1}
+	c.owners = table[K, list]{seed: seed, max: c.maxEntries + 1}
+	c.queue = list{}
 }
 
 // shrink gives back the memory that a larger number of entries took.
 func (c *Cache[K, V]) shrink() {
-	entries, queue := c.entries, c.queue
-	c.entries, c.index, c.unused, c.queue, c.owned = nil, nil, 0, list{}, nil
-	for at := queue.first; at != 0; at = entries[at].links[inQueue].next {
-		c.insert(entries[at].key, entries[at].value, entries[at].expires)
+	entries, queue := c.entries.nodes, c.queue
+	c.reset()
+	for at := queue.first; at != 0; at = entries[at].value.links[inQueue].next {
+		key, one := entries[at].key, entries[at].value
+		c.insert(c.entries.hash(key), key, entry[V]{value: one.value, expires: one.expires})
 	}
 }
 
 // push puts an entry at the end of a list.
 func (c *Cache[K, V]) push(l *list, at place, which int) {
-	c.entries[at].links[which] = links{previous: l.last}
+	c.entries.at(at).links[which] = links{previous: l.last}
 	if l.last == 0 {
 		l.first = at
 	} else {
-		c.entries[l.last].links[which].next = at
+		c.entries.at(l.last).links[which].next = at
 	}
 	l.last = at
 	l.length++
 }
 
 func (c *Cache[K, V]) unlink(l *list, at place, which int) {
-	from := c.entries[at].links[which]
+	from := c.entries.at(at).links[which]
 	if from.previous == 0 {
 		l.first = from.next
 	} else {
-		c.entries[from.previous].links[which].next = from.next
+		c.entries.at(from.previous).links[which].next = from.next
 	}
 	if from.next == 0 {
 		l.last = from.previous
 	} else {
-		c.entries[from.next].links[which].previous = from.previous
+		c.entries.at(from.next).links[which].previous = from.previous
 	}
 	l.length--
 }

@@ -102,7 +102,7 @@ func TestACacheShrinks(t *testing.T) {
 		{999, 0, 0},
 		{999, 10, 10},
 		{999, 249, 249},
-		{999, 250, 1000}, // a quarter of the places is in use
+		{999, 250, 1001}, // a quarter of the places is in use
 		{500, 500, 1000},
 	} {
 		synctest.Test(t, func(t *testing.T) {
@@ -120,7 +120,7 @@ func TestACacheShrinks(t *testing.T) {
 					t.Errorf("%+v: Get(%d) = %d, %v", test, -1-i, got, ok)
 				}
 			}
-			if n, places := c.Len(), max(0, len(c.entries)-1); n != test.later || places != test.places {
+			if n, places := c.Len(), max(0, len(c.entries.nodes)-1); n != test.later || places != test.places {
 				t.Errorf("%+v: there are %d entries in %d places", test, n, places)
 			}
 			time.Sleep(time.Second) // no later than they would have otherwise
@@ -158,8 +158,8 @@ func TestAnOwnerWithoutValuesTakesNoMemory(t *testing.T) {
 	for i := range 1000 {
 		c.Add(i, i)
 	}
-	if c.Len() != 10 || len(c.owned) != 10 {
-		t.Errorf("there are %d values of %d owners", c.Len(), len(c.owned))
+	if c.Len() != 10 || c.owners.length != 10 {
+		t.Errorf("there are %d values of %d owners", c.Len(), c.owners.length)
 	}
 }
 
@@ -177,8 +177,8 @@ func TestWhatHasExpiredTakesNoMemory(t *testing.T) {
 				c.Add(i, i)
 				c.Add(0, i)
 			}
-			if len(c.index) != 1000 || c.queue.length != 1000 || c.owned[0].length+c.owned[1].length != 1000 || len(c.entries) != 1001 {
-				t.Errorf("there are %d values in %d places, %d in the queue, %v of owners", len(c.index), len(c.entries)-1, c.queue.length, c.owned)
+			if c.entries.length != 1000 || c.queue.length != 1000 || c.owners.length != 2 || len(c.entries.nodes) != 1002 {
+				t.Errorf("there are %d values in %d places, %d in the queue, of %d owners", c.entries.length, len(c.entries.nodes)-1, c.queue.length, c.owners.length)
 			}
 			time.Sleep(time.Minute)
 			look(c)
@@ -186,8 +186,8 @@ func TestWhatHasExpiredTakesNoMemory(t *testing.T) {
 			if name == "Add" {
 				left = 1
 			}
-			if len(c.index) != left || int(c.queue.length) != left || len(c.owned) != left || len(c.entries) != 2*left {
-				t.Errorf("%s: there are %d values in %d places, %d in the queue, %d owners", name, len(c.index), len(c.entries)-1, c.queue.length, len(c.owned))
+			if c.entries.length != left || int(c.queue.length) != left || c.owners.length != left || len(c.entries.nodes) != 2*left {
+				t.Errorf("%s: there are %d values in %d places, %d in the queue, %d owners", name, c.entries.length, len(c.entries.nodes)-1, c.queue.length, c.owners.length)
 			}
 		})
 	}
@@ -203,8 +203,8 @@ func TestOneOwnerHasAShareOfTheCache(t *testing.T) {
 	want(t, c, map[string]int{"a1": 1, "a2": 7, "b1": 5, "b2": 0, "b3": 4})
 	c.Add("c1", 8) // a full cache: the oldest of all goes
 	want(t, c, map[string]int{"a1": 0, "a2": 7, "b1": 5, "b3": 4, "c1": 8})
-	if c.Len() != 4 || len(c.owned) != 3 {
-		t.Errorf("%d entries of %d owners", c.Len(), len(c.owned))
+	if c.Len() != 4 || c.owners.length != 3 {
+		t.Errorf("%d entries of %d owners", c.Len(), c.owners.length)
 	}
 }
 
