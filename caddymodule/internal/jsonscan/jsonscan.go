@@ -6,7 +6,6 @@
 package jsonscan
 
 import (
-	"encoding/binary"
 	"errors"
 	"fmt"
 	"math/bits"
@@ -51,42 +50,47 @@ func Walk(text []byte, visit func(Member)) error {
 	var (
 		pos     int
 		depth   int
-		object  bool // what is open at this depth is an object, not an array
-		objects [maxDepth + 1]bool
+		closer  byte               // the bracket that closes what is open at this depth, } for an object
+		closers [maxDepth + 1]byte // the same for each depth
 		member  Member
 	)
 	for {
-		if object {
-			if pos = scanName(text, pos, depth, &member); pos < 0 {
+		pos = skipSpace(text, pos)
+		if closer == '}' {
+			start, end := pos, skipPlain(text, pos+1)
+			if end+1 < len(text) && text[start] == '"' && text[end] == '"' && text[end+1] == ':' {
+				end, pos = end+1, end+2 // a short name and its colon, as most are
+			} else if end, pos = scanName(text, start); pos < 0 {
 				return syntaxError(text, pos)
 			}
+			pos = skipSpace(text, pos)
+			if depth == 1 {
+				member = Member{NameStart: start, NameEnd: end, ValueStart: pos}
+			}
 		}
-		c, start := skipSpace(text, pos)
-		switch c {
-		case '"':
-			pos = scanString(text, start)
-		case '{', '[':
+		if pos >= len(text) {
+			return syntaxError(text, ^pos)
+		}
+		switch c := text[pos]; {
+		case c == '"':
+			pos = scanString(text, pos)
+		case c <= '9':
+			pos = scanNumber(text, pos)
+		case c == '{' || c == '[':
 			if depth == maxDepth {
 				return ErrTooDeep
 			}
-			inside, at := skipSpace(text, start+1)
-			if inside == c+2 { // } and ] stand two behind { and [
-				pos = at + 1
+			pos = skipSpace(text, pos+1)
+			if pos < len(text) && text[pos] == c+2 { // } and ] stand two behind { and [
+				pos++
 				break
 			}
-			pos = at
 			depth++
-			object = c == '{'
-			objects[depth] = object
+			closer = c + 2
+			closers[depth] = closer
 			continue
-		case 't':
-			pos = scanLiteral(text, start, "true")
-		case 'f':
-			pos = scanLiteral(text, start, "false")
-		case 'n':
-			pos = scanLiteral(text, start, "null")
 		default:
-			pos = scanNumber(text, start)
+			pos = scanLiteral(text, pos)
 		}
 		if pos < 0 {
 			return syntaxError(text, pos)
@@ -94,26 +98,28 @@ func Walk(text []byte, visit func(Member)) error {
 
 		// A value has ended at pos. What it stands in may end with it, and so on.
 		for {
-			if depth == 1 && object {
+			if depth == 1 && closer == '}' {
 				member.ValueEnd = pos
 				visit(member)
 			}
-			c, at := skipSpace(text, pos)
-			if depth == 0 {
-				if at < len(text) {
-					return syntaxError(text, ^at)
+			pos = skipSpace(text, pos)
+			if depth == 0 || pos == len(text) {
+				if depth == 0 && pos == len(text) {
+					return nil
 				}
-				return nil
+				return syntaxError(text, ^pos)
 			}
-			pos = at + 1
+			c := text[pos]
 			if c == ',' {
+				pos++
 				break
 			}
-			if object && c != '}' || !object && c != ']' {
-				return syntaxError(text, ^at)
+			if c != closer {
+				return syntaxError(text, ^pos)
 			}
+			pos++
 			depth--
-			object = objects[depth]
+			closer = closers[depth]
 		}
 	}
 }
@@ -128,45 +134,73 @@ func syntaxError(text []byte, end int) error {
 	return &SyntaxError{Offset: ^end}
 }
 
-// skipSpace returns the first byte from pos on that is not space, and its position; at the end of the text it returns 0, which
-// the grammar allows nowhere.
-func skipSpace(text []byte, pos int) (byte, int) {
-	for ; pos < len(text); pos++ {
-		if c := text[pos]; c > ' ' || c != ' ' && c != '\n' && c != '\r' && c != '\t' {
-			return c, pos
-		}
+// skipSpace returns the position of the first byte from pos on that is not space, or the text's length. It is inlined wherever
+// it is called, since mostly there is no space.
+func skipSpace(text []byte, pos int) int {
+	if pos < len(text) && text[pos] > ' ' {
+		return pos
 	}
-	return 0, pos
+	return skipSpaces(text, pos)
 }
 
-// scanName scans a member's name and its colon. At depth 1 it also fills in where the member begins.
-func scanName(text []byte, pos, depth int, member *Member) int {
-	c, start := skipSpace(text, pos)
-	if c != '"' {
-		return ^start
-	}
-	end := scanShort(text, start) // as most names are
-	if end == start {
-		if end = scanString(text, start); end < 0 {
-			return end
+// skipSpaces is skipSpace for where there is space: one, or a line end and an indentation. Were it inlined, skipSpace could not be.
+//
+//go:noinline
+func skipSpaces(text []byte, pos int) int {
+	for pos < len(text) {
+		if c := text[pos]; c != ' ' && c != '\n' && c != '\r' && c != '\t' {
+			return pos
+		}
+		pos++
+		if hasWord(text, pos) {
+			pos += bits.TrailingZeros64(wordAt(text, pos)^ones*' ') / 8
 		}
 	}
-	c, colon := skipSpace(text, end)
-	if c != ':' {
-		return ^colon
-	}
-	if depth == 1 {
-		_, begin := skipSpace(text, colon+1)
-		*member = Member{NameStart: start, NameEnd: end, ValueStart: begin}
-	}
-	return colon + 1
+	return pos
 }
 
-func scanLiteral(text []byte, pos int, literal string) int {
-	if end := pos + len(literal); end <= len(text) && string(text[pos:end]) == literal {
+// scanName scans a member's name and the colon behind it. It returns where the name ends, too.
+func scanName(text []byte, pos int) (end, next int) {
+	if pos >= len(text) || text[pos] != '"' {
+		return 0, ^pos
+	}
+	if end = scanString(text, pos); end < 0 {
+		return 0, end
+	}
+	pos = skipSpace(text, end)
+	if pos >= len(text) || text[pos] != ':' {
+		return 0, ^pos
+	}
+	return end, pos + 1
+}
+
+// A literal is true, false or null.
+type literal struct {
+	text       string
+	word, mask uint64 // text as a word begins with it, and the bits that it takes
+}
+
+func newLiteral(text string) literal {
+	word := wordAt([]byte(text+"        "), 0)
+	mask := uint64(1)<<(8*len(text)) - 1
+	return literal{text, word & mask, mask}
+}
+
+// literals stand at the places that two bits of their first letters name; none belongs at the last place, so any will do there. A
+// branch for each literal would often be mispredicted, since nothing tells a processor which of them comes next.
+var literals = [4]literal{newLiteral("false"), newLiteral("null"), newLiteral("true"), newLiteral("true")}
+
+func scanLiteral(text []byte, pos int) int {
+	l := &literals[text[pos]>>3&3]
+	end := pos + len(l.text)
+	switch {
+	case hasWord(text, pos) && wordAt(text, pos)&l.mask == l.word:
 		return end
+	case end <= len(text) && string(text[pos:end]) == l.text: // near the end of the text
+		return end
+	default:
+		return ^pos
 	}
-	return ^pos
 }
 
 // scanNumber follows RFC 8259, section 6: -? (0 | [1-9][0-9]*) (. [0-9]+)? ([eE] [+-]? [0-9]+)?
@@ -188,156 +222,33 @@ func scanNumber(text []byte, pos int) int {
 		}
 	}
 	if pos < len(text) && text[pos]|0x20 == 'e' {
-		start = pos + 1
-		if start < len(text) && (text[start] == '+' || text[start] == '-') {
-			start++
-		}
-		if pos = scanDigits(text, start); pos == start {
-			return ^pos
-		}
+		return scanExponent(text, pos+1)
 	}
 	return pos
 }
 
+// scanExponent scans what stands behind the e.
+func scanExponent(text []byte, pos int) int {
+	if pos < len(text) && (text[pos] == '+' || text[pos] == '-') {
+		pos++
+	}
+	start := pos
+	if pos = scanDigits(text, start); pos == start {
+		return ^pos
+	}
+	return pos
+}
+
+// scanDigits scans digits, perhaps none. It looks at eight at once, since a processor cannot foresee how many there are.
 func scanDigits(text []byte, pos int) int {
+	for 0 <= pos && pos <= len(text)-8 { // hasWord, written out: with it this could not be inlined
+		if found := nonDigits(wordAt(text, pos)); found != 0 {
+			return pos + bits.TrailingZeros64(found)/8
+		}
+		pos += 8
+	}
 	for pos < len(text) && text[pos]-'0' <= 9 {
 		pos++
 	}
 	return pos
-}
-
-const (
-	ones     = 0x0101010101010101
-	highBits = 0x8080808080808080
-)
-
-// scanShort scans a string of at most seven plain bytes. It returns pos for any other string, and near the end of the text.
-func scanShort(text []byte, pos int) int {
-	if pos+9 > len(text) {
-		return pos
-	}
-	word := binary.LittleEndian.Uint64(text[pos+1:])
-	bit := bits.TrailingZeros64(nonPlainMask(word)&highBits) &^ 7
-	if byte(word>>bit) != '"' {
-		return pos
-	}
-	return pos + 1 + bit/8 + 1
-}
-
-// scanString scans a string, from its opening quote to behind its closing one. It takes plain bytes eight at a time, and 32 at a
-// time where the string is long, such as a picture or a page.
-func scanString(text []byte, pos int) int {
-	pos++
-	long := pos + 64 // looking for blocks only from here on costs short strings, which most are, nothing
-	for {
-		for pos+8 <= len(text) {
-			word := binary.LittleEndian.Uint64(text[pos:])
-			found := nonPlainMask(word) & highBits
-			if found != 0 {
-				bit := bits.TrailingZeros64(found) &^ 7
-				pos += bit / 8
-				if byte(word>>bit) == '"' {
-					return pos + 1
-				}
-				break
-			}
-			if pos += 8; pos > long {
-				pos = scanPlain(text, pos)
-				long = pos + 64
-			}
-		}
-		for pos < len(text) && !isPlain(text[pos]) { // bytes that are not plain often stand together
-			switch c := text[pos]; {
-			case c >= utf8.RuneSelf:
-				pos = scanMultibyte(text, pos)
-			case c == '"':
-				return pos + 1
-			case c == '\\':
-				pos = scanEscape(text, pos)
-			default:
-				return ^pos
-			}
-			if pos < 0 {
-				return pos
-			}
-		}
-		if pos >= len(text) {
-			return ^len(text)
-		}
-		if pos+8 > len(text) {
-			pos++ // near the end of the text, where no eight bytes are left
-		}
-	}
-}
-
-func isPlain(c byte) bool { return c >= 0x20 && c < utf8.RuneSelf && c != '"' && c != '\\' }
-
-// scanPlain scans blocks of 32 plain bytes of a string.
-func scanPlain(text []byte, pos int) int {
-	for pos+32 <= len(text) {
-		block := text[pos : pos+32]
-		found := nonPlainMask(binary.LittleEndian.Uint64(block)) | nonPlainMask(binary.LittleEndian.Uint64(block[8:])) |
-			nonPlainMask(binary.LittleEndian.Uint64(block[16:])) | nonPlainMask(binary.LittleEndian.Uint64(block[24:]))
-		if found&highBits != 0 {
-			return pos
-		}
-		pos += 32
-	}
-	return pos
-}
-
-// nonPlainMask finds the first of eight bytes that is not plain: a control character, a quote, a backslash, or a byte of a
-// character beyond ASCII. The lowest high bit that is set in its result belongs to that byte; bits above it may be wrong.
-//
-// It is "hasless" of Bit Twiddling Hacks: for a byte x below 0x80, the high bit of x-n is set if x < n. A backslash becomes 0 by
-// XOR, the only byte less than 1. XOR with 0x02 makes the quote (0x22) 0x20 and leaves control characters below 0x20, while
-// space (0x20) becomes 0x22 and ! (0x21) becomes 0x23: so all that are less than 0x21 are no plain bytes. Example: for a quote
-// 0x22^0x02 = 0x20, and 0x20-0x21 = 0xFF has its high bit set; for a space 0x22-0x21 = 0x01 has not.
-func nonPlainMask(word uint64) uint64 {
-	controlOrQuote := (word ^ ones*0x02) - ones*0x21
-	backslash := (word ^ ones*'\\') - ones
-	return controlOrQuote | backslash | word
-}
-
-// scanEscape scans a backslash and what it escapes.
-func scanEscape(text []byte, pos int) int {
-	pos++
-	if pos == len(text) {
-		return ^pos
-	}
-	switch text[pos] {
-	case '"', '\\', '/', 'b', 'f', 'n', 'r', 't':
-		return pos + 1
-	case 'u':
-		for range 4 {
-			pos++
-			if pos == len(text) || !isHex(text[pos]) {
-				return ^pos
-			}
-		}
-		return pos + 1
-	default:
-		return ^pos
-	}
-}
-
-// scanMultibyte scans characters beyond ASCII. Nearly all Chinese characters have three bytes, of which the first is neither E0
-// nor ED, so that any two continuation bytes may follow; package utf8 reads the rest.
-func scanMultibyte(text []byte, pos int) int {
-	for pos < len(text) && text[pos] >= utf8.RuneSelf {
-		if rest := text[pos:]; len(rest) >= 3 && 0xE0 < rest[0] && rest[0] < 0xED && rest[1]&0xC0 == 0x80 && rest[2]&0xC0 == 0x80 {
-			pos += 3
-			continue
-		}
-		r, size := utf8.DecodeRune(text[pos:])
-		if r == utf8.RuneError && size == 1 {
-			return ^pos
-		}
-		pos += size
-	}
-	return pos
-}
-
-func isHex(c byte) bool {
-	return c-'0' <= 9 || c|0x20-'a' <= 5
 }

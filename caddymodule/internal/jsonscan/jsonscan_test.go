@@ -3,7 +3,6 @@ package jsonscan
 import (
 	"encoding/json"
 	"errors"
-	"fmt"
 	"math/rand/v2"
 	"strings"
 	"testing"
@@ -67,6 +66,20 @@ func TestCheck(t *testing.T) {
 				t.Fatalf("got %v, want %v", err, test.want)
 			}
 		})
+	}
+}
+
+// The offset is that of the first byte that cannot be there; developers are told it.
+func TestSyntaxErrorSaysWhere(t *testing.T) {
+	for text, want := range map[string]int{
+		``: 0, ` `: 1, `tru`: 0, `[nul]`: 1, `{}}`: 2, `[1 2]`: 3, `[1,]`: 3, `[}`: 1, `{"a":1`: 6, `{"a":1,}`: 7, `{"a" 1}`: 5, `{a:1}`: 1, `{"a":1]`: 6,
+		`[01]`: 2, `[1.]`: 3, `[-]`: 2, `[1e+]`: 4, `"abc`: 4, `"\`: 2, `"\x41"`: 2, `"\u00G0"`: 5, `"\u6b65\u00`: 11, `{"a long name":"\u6b6"}`: 21,
+		"\"a\x1f\"": 2, "[\"a long string\x00 with a NUL\"]": 15,
+	} {
+		err := Check([]byte(text))
+		if syntax, ok := errors.AsType[*SyntaxError](err); !ok || syntax.Offset != want {
+			t.Errorf("Check(%q) = %v, want byte %d", text, err, want)
+		}
 	}
 }
 
@@ -159,41 +172,39 @@ func FuzzCheck(f *testing.F) {
 	})
 }
 
-// Rows as applications send them, and one long string, as a picture in base64.
-func benchmarkTexts(size int) map[string]string {
-	row := `{"id":12345,"name":"a name of usual length","note":"走了一万步，再走一万步","tags":["a","b"],"price":1.10,"ok":true},`
-	return map[string]string{
-		"rows":    `{"rows":[` + strings.TrimSuffix(strings.Repeat(row, size/len(row)), ",") + `],"n":1}`,
-		"picture": `{"picture":"` + strings.Repeat("iVBORw0KGgoAAAANSUhEUgAAAAUA", size/28) + `","n":1}`,
-	}
-}
-
-func BenchmarkCheck(b *testing.B) {
-	for _, kind := range []string{"rows", "picture"} {
-		for _, kilobytes := range []int{2, 100, 1000} {
-			b.Run(fmt.Sprintf("%s/%dKB", kind, kilobytes), func(b *testing.B) {
-				text := []byte(benchmarkTexts(kilobytes << 10)[kind])
-				b.SetBytes(int64(len(text)))
-				b.ReportAllocs()
-				for b.Loop() {
-					if err := Check(text); err != nil {
-						b.Fatal(err)
+// Characters of three bytes are read by a shortcut, one or two at a step where eight bytes are left, which must not take what
+// utf8 does not.
+func TestEveryCharacterOfThreeBytes(t *testing.T) {
+	for _, around := range [][2]string{{"", ""}, {"", "plain text"}, {"走", "plain text"}} {
+		text := []byte(`"` + around[0] + "\xe1\x80\x80" + around[1] + `"`)
+		character := text[1+len(around[0]):]
+		for first := 0xE0; first <= 0xF0; first++ {
+			for second := 0x70; second <= 0xFF; second++ {
+				for third := 0x70; third <= 0xFF; third++ {
+					character[0], character[1], character[2] = byte(first), byte(second), byte(third)
+					if got, want := Check(text) == nil, utf8.Valid(text); got != want {
+						t.Fatalf("Check(% x) accepts: %v, utf8 says %v", text, got, want)
 					}
 				}
-			})
+			}
 		}
 	}
 }
 
-// Characters of three bytes are read by a shortcut, which must not take what utf8 does not.
-func TestEveryCharacterOfThreeBytes(t *testing.T) {
-	text := []byte("\"\xe1\x80\x80\"")
-	for first := 0xE0; first <= 0xEF; first++ {
-		for second := 0x80; second <= 0xFF; second++ {
-			for third := 0x80; third <= 0xFF; third++ {
-				text[1], text[2], text[3] = byte(first), byte(second), byte(third)
-				if got, want := Check(text) == nil, utf8.Valid(text); got != want {
-					t.Fatalf("Check(% x) accepts: %v, utf8 says %v", text, got, want)
+// Numbers, literals and space are passed eight bytes at a step too, except near the end of the text.
+func TestEveryByteInAndBehindWhatIsNoString(t *testing.T) {
+	tokens := []string{"true", "false", "null", "-1", "1.5", "1e5", "1E+5", "-0.5e-5"}
+	for length := 1; length <= 20; length++ {
+		digits := strings.Repeat("1234567890", 2)[:length]
+		tokens = append(tokens, digits, "0."+digits, digits+"."+digits, "1e"+digits, "\n"+strings.Repeat(" ", length)+"1", strings.Repeat("\r\n\t ", length)[:length]+"1")
+	}
+	for _, token := range tokens {
+		for place := range len(token) + 1 {
+			for c := range 256 {
+				for _, behind := range []string{"", "]", `,"a string behind it"]`} {
+					changed := []byte("[" + token + " " + behind)
+					changed[1+place] = byte(c)
+					sameVerdict(t, changed)
 				}
 			}
 		}
