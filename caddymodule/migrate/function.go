@@ -90,6 +90,7 @@ func (r *functionReader) read(name string) {
 		return
 	}
 	r.exports[name] = file.Exports
+	r.judgeKind(name, text, file)
 	if name == r.function.entry && !file.Names["main"] && !file.Opaque {
 		r.function.noMain = true
 		r.problem("%s exports no main, which is what is called", name)
@@ -107,6 +108,27 @@ func (r *functionReader) read(name string) {
 		case use.Is(source.WX, "cloud") && len(use.Path) > 2:
 			r.need(clientOnly, fmt.Sprintf("%s:%d", name, use.Line))
 		}
+	}
+}
+
+// judgeKind compares what a file is written like with what Node.js takes it for.
+func (r *functionReader) judgeKind(name string, text []byte, file *source.File) {
+	isModule, by := r.project.IsModule(name)
+	switch {
+	case isModule && file.CommonJS != "":
+		r.problem("%s:%d: %s is not there in an ES module, which %s makes of the file", name, file.CommonJSLine, file.CommonJS, by)
+	case source.IsTypeScript(name) && !isModule:
+		if source.Compile(name, text) == nil {
+			r.problem("%s waits outside of functions, which takes an ES module: write \"type\": \"module\" into package.json", name)
+		}
+		return // as CommonJS it finds of the SDK all that is there
+	case !isModule && file.IsModule && strings.HasSuffix(name, ".cjs"):
+		r.problem("%s has import or export, which the extension .cjs rules out", name)
+	case !isModule && file.IsModule:
+		r.note("%s is an ES module without saying so, which Node.js takes from 20.19 and 22.7 on; \"type\": \"module\" in package.json says so", name)
+	}
+	if file.ImportsOfSDK > 0 {
+		r.problem("%s:%d: an ES module finds of wx-server-sdk only what it exports by default: import cloud from 'wx-server-sdk'", name, file.ImportsOfSDK)
 	}
 }
 

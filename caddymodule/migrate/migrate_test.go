@@ -242,7 +242,7 @@ func TestEachFunctionHasTheVersionsItAsksFor(t *testing.T) {
 	out, text := written(t, map[string]string{
 		"cloudfunctions/a/index.js": main, "cloudfunctions/a/package.json": `{"name":"same","dependencies":{"wx-server-sdk":"~2.6.3","lodash":"^4.17.0"}}`,
 		"cloudfunctions/b/index.js": main, "cloudfunctions/b/package.json": `{"name":"same","dependencies":{"wx-server-sdk":"~2.6.3"}}`,
-		"cloudfunctions/c/index.js": main, "cloudfunctions/c/package.json": `{"name":"same","type":"module","scripts":{"install":"exit 1"},"devDependencies":{"x":"1"},"dependencies":{"wx-server-sdk":"latest","lodash":"^4.17.0"}}`,
+		"cloudfunctions/c/index.js": "export const main = () => 1", "cloudfunctions/c/package.json": `{"name":"same","type":"module","scripts":{"install":"exit 1"},"devDependencies":{"x":"1"},"dependencies":{"wx-server-sdk":"latest","lodash":"^4.17.0"}}`,
 		"cloudfunctions/old/index.js": main, "cloudfunctions/old/package.json": `{"name":"same","dependencies":{"wx-server-sdk":"1.8.3"}}`,
 		"cloudfunctions/[x]/index.js": main, "cloudfunctions/[x]/package.json": `{"dependencies":{"lodash":"3"}}`,
 	})

@@ -3,6 +3,7 @@ package migrate
 import (
 	"fmt"
 	"path"
+	"path/filepath"
 	"regexp"
 	"slices"
 	"strconv"
@@ -19,6 +20,8 @@ func (r *functionReader) require(file string, required source.Require) {
 		missing = func(format string, args ...any) { r.note(format+"; it loads without", args...) }
 	}
 	switch name, found := required.Name, r.find(file, required.Name); {
+	case found != "" && !r.namesInFull(file, name, found):
+		missing("%s: an ES module names a file in full: %s, not %s", place, relative(file, found), name)
 	case name == "?":
 		r.unknown("%s: which module is loaded here shows only when it runs", place)
 	case found != "":
@@ -55,6 +58,35 @@ func (r *functionReader) find(from, module string) string {
 		}
 	}
 	return found
+}
+
+// namesInFull reports whether a module is named as Node.js wants it: an ES module names a file with its extension, and no folder.
+func (r *functionReader) namesInFull(from, module, found string) bool {
+	isModule, _ := r.project.IsModule(from)
+	if !isModule || !strings.HasPrefix(module, ".") {
+		return true
+	}
+	return path.Join(path.Dir(from), module) == compiledName(found)
+}
+
+// relative writes the name of a file as another file of the project asks for it.
+func relative(from, name string) string {
+	path, err := filepath.Rel(filepath.Dir(from), compiledName(name))
+	if err != nil {
+		return name
+	}
+	if path = filepath.ToSlash(path); !strings.HasPrefix(path, ".") {
+		path = "./" + path
+	}
+	return path
+}
+
+// compiledName is the name of a file as it runs.
+func compiledName(name string) string {
+	if source.IsTypeScript(name) {
+		return source.CompiledName(name)
+	}
+	return name
 }
 
 // localPackage returns the folder of the project that package.json names as a package; "" if it names none.

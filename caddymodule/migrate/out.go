@@ -146,17 +146,19 @@ func manifests(p *project.Project, files []string) []string {
 // compile writes JavaScript beside a file of TypeScript, as devtools do before they upload a function. What the project has
 // compiled itself stays.
 func (o *out) compile(p *project.Project, name string, text []byte) error {
-	if !source.IsTypeScript(name) || p.Exists(jsName(name)) {
+	if !source.IsTypeScript(name) || p.Exists(source.CompiledName(name)) {
 		return nil
 	}
-	compiled := source.Compile(name, text)
+	compile := source.Compile
+	if isModule, _ := p.IsModule(name); isModule {
+		compile = source.CompileModule
+	}
+	compiled := compile(name, text)
 	if compiled == nil {
 		return nil // the report says that the function does not load
 	}
-	return o.write(path.Join("project", jsName(name)), compiled)
+	return o.write(path.Join("project", source.CompiledName(name)), compiled)
 }
-
-func jsName(name string) string { return strings.TrimSuffix(name, path.Ext(name)) + ".js" }
 
 func (o *out) writeJSON(name string, value any) error {
 	text, err := json.MarshalIndent(value, "", "  ")
@@ -178,10 +180,7 @@ func (o *out) writeFunctionsConfig() error {
 	functions := []function{}
 	for _, f := range o.loaded() {
 		entry := function{Name: f.Name, Folder: path.Join("project", f.Folder), Trigger: "/" + f.Name}
-		entryFile := f.entry
-		if source.IsTypeScript(entryFile) {
-			entryFile = jsName(entryFile)
-		}
+		entryFile := compiledName(f.entry)
 		if base, ok := strings.CutPrefix(entryFile, f.Folder+"/"); ok && base != "index.js" {
 			entry.Source = base
 		}

@@ -29,7 +29,7 @@ func (p *Project) readFunctions(folder string) error {
 
 // looksLikeFunction tells a function's folder from one that only holds what functions share.
 func (p *Project) looksLikeFunction(folder string) bool {
-	for _, file := range []string{"index.js", "index.ts", "index.mjs", "index.cjs", "package.json", "config.json"} {
+	for _, file := range []string{"index.js", "index.ts", "index.mjs", "index.cjs", "index.mts", "index.cts", "package.json", "config.json"} {
 		if info, err := p.root.Stat(path.Join(folder, file)); err == nil && info.Mode().IsRegular() {
 			return true
 		}
@@ -73,6 +73,7 @@ func (p *Project) readFunction(name, folder string) *Function {
 // manifest is what a package.json says that counts here.
 type manifest struct {
 	Main         string            `json:"main"`
+	Type         string            `json:"type"`
 	Dependencies map[string]string `json:"dependencies"`
 }
 
@@ -84,6 +85,23 @@ func (p *Project) manifest(folder string) (m manifest, err error) {
 func (p *Project) Dependencies(folder string) map[string]string {
 	m, _ := p.manifest(folder) // one that cannot be read names none
 	return m.Dependencies
+}
+
+// IsModule reports whether Node.js takes a file for an ES module whatever is in it: by its extension, or by the package.json nearest to
+// it, which by names.
+func (p *Project) IsModule(name string) (is bool, by string) {
+	switch ext := path.Ext(name); ext {
+	case ".mjs", ".mts":
+		return true, "the extension " + ext
+	case ".cjs", ".cts":
+		return false, ""
+	}
+	for folder := path.Dir(name); folder != "."; folder = path.Dir(folder) { // that of the client stands there
+		if m, err := p.manifest(folder); err == nil {
+			return m.Type == "module", `"type": "module" in ` + path.Join(folder, "package.json")
+		}
+	}
+	return false, ""
 }
 
 // readJSON reads a file of JSON. A file that is empty says nothing.

@@ -143,6 +143,12 @@ func (p *Project) Find(from, module string) string {
 	if found := p.file(base, fileSuffixes); found != "" {
 		return found
 	}
+	if ext := path.Ext(base); slices.Contains([]string{".js", ".mjs", ".cjs"}, ext) { // as TypeScript names what it is compiled to
+		typed := strings.TrimSuffix(base, ext) + strings.Replace(ext, "js", "ts", 1)
+		if found := p.file(typed, []string{"", "x"}); found != "" {
+			return found
+		}
+	}
 	if m, err := p.manifest(base); err == nil && m.Main != "" {
 		if found := p.file(path.Join(base, m.Main), slices.Concat(fileSuffixes, indexSuffixes)); found != "" {
 			return found
@@ -152,7 +158,7 @@ func (p *Project) Find(from, module string) string {
 }
 
 var (
-	fileSuffixes  = []string{"", ".js", ".ts", ".json", ".cjs", ".mjs", ".jsx", ".tsx"}
+	fileSuffixes  = []string{"", ".js", ".ts", ".json", ".cjs", ".mjs", ".jsx", ".tsx", ".mts", ".cts"}
 	indexSuffixes = []string{"/index.js", "/index.ts", "/index.tsx"}
 )
 

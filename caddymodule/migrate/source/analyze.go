@@ -20,7 +20,8 @@ type analysis struct {
 
 	known     Known
 	functions map[*js.Var]*js.Params
-	tried     triedCalls // calls in a try that catches
+	tried     triedCalls      // calls in a try that catches
+	guarded   map[string]bool // names that the file asks typeof of
 }
 
 // Analyze reads one file. Known is what the files that belong to it have told so far; it is added to. The error is one of
@@ -32,7 +33,7 @@ func Analyze(name string, text []byte, resolve Resolver, known Known) (*File, er
 	}
 	a := &analysis{
 		parsed: p, resolve: resolve, known: known,
-		vars: map[*js.Var]Value{}, inner: map[js.INode]bool{}, functions: map[*js.Var]*js.Params{}, tried: triedCalls{},
+		vars: map[*js.Var]Value{}, inner: map[js.INode]bool{}, functions: map[*js.Var]*js.Params{}, tried: triedCalls{}, guarded: map[string]bool{},
 		file: &File{Exports: map[string]Value{}, Names: map[string]bool{}},
 	}
 	for range 8 { // a variable may be used above the place where it gets its value
@@ -72,6 +73,12 @@ func (a *analysis) Enter(n js.INode) js.IVisitor {
 		if n.Catch != nil {
 			js.Walk(a.tried, n.Body)
 		}
+	case *js.Var:
+		a.commonJS(n)
+	case *js.UnaryExpr:
+		if name, ok := n.X.(*js.Var); ok && n.Op == js.TypeofToken {
+			a.guarded[string(name.Data)] = true
+		}
 	case *js.NewExpr:
 		if n.Args != nil {
 			a.argumentsEscape(n.Args.List, a.firstBytes(n.X))
@@ -83,8 +90,10 @@ func (a *analysis) Enter(n js.INode) js.IVisitor {
 	case *js.BinaryExpr:
 		a.assign(n)
 	case *js.ImportStmt:
+		a.file.IsModule = true
 		a.importStmt(n)
 	case *js.ExportStmt:
+		a.file.IsModule = true
 		a.exportStmt(n)
 	case *js.CallExpr:
 		a.call(n)
@@ -98,6 +107,29 @@ func (a *analysis) Enter(n js.INode) js.IVisitor {
 
 // Exit implements js.IVisitor.
 func (a *analysis) Exit(js.INode) {}
+
+// isNamed reports whether an import is of more than a module's default, or of all of it and then of a member other than that.
+func (a *analysis) isNamed(alias js.Alias) bool {
+	name := alias.Name
+	if name == nil {
+		name = alias.Binding
+	}
+	if bytes.Equal(name, []byte("*")) {
+		return !bytes.Contains(a.text, append(slices.Clip(alias.Binding), ".default"...))
+	}
+	return !bytes.Equal(name, []byte("default"))
+}
+
+// commonJS notes a name that only CommonJS modules have.
+func (a *analysis) commonJS(v *js.Var) {
+	name := string(v.Data)
+	if !a.final || a.file.CommonJS != "" || a.guarded[name] || resolveVar(v).Decl != js.NoDecl {
+		return
+	}
+	if name == "require" || name == "exports" || name == "module" {
+		a.file.CommonJS, a.file.CommonJSLine = name, a.line(v.Data)
+	}
+}
 
 // triedCalls collects the calls in a statement.
 type triedCalls map[*js.CallExpr]bool
@@ -202,6 +234,9 @@ func (a *analysis) importStmt(n *js.ImportStmt) {
 	value := ofModule(module, a.resolve)
 	if n.Default != nil {
 		a.setByName(n.Default, value.Member("default"))
+	}
+	if module == SDKModule && a.file.ImportsOfSDK == 0 && slices.ContainsFunc(n.List, a.isNamed) {
+		a.file.ImportsOfSDK = a.line(n.Module)
 	}
 	for _, alias := range n.List {
 		switch {

@@ -44,7 +44,7 @@ func parseJS(text []byte) (*js.AST, []byte, error) {
 func parseByESBuild(name string, text []byte) (*parsed, error) {
 	result := api.Transform(string(text), api.TransformOptions{
 		Loader: loaderOf(name), Target: api.ES2020, Sourcemap: api.SourceMapExternal, Sourcefile: name,
-		JSX: api.JSXTransform, LogLevel: api.LogLevelSilent,
+		JSX: api.JSXTransform, LogLevel: api.LogLevelSilent, Supported: map[string]bool{"top-level-await": true},
 		// Types alone decide which imports are of types; without the other files all that are never used look so.
 		TsconfigRaw: `{"compilerOptions":{"verbatimModuleSyntax":true}}`,
 	})
@@ -68,8 +68,17 @@ func parseByESBuild(name string, text []byte) (*parsed, error) {
 
 // Compile makes JavaScript of TypeScript, as CommonJS for Node.js. It checks no types. Nil is for what has a syntax error.
 func Compile(name string, text []byte) []byte {
+	return compile(name, text, api.FormatCommonJS, api.ES2020)
+}
+
+// CompileModule is Compile to an ES module.
+func CompileModule(name string, text []byte) []byte {
+	return compile(name, text, api.FormatESModule, api.ES2022) // which has await outside of functions
+}
+
+func compile(name string, text []byte, format api.Format, target api.Target) []byte {
 	result := api.Transform(string(text), api.TransformOptions{
-		Loader: loaderOf(name), Target: api.ES2020, Format: api.FormatCommonJS, Platform: api.PlatformNode, Sourcefile: name, LogLevel: api.LogLevelSilent,
+		Loader: loaderOf(name), Target: target, Format: format, Platform: api.PlatformNode, Sourcefile: name, LogLevel: api.LogLevelSilent,
 	})
 	if len(result.Errors) > 0 {
 		return nil

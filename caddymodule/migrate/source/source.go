@@ -24,6 +24,18 @@ type File struct {
 	Names  map[string]bool
 	Opaque bool
 
+	// Whether it has import or export, as an ES module has.
+	IsModule bool
+
+	// The first of the names require, exports and module that it takes from Node.js, as a CommonJS module does, and its line; "" if it
+	// takes none. One that it asks typeof of does not count: it does without.
+	CommonJS     string
+	CommonJSLine int
+
+	// The line on which it imports members of the SDK by name; 0 if it does not. The SDK is CommonJS, of which an ES module finds what it
+	// exports as a whole, by default.
+	ImportsOfSDK int
+
 	// The lines on which it hands the SDK to code that is not followed: as an argument, in an object or as a result.
 	Escapes []int
 }
@@ -159,6 +171,16 @@ func follow(v Value, resolve Resolver) Value {
 		v = base
 	}
 	return Value{}
+}
+
+// CompiledName is the name of the JavaScript that a file of TypeScript is compiled to.
+func CompiledName(name string) string {
+	switch ext := path.Ext(name); ext {
+	case ".mts", ".cts":
+		return strings.TrimSuffix(name, ext) + "." + ext[1:2] + "js"
+	default:
+		return strings.TrimSuffix(name, ext) + ".js"
+	}
 }
 
 // IsTypeScript reports whether a file has types.

@@ -9,17 +9,24 @@ process.env.CLOUDID_LISTEN ??= '127.0.0.1'
 require('./cloudid-preload.cjs')
 
 // One function that does not load would end the process for all, so it is left out, and the log says why.
-async function loads (f) {
+async function loaded (f) {
   try {
     const file = require.resolve(path.resolve(f.directory, f.source || '.'))
-    const loaded = await load(file)
-    if (typeof loaded.main !== 'function') throw new Error('it exports no function main')
-    if (loaded.main.length > 2) loaded.main = withCallback(loaded.main)
-    return true
+    const { module, imported } = await load(file)
+    const main = module.main
+    if (typeof main !== 'function') throw new Error('it exports no function main')
+    if (main.length > 2) return foundHere(f, withCallback(main))
+    return imported ? foundHere(f, main) : f
   } catch (err) {
     console.error(`The function ${f.name} does not load, so it is not served:`, err)
-    return false
   }
+}
+
+// What tcb-ff would not load as it should it finds here: an ES module cannot be changed, and one that waits cannot be required.
+function foundHere (f, main) {
+  const target = `main${Object.keys(exports).length}`
+  exports[target] = main
+  return { ...f, directory: '.', source: path.basename(__filename), target }
 }
 
 // In the cloud a function may give its result to a callback, its third parameter.
@@ -32,10 +39,10 @@ function withCallback (main) {
 
 async function load (file) {
   try {
-    return require(file)
+    return { module: require(file), imported: false }
   } catch (err) {
     if (err.code !== 'ERR_REQUIRE_ESM' && err.code !== 'ERR_REQUIRE_ASYNC_MODULE') throw err
-    return import(pathToFileURL(file))
+    return { module: await import(pathToFileURL(file)), imported: true }
   }
 }
 
@@ -43,7 +50,8 @@ async function start () {
   const config = require('./cloudbase-functions.json')
   const functions = []
   for (const f of config.functions) {
-    if (await loads(f)) functions.push(f)
+    const entry = await loaded(f)
+    if (entry) functions.push(entry)
   }
   const logs = path.resolve(process.env.LOGS_DIRECTORY || 'logs') // the only folder that the unit may write to
   fs.mkdirSync(logs, { recursive: true })
