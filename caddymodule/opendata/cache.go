@@ -2,6 +2,7 @@ package opendata
 
 import (
 	"hash/maphash"
+	"slices"
 	"time"
 
 	"github.com/caddy-cloudid/caddy-cloudid/caddymodule/internal/ttlcache"
@@ -12,21 +13,34 @@ import (
 // memory of a cache too.
 const maxCachedSize = 64 << 10
 
+// usualIDs is how many CloudIDs hardly any request has more of.
+const usualIDs = 8
+
 // Cache keeps open data, and WeChat's conclusive errors, for a fixed time. One user has at most an eighth of its entries. It
 // has no goroutines and nothing to close, and may be shared by the resolvers of one account.
 type Cache struct {
-	seed    maphash.Seed
-	entries *ttlcache.Cache[keyHash, record]
+	entries *ttlcache.Cache[key, record]
 }
 
-// key is a CloudID of a user: what WeChat says of it to one user is not for another.
-type key struct{ openid, id string }
+// key is a CloudID of a user, since what WeChat says of it to one user is not for another: the hashes of both. It takes less memory
+// than these, and the garbage collector need not look at it. Two may have the same key, by chance: who finds something by a key must
+// ask that whose it is.
+type key struct{ openid, id uint64 }
 
-// keyHash is where the record of a key is kept. It takes less memory than a key, and the garbage collector need not look at it.
-// Two keys may have the same hash, by chance: the record says whose it is.
-type keyHash struct{ openid, id uint64 }
+// seed makes hashes that nobody can foresee.
+var seed = maphash.MakeSeed()
 
-// record is a key and what WeChat said of it, all in one piece of memory, which never changes.
+// appendKeys appends the keys of a user's ids.
+func appendKeys(keys []key, openid string, ids []string) []key {
+	user := maphash.String(seed, openid)
+	for _, id := range ids {
+		keys = append(keys, key{user, maphash.String(seed, id)})
+	}
+	return keys
+}
+
+// record is a CloudID of a user and what WeChat said of it, in one piece of memory, which never changes. It is a part of the one
+// for all that were asked for together.
 type record struct {
 	bytes []byte // openid, id, JSON
 	id    int    // where that begins in bytes
@@ -36,43 +50,60 @@ type record struct {
 
 // NewCache returns a cache that keeps each entry for ttl, and at most maxEntries of them.
 func NewCache(ttl time.Duration, maxEntries int) *Cache {
-	user := func(h keyHash) keyHash { return keyHash{openid: h.openid} }
-	return &Cache{maphash.MakeSeed(), ttlcache.NewShared[keyHash, record](ttl, maxEntries, maxEntries/8, user)}
+	user := func(k key) key { return key{openid: k.openid} }
+	return &Cache{ttlcache.NewShared[key, record](ttl, maxEntries, maxEntries/8, user)}
 }
 
 // Len returns the number of entries.
 func (c *Cache) Len() int { return c.entries.Len() }
 
-func (c *Cache) get(k key) (wechat.OpenData, bool) {
+// get calls found with what is kept for each of a user's ids, whose keys are given.
+func (c *Cache) get(openid string, ids []string, keys []key, found func(i int, data wechat.OpenData)) {
 	if c == nil {
-		return wechat.OpenData{}, false
+		return
 	}
-	r, ok := c.entries.Get(c.hash(k))
-	if !ok || !r.isOf(k) {
-		return wechat.OpenData{}, false
+	c.entries.GetAll(keys, func(i int, r record) {
+		if r.isOf(openid, ids[i]) {
+			found(i, wechat.OpenData{Code: r.code, JSON: r.bytes[r.json:]})
+		}
+	})
+}
+
+// put keeps what WeChat said in an exchange, but for what may be something else if it is asked again.
+func (c *Cache) put(e *exchange) {
+	if c == nil {
+		return
 	}
-	return wechat.OpenData{Code: r.code, JSON: r.bytes[r.json:]}, true
-}
-
-// put keeps what WeChat said of a CloudID, unless asking again may give something else.
-func (c *Cache) put(k key, data wechat.OpenData) {
-	conclusive := data.Code == 0 || wechat.IsConclusive(data.Code)
-	if c != nil && conclusive && len(data.JSON) <= maxCachedSize {
-		c.entries.Add(c.hash(k), newRecord(k, data))
+	var (
+		fewKeys    [usualIDs]key // on the stack
+		fewRecords [usualIDs]record
+	)
+	keys, records, size := fewKeys[:0], fewRecords[:0], 0
+	for i := range e.results {
+		if e.results[i].isKept() {
+			size += len(e.openid) + len(e.ids[i]) + len(e.results[i].data.JSON)
+		}
 	}
+	memory := make([]byte, 0, size)
+	for i := range e.results {
+		if one := &e.results[i]; one.isKept() {
+			start := len(memory)
+			memory = append(append(append(memory, e.openid...), e.ids[i]...), one.data.JSON...)
+			keys = append(keys, e.keys[i])
+			records = append(records, record{
+				bytes: slices.Clip(memory[start:]),
+				id:    len(e.openid),
+				json:  len(e.openid) + len(e.ids[i]),
+				code:  one.data.Code,
+			})
+		}
+	}
+	c.entries.AddAll(keys, records)
 }
 
-func (c *Cache) hash(k key) keyHash {
-	return keyHash{maphash.String(c.seed, k.openid), maphash.String(c.seed, k.id)}
-}
+// isKept reports whether asking again would not give something else, and it is not too large for a cache.
+func (r *result) isKept() bool { return r.settled && len(r.data.JSON) <= maxCachedSize }
 
-func newRecord(k key, data wechat.OpenData) record {
-	r := record{id: len(k.openid), json: len(k.openid) + len(k.id), code: data.Code}
-	r.bytes = make([]byte, 0, r.json+len(data.JSON))
-	r.bytes = append(append(append(r.bytes, k.openid...), k.id...), data.JSON...)
-	return r
-}
-
-func (r *record) isOf(k key) bool {
-	return string(r.bytes[:r.id]) == k.openid && string(r.bytes[r.id:r.json]) == k.id
+func (r *record) isOf(openid, id string) bool {
+	return string(r.bytes[:r.id]) == openid && string(r.bytes[r.id:r.json]) == id
 }

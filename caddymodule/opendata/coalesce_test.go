@@ -227,6 +227,51 @@ func TestWhoWaitsLeavesAtOnce(t *testing.T) {
 	r.wantCalls(t, []string{"27_a"})
 }
 
+// tokenAfter is a token source that does something first.
+type tokenAfter func()
+
+func (do tokenAfter) Token(context.Context) (string, error) {
+	do()
+	return "t1", nil
+}
+func (tokenAfter) Rejected(string) {}
+
+// Nobody is told of the end of a request that never had to wait. Still no call begins after it, unless others wait for that.
+func TestARequestThatEndsBeforeItsCall(t *testing.T) {
+	t.Parallel()
+	for _, test := range []struct {
+		sentence string
+		others   int
+		calls    [][]string
+	}{
+		{"nobody else waits", 0, nil},
+		{"another request waits", 1, [][]string{{"27_a"}}},
+	} {
+		r := newRig(t, new(fakeWeChat))
+		ctx, leave := context.WithCancel(t.Context())
+		defer leave()
+		others := make(chan opendata.Result, test.others)
+		tokens := tokenAfter(func() {
+			for range test.others {
+				go func() { others <- r.resolve(t, "27_a") }()
+			}
+			probe.Eventually(t, "all wait", func() bool { return r.Waiting() == 1+test.others })
+			leave()
+		})
+		r.Resolver = opendata.New(opendata.Config{AppID: appid, Timeout: time.Minute}, r.client, apicall.NewCaller(apicall.Config{
+			API: wechat.APIGetOpenData, Tokens: tokens,
+		}))
+		if _, err := r.Resolve(ctx, opendata.Request{OpenID: "o1", IDs: []string{"27_a"}}); !errors.Is(err, context.Canceled) {
+			t.Errorf("%s: %v", test.sentence, err)
+		}
+		for range test.others {
+			wantOpenData(t, <-others, goodJSON("27_a"))
+		}
+		r.wantCalls(t, test.calls...)
+		r.Close()
+	}
+}
+
 // For a request whose time is over before it begins nothing is asked.
 func TestARequestThatHasEndedAsksForNothing(t *testing.T) {
 	t.Parallel()

@@ -26,20 +26,21 @@ const (
 type exchange struct {
 	openid  string
 	ids     []string
+	keys    []key         // of ids
 	done    chan struct{} // closed once the results are complete
 	results []result      // one for one with ids
 	failure error         // why all calls failed; nil if WeChat responded to any
 	waited  time.Duration // until the first call
 	started time.Time
 
-	ctx    context.Context //nolint:containedctx // ends with Timeout, and when nobody waits any more and no call is under way
-	cancel context.CancelFunc
+	lifetime lifetime // ends with Timeout, and when nobody waits any more and no call is under way
 
 	// Guarded by Resolver.mu.
-	waiting int  // requests, the one that started it among them
-	calling int  // calls that have begun
-	asked   bool // one has ever
-	left    bool // nobody waited any more
+	request context.Context //nolint:containedctx // of the request that makes it, whose end was not noticed yet; nil: none does
+	waiting int             // requests, the one that started it among them
+	calling int             // calls that have begun
+	asked   bool            // one has ever
+	left    bool            // nobody waited any more
 }
 
 // result is what came of one id. Unless it is settled, asking again may give another.
@@ -64,28 +65,44 @@ func (e *exchange) addTo(result *Result, ids []string) {
 	}
 }
 
-// start makes an exchange known, for others to join. run must follow. r.mu is held.
-func (r *Resolver) start(openid string, ids []string) *exchange {
-	e := &exchange{openid: openid, ids: ids, done: make(chan struct{}), results: make([]result, len(ids)), started: time.Now(), waiting: 1}
-	e.ctx, e.cancel = context.WithTimeout(r.ctx, r.config.Timeout)
-	for _, id := range ids {
-		r.inflight[key{openid, id}] = e
+// start makes an exchange for the ids in some places of a request known, for others to join. run must follow. r.mu is held.
+func (r *Resolver) start(ctx context.Context, req Request, keys []key, places []int) *exchange {
+	n, now := len(places), time.Now()
+	e := &exchange{openid: req.OpenID, ids: make([]string, n), keys: make([]key, n), results: make([]result, n), done: make(chan struct{}), started: now, waiting: 1}
+	e.lifetime.parent, e.lifetime.deadline = r.ctx, now.Add(r.config.Timeout)
+	if !endsBefore(ctx, e.lifetime.deadline) {
+		e.request = ctx
+	}
+	for i, place := range places {
+		e.ids[i], e.keys[i] = req.IDs[place], keys[place]
+		r.inflight[e.keys[i]] = e
 	}
 	r.wg.Add(1)
 	return e
 }
 
-// runWhile makes an exchange in the course of the request that started it, which waits for it no more when ctx ends.
+// asksFor reports whether an exchange is for a CloudID of a user.
+func (e *exchange) asksFor(openid, id string) bool {
+	return e.openid == openid && slices.Contains(e.ids, id)
+}
+
+// runWhile makes an exchange in the course of the request that started it, which waits for it no more when ctx ends. That is noticed
+// by those who wait for anything in the name of the exchange, and before each call.
 func (r *Resolver) runWhile(ctx context.Context, e *exchange, report func(Exchange)) {
-	stop := context.AfterFunc(ctx, func() { r.abandon(e) })
-	defer stop()
+	e.lifetime.watch = func() func() bool {
+		return context.AfterFunc(ctx, func() {
+			r.mu.Lock()
+			defer r.mu.Unlock()
+			r.requestEnded(e)
+		})
+	}
 	r.run(e, report)
 }
 
 // run makes an exchange. Whatever happens, it is finished, since others may wait for it.
 func (r *Resolver) run(e *exchange, report func(Exchange)) {
 	defer r.wg.Done()
-	defer e.cancel()
+	defer e.lifetime.cancel()
 	defer r.finish(e, report)
 	r.ask(e)
 }
@@ -93,11 +110,7 @@ func (r *Resolver) run(e *exchange, report func(Exchange)) {
 // finish gives the results of an exchange to the cache, and to those who wait for it.
 func (r *Resolver) finish(e *exchange, report func(Exchange)) {
 	outcome := e.outcome()
-	for i, id := range e.ids {
-		if e.results[i].settled {
-			r.config.Cache.put(key{e.openid, id}, e.results[i].data)
-		}
-	}
+	r.config.Cache.put(e)
 	r.mu.Lock()
 	r.forget(e)
 	asked := e.asked
@@ -113,8 +126,8 @@ func (r *Resolver) finish(e *exchange, report func(Exchange)) {
 
 // forget takes an exchange out of those that can be joined. r.mu is held.
 func (r *Resolver) forget(e *exchange) {
-	for _, id := range e.ids {
-		if k := (key{e.openid, id}); r.inflight[k] == e {
+	for _, k := range e.keys {
+		if r.inflight[k] == e {
 			delete(r.inflight, k)
 		}
 	}
@@ -126,9 +139,22 @@ func (r *Resolver) abandon(exchanges ...*exchange) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	for _, e := range exchanges {
-		if e.waiting--; e.waiting == 0 && e.calling == 0 {
-			r.drop(e)
-		}
+		r.leave(e)
+	}
+}
+
+// requestEnded notices that the request which makes an exchange waits no more. r.mu is held.
+func (r *Resolver) requestEnded(e *exchange) {
+	if e.request != nil {
+		e.request = nil
+		r.leave(e)
+	}
+}
+
+// leave takes note that one request less waits. r.mu is held.
+func (r *Resolver) leave(e *exchange) {
+	if e.waiting--; e.waiting == 0 && e.calling == 0 {
+		r.drop(e)
 	}
 }
 
@@ -137,7 +163,7 @@ func (r *Resolver) drop(e *exchange) {
 	e.left = true
 	r.forget(e)
 	if e.calling == 0 {
-		e.cancel()
+		e.lifetime.cancel()
 	}
 }
 
@@ -145,6 +171,9 @@ func (r *Resolver) drop(e *exchange) {
 func (r *Resolver) begin(e *exchange) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	if e.request != nil && e.request.Err() != nil {
+		r.requestEnded(e)
+	}
 	if e.waiting == 0 && !e.left {
 		r.drop(e)
 	}
@@ -168,7 +197,7 @@ func (r *Resolver) end(e *exchange) {
 
 // request makes one call for some of an exchange's ids.
 func (r *Resolver) request(e *exchange, ids []string) ([]wechat.OpenData, error) {
-	return apicall.Do(e.ctx, r.caller, apicall.Call{User: e.openid}, func(ctx context.Context, token string) ([]wechat.OpenData, error) {
+	return apicall.Do(&e.lifetime, r.caller, apicall.Call{User: e.openid}, func(ctx context.Context, token string) ([]wechat.OpenData, error) {
 		if !r.begin(e) {
 			return nil, context.Canceled
 		}

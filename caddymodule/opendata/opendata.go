@@ -49,7 +49,7 @@ type Resolver struct {
 	ctx    context.Context //nolint:containedctx // the lifetime of calls that no single request owns
 
 	mu       sync.Mutex
-	inflight map[key]*exchange // by each CloudID that is being asked for
+	inflight map[key]*exchange // by each CloudID that is being asked for; whether it is for that very one, it says itself
 	closed   bool
 	wg       sync.WaitGroup // of exchanges; none is added once closed
 }
@@ -145,7 +145,7 @@ func (r *Resolver) Resolve(ctx context.Context, req Request) (Result, error) {
 	if err := ctx.Err(); err != nil {
 		return result, err
 	}
-	own, joined, err := r.join(req, &result)
+	own, joined, err := r.join(ctx, req, &result)
 	if r.config.Observe != nil {
 		r.config.Observe(result.Lookup)
 	}
@@ -154,7 +154,7 @@ func (r *Resolver) Resolve(ctx context.Context, req Request) (Result, error) {
 	}
 	switch {
 	case own == nil:
-	case endsBefore(ctx, own.ctx):
+	case own.request == nil:
 		joined = append(joined, own)
 		go r.run(own, req.Report)
 	default:
@@ -177,58 +177,48 @@ func (r *Resolver) Resolve(ctx context.Context, req Request) (Result, error) {
 	return result, nil
 }
 
-// endsBefore reports whether ctx has an earlier deadline than other.
-func endsBefore(ctx, other context.Context) bool {
-	deadline, ok := ctx.Deadline()
-	if !ok {
-		return false
-	}
-	later, ok := other.Deadline()
-	return !ok || deadline.Before(later)
+// endsBefore reports whether ctx has an earlier deadline than this.
+func endsBefore(ctx context.Context, deadline time.Time) bool {
+	earlier, ok := ctx.Deadline()
+	return ok && earlier.Before(deadline)
 }
 
 // join fills in what the cache has, joins the exchanges under way for what is left, and returns the one that is to be made for
 // the rest; nil if nothing is.
-func (r *Resolver) join(req Request, result *Result) (own *exchange, joined []*exchange, err error) {
+func (r *Resolver) join(ctx context.Context, req Request, result *Result) (own *exchange, joined []*exchange, err error) {
+	var (
+		fewKeys   [usualIDs]key // on the stack
+		fewPlaces [usualIDs]int
+	)
+	keys, missing := appendKeys(fewKeys[:0], req.OpenID, req.IDs), fewPlaces[:0]
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	var missing, guesses []string // guesses are among those that are missing
+	// An exchange leaves inflight, which takes r.mu, after it has filled the cache: one of the two knows what was asked for.
+	r.config.Cache.get(req.OpenID, req.IDs, keys, func(i int, data wechat.OpenData) {
+		result.OpenData[i], result.Origins[i] = data, Cached
+	})
 	for i, id := range req.IDs {
-		if slices.Contains(req.IDs[:i], id) {
-			continue
-		}
-		k := key{req.OpenID, id}
-		// Exchanges under way come before the cache: an exchange fills the cache before it leaves inflight, so that the
-		// other order could miss both.
-		if e := r.inflight[k]; e != nil {
+		switch e := r.inflight[keys[i]]; {
+		case slices.Contains(req.IDs[:i], id):
+		case result.Origins[i] == Cached:
+			result.Cached++
+		case e == nil || !e.asksFor(req.OpenID, id):
+			missing = append(missing, i)
+		default:
 			result.Coalesced++
 			fill(req.IDs[i:], result.Origins[i:], id, Coalesced)
 			if !slices.Contains(joined, e) {
 				joined = append(joined, e)
 			}
-			continue
-		}
-		if data, ok := r.config.Cache.get(k); ok {
-			result.Cached++
-			fill(req.IDs[i:], result.OpenData[i:], id, data)
-			fill(req.IDs[i:], result.Origins[i:], id, Cached)
-			continue
-		}
-		if missing == nil {
-			missing = make([]string, 0, len(req.IDs)-i)
-		}
-		missing = append(missing, id)
-		if req.isGuess(i) {
-			guesses = append(guesses, id)
 		}
 	}
-	if missing, err = r.spend(req, missing, guesses, result); err != nil {
+	if missing, err = r.spend(req, missing, result); err != nil {
 		return nil, nil, err
 	}
 	if len(missing) > 0 && r.closed {
 		result.fail(req.IDs, missing, errClosed)
 	} else if len(missing) > 0 {
-		own = r.start(req.OpenID, missing)
+		own = r.start(ctx, req, keys, missing)
 	}
 	for _, e := range joined {
 		e.waiting++
@@ -236,28 +226,42 @@ func (r *Resolver) join(req Request, result *Result) (own *exchange, joined []*e
 	return own, joined, nil
 }
 
-// spend takes what is missing from what is left of the user's limit, and returns it without the guesses that are beyond that.
-func (r *Resolver) spend(req Request, missing, guesses []string, result *Result) ([]string, error) {
+// spend takes the ids in some places from what is left of the user's limit, and returns the places without those of guesses that are
+// beyond that.
+func (r *Resolver) spend(req Request, places []int, result *Result) ([]int, error) {
 	limiter := r.config.Limiter
-	if limiter == nil || len(missing) == 0 {
-		return missing, nil
+	if limiter == nil || len(places) == 0 {
+		return places, nil
 	}
-	granted, err := limiter.take(req.OpenID, len(missing)-len(guesses), len(guesses))
+	guesses := 0
+	for _, i := range places {
+		if req.isGuess(i) {
+			guesses++
+		}
+	}
+	granted, err := limiter.take(req.OpenID, len(places)-guesses, guesses)
 	if err != nil {
 		return nil, err
 	}
-	result.Limited = len(guesses) - granted
-	for _, id := range guesses[granted:] {
-		fill(req.IDs, result.Origins, id, Limited)
-		missing = slices.DeleteFunc(missing, func(other string) bool { return other == id })
+	if result.Limited = guesses - granted; result.Limited == 0 {
+		return places, nil
 	}
-	return missing, nil
+	return slices.DeleteFunc(places, func(i int) bool {
+		if !req.isGuess(i) {
+			return false
+		}
+		if granted--; granted >= 0 {
+			return false
+		}
+		fill(req.IDs, result.Origins, req.IDs[i], Limited)
+		return true
+	}), nil
 }
 
-// fail fills in that some ids could not be asked for.
-func (r *Result) fail(ids, missing []string, err error) {
-	for _, id := range missing {
-		fill(ids, r.OpenData, id, failed(id, err).data)
+// fail fills in that the ids in some places could not be asked for.
+func (r *Result) fail(ids []string, places []int, err error) {
+	for _, i := range places {
+		fill(ids, r.OpenData, ids[i], failed(ids[i], err).data)
 	}
 	r.Err = err
 }

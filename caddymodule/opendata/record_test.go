@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"runtime"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -11,12 +12,32 @@ import (
 	"github.com/caddy-cloudid/caddy-cloudid/caddymodule/wechat"
 )
 
+// owned is a CloudID of a user.
+type owned struct{ openid, id string }
+
+func (o owned) key() key { return appendKeys(nil, o.openid, []string{o.id})[0] }
+
+// settled returns an exchange for CloudIDs of one user of which WeChat said this.
+func settled(data wechat.OpenData, list ...owned) *exchange {
+	e := &exchange{openid: list[0].openid}
+	for _, o := range list {
+		e.ids, e.keys, e.results = append(e.ids, o.id), append(e.keys, o.key()), append(e.results, result{data: data, settled: true})
+	}
+	return e
+}
+
+// getOne returns what a cache has of a CloudID.
+func getOne(c *Cache, o owned) (data wechat.OpenData, ok bool) {
+	c.get(o.openid, []string{o.id}, []key{o.key()}, func(_ int, found wechat.OpenData) { data, ok = found, true })
+	return data, ok
+}
+
 // Two keys with one hash take each other's place, which hardly ever happens, but never each other's open data.
 func TestKeysWithTheSameHashAreNotConfused(t *testing.T) {
 	t.Parallel()
-	kept := key{"o_alice", "27_a"}
+	kept := owned{"o_alice", "27_a"}
 	data := wechat.OpenData{Code: wechat.CodeExpiredCloudID, JSON: []byte(`{"cloudID":"27_a","errCode":-601006}`)}
-	for _, other := range []key{
+	for _, other := range []owned{
 		{"o_alice", "27_b"},
 		{"o_bobby", "27_a"},
 		{"", ""},
@@ -30,12 +51,13 @@ func TestKeysWithTheSameHashAreNotConfused(t *testing.T) {
 		{"o_alice27_a", ""},
 	} {
 		c := NewCache(time.Minute, 100)
-		c.put(kept, data)
-		if got, ok := c.get(kept); !ok || got.Code != data.Code || !bytes.Equal(got.JSON, data.JSON) {
+		c.put(settled(data, kept))
+		if got, ok := getOne(c, kept); !ok || got.Code != data.Code || !bytes.Equal(got.JSON, data.JSON) {
 			t.Errorf("%v: got %+v, %v", kept, got, ok)
 		}
-		c.entries.Add(c.hash(other), newRecord(kept, data))
-		if got, ok := c.get(other); ok {
+		of, _ := c.entries.Get(kept.key())
+		c.entries.Add(other.key(), of)
+		if got, ok := getOne(c, other); ok {
 			t.Errorf("%v was given what belongs to %v: %s", other, kept, got.JSON)
 		}
 	}
@@ -45,37 +67,71 @@ func TestKeysWithTheSameHashAreNotConfused(t *testing.T) {
 func TestOpenDataFromTheCacheIsNeverOverwritten(t *testing.T) {
 	t.Parallel()
 	const text = `{"cloudID":"27_a","data":{}}`
-	c := NewCache(time.Minute, 1)
+	c := NewCache(time.Minute, 16)
 	put := []byte(text)
-	c.put(key{"o1", "27_a"}, wechat.OpenData{JSON: put})
+	c.put(settled(wechat.OpenData{JSON: put}, owned{"o1", "27_a"}, owned{"o1", "27_b"}))
 	clear(put)
-	got, _ := c.get(key{"o1", "27_a"})
-	_ = append(got.JSON, "more"...)
-	c.put(key{"o1", "27_b"}, wechat.OpenData{JSON: []byte(strings.ToUpper(text))})
-	if string(got.JSON) != text {
-		t.Errorf("it is %s now", got.JSON)
+	first, _ := getOne(c, owned{"o1", "27_a"})
+	second, _ := getOne(c, owned{"o1", "27_b"})
+	_ = append(first.JSON, "more"...)
+	for i := range 16 {
+		c.put(settled(wechat.OpenData{JSON: []byte(strings.ToUpper(text))}, owned{"o1", fmt.Sprint(i)}))
+	}
+	if string(first.JSON) != text || string(second.JSON) != text {
+		t.Errorf("they are %s and %s now", first.JSON, second.JSON)
 	}
 }
 
-// benchKey returns the n-th of keys that are as long as WeChat's. Three in a row belong to one user.
-func benchKey(n int) key {
-	return key{fmt.Sprintf("oBench-%021d", n/3), fmt.Sprintf("27_Bench%054d", n)}
+// So may two keys have one hash while they are asked for: neither has what the other waits for.
+func TestAnExchangeForAnotherKeyWithTheSameHashIsNotJoined(t *testing.T) {
+	t.Parallel()
+	asked := owned{"o_alice", "27_a"}
+	for _, test := range []struct {
+		other owned
+		join  bool
+	}{
+		{asked, true},
+		{owned{"o_alice", "27_b"}, false},
+		{owned{"o_bobby", "27_a"}, false},
+	} {
+		r := New(Config{Timeout: time.Minute}, nil, nil)
+		other := settled(wechat.OpenData{}, test.other)
+		r.inflight[asked.key()] = other
+		var result Result
+		result.OpenData, result.Origins = make([]wechat.OpenData, 1), make([]Origin, 1)
+		own, joined, err := r.join(t.Context(), Request{OpenID: asked.openid, IDs: []string{asked.id}}, &result)
+		if err != nil || (own == nil) != test.join || slices.Contains(joined, other) != test.join {
+			t.Errorf("%+v: own %v, joined %v, %v", test.other, own, joined, err)
+		}
+		if own != nil {
+			r.forget(other) // which must leave the one that took its place
+			if r.inflight[asked.key()] != own {
+				t.Errorf("%+v: it cannot be joined any more", test.other)
+			}
+		}
+	}
+}
+
+// benchOwned returns the n-th of CloudIDs that are as long as WeChat's. Three in a row belong to one user.
+func benchOwned(n int) owned {
+	return owned{fmt.Sprintf("oBench-%021d", n/3), fmt.Sprintf("27_Bench%054d", n)}
 }
 
 // benchData returns open data of usual length: a phone number's.
-func benchData(k key) wechat.OpenData {
+func benchData(o owned) wechat.OpenData {
 	return wechat.OpenData{JSON: fmt.Appendf(nil, `{"cloudID":"%s","data":{"phoneNumber":"+8613800000000","purePhoneNumber":"13800000000",`+
-		`"countryCode":"86","watermark":{"timestamp":1574338655,"appid":"wxbench0123456789a"}}}`, k.id)}
+		`"countryCode":"86","watermark":{"timestamp":1574338655,"appid":"wxbench0123456789a"}}}`, o.id)}
 }
 
-// fullCache returns a cache of so many entries, and the keys of twice as many, which were all added.
-func fullCache(entries int) (*Cache, []key) {
-	c, keys := NewCache(time.Hour, entries), make([]key, 2*entries)
-	for i := range keys {
-		keys[i] = benchKey(i)
-		c.put(keys[i], benchData(keys[i]))
+// fullCache returns a cache of so many entries, and twice as many exchanges that put one each into it.
+func fullCache(entries int) (*Cache, []*exchange) {
+	c, exchanges := NewCache(time.Hour, entries), make([]*exchange, 2*entries)
+	for i := range exchanges {
+		o := benchOwned(i)
+		exchanges[i] = settled(benchData(o), o)
+		c.put(exchanges[i])
 	}
-	return c, keys
+	return c, exchanges
 }
 
 // A cache of ten thousand phone numbers takes five megabytes.
@@ -102,19 +158,18 @@ func heap() int {
 
 // BenchmarkCache adds to a full cache, finds in it, and has the garbage collector run while there is little else on the heap.
 func BenchmarkCache(b *testing.B) {
-	c, keys := fullCache(10_000)
-	data := benchData(keys[0])
+	c, exchanges := fullCache(10_000)
 	b.Run("put", func(b *testing.B) {
 		b.ReportAllocs()
 		for i := 0; b.Loop(); i++ {
-			c.put(keys[i%len(keys)], data) // a key that was pushed out meanwhile
+			c.put(exchanges[i%len(exchanges)]) // whose key was pushed out meanwhile
 		}
 	})
 	b.Run("get", func(b *testing.B) {
-		c.put(keys[0], data)
+		c.put(exchanges[0])
 		b.ReportAllocs()
 		for b.Loop() {
-			c.get(keys[0])
+			getOne(c, owned{exchanges[0].openid, exchanges[0].ids[0]})
 		}
 	})
 	b.Run("collect", func(b *testing.B) {
