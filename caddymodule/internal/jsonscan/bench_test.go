@@ -13,7 +13,7 @@ var benchmarkShapes = []struct {
 	text func(size int) string
 }{
 	{"rows", func(size int) string {
-		const row = `{"id":12345,"name":"a name of usual length","note":"走了一万步，再走一万步","tags":["a","b"],"price":1.10,"ok":true},`
+		const row = `{"id":12345,"name":"a name of usual length","note":"走了一万步\n再走一万步","tags":["a","\u6b65"],"price":1.10,"ok":true},`
 		return `{"rows":[` + strings.TrimSuffix(strings.Repeat(row, size/len(row)), ",") + `],"n":1}`
 	}},
 	{"rows that differ", func(size int) string { return `{"rows":[` + randomRows(size, "", "", "") + `],"n":1}` }},
