@@ -42,10 +42,18 @@ type store struct {
 
 // entry is the place of a call. Its zero value is a free one.
 type entry struct {
-	record   invocation.Record // a copy in memory, which is the next call's when it takes the place: who shows it clones it
-	memory   invocation.Memory
-	captured int // bytes of its bodies
-	kept     int // bytes of memory, and of texts beside it
+	seq      uint64 // the call's number; 0: there is none
+	packed   invocation.Packed
+	capture  *invocation.Capture
+	captured int // bytes of the capture's bodies
+	kept     int // bytes of all else
+}
+
+// record returns the call's record, which is the caller's own.
+func (e *entry) record() *invocation.Record {
+	r := e.packed.Unpack()
+	r.Capture = e.capture
+	return r
 }
 
 // note is something that happened between calls.
@@ -103,7 +111,7 @@ func (s *store) makeRoom(seq uint64) {
 	before := uint64(len(s.ring)) - 1
 	for n := max(s.newest+1, seq-min(seq, before)); n < seq; n++ {
 		e := s.place(n)
-		e.record = invocation.Record{}
+		e.seq, e.capture = 0, nil // another call is going to use its memory
 		s.count(e)
 	}
 	s.newest = max(s.newest, seq)
@@ -113,28 +121,29 @@ func (s *store) makeRoom(seq uint64) {
 // place is where the call of a number is, or would be.
 func (s *store) place(seq uint64) *entry { return &s.ring[seq%uint64(len(s.ring))] }
 
-// put copies a call to its place. Where that has the call already, as it was when it was forwarded, only what is new is copied.
+// put writes a call to its place. Where that has the call already, as it was when it was forwarded, only what is new is written.
 func (s *store) put(r *invocation.Record) {
 	e := s.place(r.Seq)
-	if e.record.Seq == r.Seq {
-		e.record.End(r)
+	if e.seq == r.Seq {
+		e.packed.End(r)
 	} else {
-		r.CopyTo(&e.record, &e.memory)
+		e.packed.Pack(r)
 	}
+	e.seq, e.capture = r.Seq, r.Capture
 	s.count(e)
 }
 
 // free empties a place, with its memory.
 func (s *store) free(e *entry) {
-	e.record, e.memory = invocation.Record{}, invocation.Memory{}
+	e.seq, e.packed, e.capture = 0, invocation.Packed{}, nil
 	s.count(e)
 }
 
 // count counts the bytes of a place that was changed.
 func (s *store) count(e *entry) {
-	captured, kept := 0, e.memory.Size()+len(e.record.Cause)+len(e.record.Error)
-	if c := e.record.Capture; c != nil {
-		captured = len(c.Received) + len(c.Forwarded)
+	captured, kept := 0, e.packed.Size()
+	if e.capture != nil {
+		captured = len(e.capture.Received) + len(e.capture.Forwarded)
 	}
 	s.captured += captured - e.captured
 	s.kept += kept - e.kept
@@ -145,7 +154,7 @@ func (s *store) count(e *entry) {
 func (s *store) entries(first, last uint64) iter.Seq[*entry] {
 	return func(yield func(*entry) bool) {
 		for seq := first; seq <= last; seq++ {
-			if e := s.place(seq); e.record.Seq == seq && seq != 0 && !yield(e) {
+			if e := s.place(seq); e.seq == seq && seq != 0 && !yield(e) {
 				return
 			}
 		}
@@ -161,7 +170,7 @@ func (s *store) trim() {
 		return
 	}
 	for e := range s.entries(s.oldest, s.newest) {
-		e.record.Capture = nil
+		e.capture = nil
 		s.count(e)
 		if s.captured <= maxCaptured {
 			return
@@ -197,7 +206,7 @@ func (s *store) snapshot() snapshot {
 	for first := oldest; first <= newest; first += snapshotBatch {
 		s.mu.Lock()
 		for e := range s.entries(first, min(first+snapshotBatch-1, newest)) {
-			all.Calls = append(all.Calls, view(e.record.Clone()))
+			all.Calls = append(all.Calls, view(e.record()))
 		}
 		s.mu.Unlock()
 	}
@@ -209,10 +218,10 @@ func (s *store) call(seq uint64) *invocation.Record {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	e := s.place(seq)
-	if e.record.Seq != seq || seq == 0 {
+	if e.seq != seq || seq == 0 {
 		return nil
 	}
-	return e.record.Clone()
+	return e.record()
 }
 
 // clear forgets all calls.
@@ -233,7 +242,7 @@ func (s *store) noteReload() {
 	defer s.mu.Unlock()
 	n := note{Time: time.Now(), Text: "reloaded"}
 	for e := range s.entries(s.oldest, s.newest) {
-		n.Seq = e.record.Seq
+		n.Seq = e.seq
 	}
 	s.notes = append(s.notes, n)
 	s.forgetHandlers()
@@ -246,12 +255,12 @@ func (s *store) noteReload() {
 // forgetHandlers lets go of the handlers of the old config, through which calls could be sent again.
 func (s *store) forgetHandlers() {
 	for e := range s.entries(s.oldest, s.newest) {
-		if e.record.Capture == nil {
+		if e.capture == nil {
 			continue
 		}
-		copied := *e.record.Capture // others may be reading it
+		copied := *e.capture // others may be reading it
 		copied.Again = nil
-		e.record.Capture = &copied
+		e.capture = &copied
 	}
 }
 

@@ -32,7 +32,7 @@ func (s *store) withBodies() (list []uint64) {
 func (s *store) size() int {
 	size := len(s.ring) * int(unsafe.Sizeof(entry{}))
 	for i := range s.ring {
-		size += s.ring[i].memory.Size()
+		size += s.ring[i].packed.Size()
 	}
 	return size
 }

@@ -8,10 +8,10 @@ import (
 
 // Observer is shown the calls of a Feed. Observe is called on the goroutine of the request: it must return at once, keep nothing of
 // the request waiting, and must not change the record, which others are shown too. The record is the call's own, and what it refers to
-// is used for other calls afterwards: who wants to keep it keeps a Clone, or a CopyTo memory of its own.
+// is used for other calls afterwards: who wants to keep it keeps a Clone, or a Packed one.
 //
 // A call that was shown when it was forwarded is shown again when it ends. Its request, its members and what the function was told are
-// the same then; see End.
+// the same then; see Packed.End.
 type Observer interface {
 	Observe(*Record)
 }
