@@ -48,14 +48,13 @@ func Walk(text []byte, visit func(Member)) error {
 		return ErrByteOrderMark
 	}
 	var (
-		pos     int
+		pos     = skipSpace(text, 0)
 		depth   int
 		closer  byte               // the bracket that closes what is open at this depth, } for an object
 		closers [maxDepth + 1]byte // the same for each depth
 		member  Member
 	)
 	for {
-		pos = skipSpace(text, pos)
 		if closer == '}' {
 			start, end := pos, skipPlain(text, pos+1)
 			if end+1 < len(text) && text[start] == '"' && text[end] == '"' && text[end+1] == ':' {
@@ -111,7 +110,7 @@ func Walk(text []byte, visit func(Member)) error {
 			}
 			c := text[pos]
 			if c == ',' {
-				pos++
+				pos = skipSpace(text, pos+1)
 				break
 			}
 			if c != closer {
