@@ -6,7 +6,7 @@ import "hash/maphash"
 type place int32
 
 // table is a hash table in two slices. A value stays in its place until it is removed, so that others can refer to it by that. There
-// are about as many chains of values as values.
+// are at least twice as many chains of values as values, so that most keys which are not there are found missing without a look at any.
 type table[K comparable, V any] struct {
 	seed   maphash.Seed
 	max    int          // values at most
@@ -44,7 +44,7 @@ func (t *table[K, V]) at(at place) *V { return &t.nodes[at].value }
 
 // add adds a value for a key with this hash, which is not there.
 func (t *table[K, V]) add(hash uint64, key K, value V) place {
-	if t.length == len(t.chains) {
+	if 2*t.length >= len(t.chains) {
 		t.grow()
 	}
 	at, chain := t.newPlace(), t.chain(hash)
@@ -70,7 +70,7 @@ func (t *table[K, V]) newPlace() place {
 	return place(n)
 }
 
-// grow doubles the number of chains. There were never more values than chains, so that no node is unused.
+// grow doubles the number of chains. There were never more values than there are now, so that no node is unused.
 func (t *table[K, V]) grow() {
 	t.chains = make([]place, max(minPlaces/8, 2*len(t.chains)))
 	for at := range t.nodes[min(1, len(t.nodes)):] {

@@ -86,11 +86,14 @@ func Do[T any](ctx context.Context, c *Caller, call Call, fn func(ctx context.Co
 	if err != nil {
 		return result, err
 	}
-	granted := time.Now()
+	var granted time.Time
+	if queued > 0 {
+		granted = time.Now()
+	}
 	err = context.Canceled // what the breaker is told if fn panics, so that it does not wait for this trial for ever
 	defer func() {
 		told := err
-		if wechat.IsTimeout(err) && queued > time.Since(granted) {
+		if queued > 0 && wechat.IsTimeout(err) && queued > time.Since(granted) {
 			told = context.Canceled // more of the time went by in the queue, which says nothing of WeChat
 		}
 		c.Breaker.done(generation, call.User, told)
