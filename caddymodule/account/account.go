@@ -52,6 +52,7 @@ type Account struct {
 	MaxCalls placeholder.Number `json:"max_calls,omitempty"`
 
 	appid       string
+	written     string // the AppID with its placeholders
 	tunables    tunables
 	logger      *zap.Logger
 	tokens      TokenModule
@@ -72,6 +73,18 @@ func (a *Account) AppID() string {
 		return ""
 	}
 	return a.appid
+}
+
+// Name is what operators are told of the account when a config is loaded or checked: the AppID, or the placeholder that it came from if
+// it does not look like one. Who wrote the name of another variable may have written that of a secret.
+func (a *Account) Name() string {
+	switch {
+	case a == nil:
+		return ""
+	case looksLikeAppID(a.appid):
+		return a.appid
+	}
+	return a.written
 }
 
 // Resolve exchanges the CloudIDs of a user for open data; guesses says which of them are guesses (nil: none), as in
@@ -140,13 +153,13 @@ func (a *Account) appSecret() (string, error) {
 	if stable, ok := a.tokens.(*StableToken); ok {
 		return stable.Secret, nil
 	}
-	return "", fmt.Errorf("account %s: login takes the secret of the AppID; add `secret <secret>`", a.appid)
+	return "", fmt.Errorf("account %s: login takes the secret of the AppID; add `secret <secret>`", a.Name())
 }
 
 // UserTokens returns what signs and verifies this account's user tokens. The error is for an operator.
 func (a *Account) UserTokens() (*usertoken.Keys, error) {
 	if a.keys == nil {
-		return nil, fmt.Errorf("account %s has no secret to derive a key from; add `key <secret>`, to sign invocation and session tokens", a.appid)
+		return nil, fmt.Errorf("account %s has no secret to derive a key from; add `key <secret>`, to sign invocation and session tokens", a.Name())
 	}
 	return a.keys, nil
 }

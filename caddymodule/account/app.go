@@ -3,6 +3,7 @@
 package account
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"maps"
@@ -65,7 +66,7 @@ func (a *App) Provision(ctx caddy.Context) error {
 func (a *App) eachAccount(do func(*Account) error) error {
 	for _, appid := range a.appids() {
 		if err := do(a.Accounts[appid]); err != nil {
-			return fmt.Errorf("account %s: %w", appid, err)
+			return fmt.Errorf("account %s: %w", a.Accounts[appid].Name(), err)
 		}
 	}
 	return nil
@@ -91,12 +92,12 @@ func (a *App) resolveAppIDs(logger *zap.Logger) error {
 		case looksLikeSecret(appid):
 			return fmt.Errorf("account %s: %w", name, errSwapped)
 		case resolved[appid] != nil:
-			return fmt.Errorf("account %s is given twice", appid)
+			return fmt.Errorf("account %s is given twice, also as %s", resolved[appid].written, name)
 		case !looksLikeAppID(appid):
-			logger.Warn("this AppID does not look like one: WeChat's are wx and 16 hexadecimal digits", zap.String("appid", appid))
+			logger.Warn("this AppID does not look like one: WeChat's are wx and 16 hexadecimal digits", zap.String("appid", name))
 		}
 		resolved[appid] = a.Accounts[name]
-		resolved[appid].appid, resolved[appid].pooled.pool = appid, a.pooled.pool
+		resolved[appid].appid, resolved[appid].written, resolved[appid].pooled.pool = appid, name, a.pooled.pool
 	}
 	a.Accounts = resolved
 	return nil
@@ -130,15 +131,21 @@ func (a *App) Cleanup() error {
 }
 
 // Account returns the account of an AppID; for "" the only one there is. The error is for an operator.
-func (a *App) Account(appid string) (*Account, error) {
+func (a *App) Account(appid string) (*Account, error) { return a.find(appid, appid) }
+
+// find is Account for an AppID that came from placeholders, as it is written.
+func (a *App) find(appid, written string) (*Account, error) {
 	if appid != "" {
-		if account, ok := a.Accounts[appid]; ok {
+		account, ok := a.Accounts[appid]
+		switch {
+		case ok:
 			return account, nil
-		}
-		if looksLikeSecret(appid) {
+		case !looksLikeSecret(appid):
+			return nil, fmt.Errorf("there is no account %s; %s", written, a.hint())
+		case written == appid:
 			return nil, errSwapped
 		}
-		return nil, fmt.Errorf("there is no account %s; %s", appid, a.hint())
+		return nil, fmt.Errorf("account %s: %w", written, errSwapped)
 	}
 	if len(a.Accounts) == 1 {
 		for _, account := range a.Accounts {
@@ -152,7 +159,11 @@ func (a *App) hint() string {
 	if len(a.Accounts) == 0 {
 		return "add one to the global options: cloudid { account <appid> { secret <secret> } }"
 	}
-	return "configured are: " + strings.Join(a.appids(), ", ")
+	var names []string
+	for _, appid := range a.appids() {
+		names = append(names, cmp.Or(a.Accounts[appid].Name(), appid)) // which a Caddyfile does not know yet
+	}
+	return "configured are: " + strings.Join(names, ", ")
 }
 
 func (a *App) appids() []string { return slices.Sorted(maps.Keys(a.Accounts)) }

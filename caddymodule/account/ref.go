@@ -44,9 +44,10 @@ func (a *App) ref(name string) (Ref, error) {
 			}
 			return Ref{app: a, name: known}, err
 		}
-		name = known
+		fixed, err := a.find(known, name)
+		return Ref{app: a, fixed: fixed}, err
 	}
-	fixed, err := a.Account(name)
+	fixed, err := a.Account("")
 	return Ref{app: a, fixed: fixed}, err
 }
 

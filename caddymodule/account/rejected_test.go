@@ -100,7 +100,7 @@ func TestAppIDsThatAreRejected(t *testing.T) {
 		{"a secret in its variable", `{"{env.ACCOUNT_TEST_SECRET}":{"secret":"wx1"}}`, "account {env.ACCOUNT_TEST_SECRET}: what stands in the place of an AppID looks like a secret"},
 		{"a variable that is not set", `{"{env.ACCOUNT_TEST_NONE}":{"secret":"s"}}`, "account {env.ACCOUNT_TEST_NONE}: {env.ACCOUNT_TEST_NONE} is empty"},
 		{"what each request would have to name", `{"{http.request.host}":{"secret":"s"}}`, "{http.request.host} is not known when the config is loaded"},
-		{"one AppID, written in two ways", `{"{env.ACCOUNT_TEST_APPID}":{"secret":"s"},"wx1":{"secret":"s"}}`, "account wx1 is given twice"},
+		{"one AppID, written in two ways", `{"{env.ACCOUNT_TEST_APPID}":{"secret":"s"},"wx1":{"secret":"s"}}`, "account wx1 is given twice, also as {env.ACCOUNT_TEST_APPID}"},
 	} {
 		c, err := p.provision(`{"accounts":` + test.accounts + `}`)
 		if err == nil {

@@ -112,7 +112,7 @@ func (a *Account) warnOfLimit() {
 	const inOneCall = 5
 	if limit := a.tunables.Limit; !limit.Off && limit.CloudIDs < inOneCall {
 		a.logger.Warn("the limit is below the CloudIDs that one event may declare, so an event with more is always rejected with 429",
-			zap.String("appid", a.appid), zap.Int("limit", limit.CloudIDs), zap.Int("default_max_ids", inOneCall),
+			zap.String("appid", a.Name()), zap.Int("limit", limit.CloudIDs), zap.Int("default_max_ids", inOneCall),
 			zap.String("advice", "raise limit, or lower max_ids of cloudid to it"))
 	}
 }
@@ -153,7 +153,7 @@ func (a *Account) setEndpoint() (err error) {
 		a.Endpoint = wechat.DefaultEndpoint
 		return nil
 	}
-	a.Endpoint, err = placeholder.Resolve("endpoint", a.Endpoint)
+	a.Endpoint, err = placeholder.Secret("endpoint", a.Endpoint, wechat.CheckEndpoint) // which may hold a password
 	return err
 }
 
@@ -214,12 +214,9 @@ func isOff(text string) bool {
 func (a *Account) makeKeys() error {
 	var secrets []string
 	for _, key := range a.Keys {
-		secret, err := placeholder.Secret("key", key)
+		secret, err := placeholder.Secret("key", key, checkKey)
 		if err != nil {
 			return err
-		}
-		if len(secret) < minKey {
-			return fmt.Errorf("key: one has less than %d bytes, and could be guessed; make one with: openssl rand -base64 24", minKey)
 		}
 		secrets = append(secrets, secret)
 	}
@@ -237,15 +234,23 @@ func (a *Account) makeKeys() error {
 	return nil
 }
 
+func checkKey(secret string) error {
+	if len(secret) < minKey {
+		return fmt.Errorf("has less than %d bytes, and could be guessed; make one with: openssl rand -base64 24", minKey)
+	}
+	return nil
+}
+
 var errSwapped = errors.New("what stands in the place of an AppID looks like a secret (32 hexadecimal digits); write the AppID behind account, and the secret behind secret")
 
 // secretValue resolves the secret of an AppID. Errors never show it.
 func secretValue(setting, text string) (string, error) {
-	secret, err := placeholder.Secret(setting, text)
-	if err == nil && looksLikeAppID(secret) {
-		err = fmt.Errorf("%s: the value is an AppID; write the secret that belongs to it", setting)
-	}
-	return secret, err
+	return placeholder.Secret(setting, text, func(secret string) error {
+		if looksLikeAppID(secret) {
+			return errors.New("is an AppID; write the secret that belongs to it")
+		}
+		return nil
+	})
 }
 
 // looksLikeSecret reports whether a word has the form of WeChat's secrets.

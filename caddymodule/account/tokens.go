@@ -86,10 +86,8 @@ func (*ServiceToken) CaddyModule() caddy.ModuleInfo {
 
 // Provision resolves the URL.
 func (s *ServiceToken) Provision(caddy.Context) (err error) {
-	if s.URL, err = placeholder.Secret("token service", s.URL); err != nil {
-		return err
-	}
-	return wechat.CheckURL("token service", s.URL)
+	s.URL, err = placeholder.Secret("token service", s.URL, wechat.CheckURL)
+	return err
 }
 
 // UnmarshalCaddyfile reads `service <url>`.

@@ -209,7 +209,7 @@ func (r *report) gateway(g *handler, use *gatewayUse) {
 	if g.needsSession() && !use.authenticated {
 		r.add(Finding{
 			Kind: "no-session", Place: use.place,
-			Problem:   fmt.Sprintf("cloudid takes the caller from %s, which nothing in front of it sets: no CloudID can be exchanged", g.openid()),
+			Problem:   fmt.Sprintf("cloudid takes the caller from %s, which nothing in front of it sets: no CloudID can be exchanged", cmp.Or(g.OpenID, defaultOpenID)),
 			Fix:       "add wechat_session (and wechat_login) in front, or another authenticator whose user is the openid",
 			directive: "cloudid",
 		})

@@ -1,6 +1,7 @@
 package check
 
 import (
+	"cmp"
 	"encoding/json"
 	"net/netip"
 	"net/url"
@@ -144,11 +145,10 @@ func (h *handler) needsSession() bool {
 }
 
 func (h *handler) openid() string {
-	if h.OpenID == "" {
-		return "{http.auth.user.id}"
-	}
-	return loaded(h.OpenID)
+	return loaded(cmp.Or(h.OpenID, defaultOpenID))
 }
+
+const defaultOpenID = "{http.auth.user.id}"
 
 // loaded returns a text as the directives see it: with what its placeholders stand for, as far as that is known when a config is loaded.
 func loaded(text string) string {

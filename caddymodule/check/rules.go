@@ -61,13 +61,17 @@ func (w *walker) caller(h *handler, st state) Finding {
 		}
 	}
 	name := openid[open+1 : end]
+	from := "{" + name + "}"
+	if !strings.Contains(h.OpenID, from) {
+		from = h.OpenID // a placeholder that stands for another; what else it stands for is not shown
+	}
 	if strings.HasPrefix(name, "http.auth.") && (!st.authenticated || st.unknown || st.otherUsers || slices.Contains(knownOfUsers, name)) {
 		return Finding{} // whether an authenticator is in front is asked over all walks
 	}
 	if st.isClients(openid) {
 		return Finding{
 			Kind: "client-openid", directive: "openid", argument: h.OpenID,
-			Problem: fmt.Sprintf("the openid comes from {%s}, which the client writes, so anybody can act as anybody", name),
+			Problem: fmt.Sprintf("the openid comes from %s, which the client writes, so anybody can act as anybody", from),
 			Fix:     "delete the line openid and put wechat_session in front, or name a placeholder that an authenticator sets",
 		}
 	}
@@ -79,7 +83,7 @@ func (w *walker) caller(h *handler, st state) Finding {
 	}
 	return Finding{
 		Kind: "unset-openid", directive: "openid", argument: h.OpenID,
-		Problem: fmt.Sprintf("the openid comes from {%s}, which nothing in front of cloudid sets, so nobody is ever known", name),
+		Problem: fmt.Sprintf("the openid comes from %s, which nothing in front of cloudid sets, so nobody is ever known", from),
 		Fix:     "delete the line openid and put wechat_session in front, or name a placeholder that an authenticator sets",
 	}
 }

@@ -176,10 +176,10 @@ func (c *configCheck) live(ctx context.Context) {
 	wg.Wait()
 	for i, appid := range appids {
 		if results[i] != nil {
-			c.say("account "+appid, results[i].Error(), wechat.Advice(results[i]))
+			c.say("account "+app.Accounts[appid].Name(), results[i].Error(), wechat.Advice(results[i]))
 			continue
 		}
-		fmt.Fprintf(c.out, "account %s: WeChat gave an access token\n\n", appid)
+		fmt.Fprintf(c.out, "account %s: WeChat gave an access token\n\n", app.Accounts[appid].Name())
 	}
 }
 

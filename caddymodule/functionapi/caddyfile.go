@@ -8,6 +8,7 @@ import (
 	"github.com/caddy-cloudid/caddy-cloudid/caddymodule/account"
 	"github.com/caddy-cloudid/caddy-cloudid/caddymodule/internal/allow"
 	"github.com/caddy-cloudid/caddy-cloudid/caddymodule/internal/directive"
+	"github.com/caddy-cloudid/caddy-cloudid/caddymodule/internal/placeholder"
 )
 
 func init() {
@@ -38,8 +39,8 @@ func (h *Handler) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 		"account":   directive.String(&h.Account, "account <appid>"),
 		"allow":     directive.Strings(&h.Allow, "allow <cidr>...", allow.Check),
 		"trust":     directive.Strings(&h.Trust, "trust <cidr>...", allow.Check),
-		"openapi":   directive.Strings(&h.OpenAPI, "openapi <name>...|*", unlessPlaceholder(checkOpenAPI)),
-		"relay":     directive.Strings(&h.Relay, "relay <path>...", unlessPlaceholder(checkRelay)),
+		"openapi":   directive.Strings(&h.OpenAPI, "openapi <name>...|*", placeholder.Check(checkOpenAPI).CheckWord),
+		"relay":     directive.Strings(&h.Relay, "relay <path>...", placeholder.Check(checkRelay).CheckWord),
 		"functions": directive.String(&h.Functions, "functions <url>"),
 	})
 }

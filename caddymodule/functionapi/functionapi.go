@@ -118,25 +118,19 @@ func (h *Handler) Provision(ctx caddy.Context) error {
 
 // openAPIs opens the paths of openapi and relay.
 func (h *Handler) openAPIs(logger *zap.Logger) error {
-	if err := placeholder.ResolveAll("openapi", h.OpenAPI); err != nil {
+	if err := placeholder.ResolveAll("openapi", h.OpenAPI, checkOpenAPI); err != nil {
 		return err
 	}
-	if err := placeholder.ResolveAll("relay", h.Relay); err != nil {
+	if err := placeholder.ResolveAll("relay", h.Relay, checkRelay); err != nil {
 		return err
 	}
 	h.open = make(openPaths)
 	for _, name := range h.OpenAPI {
-		if err := checkOpenAPI(name); err != nil {
-			return err
-		}
 		if useless := h.open.addAPI(name); useless != nil {
 			logger.Warn("a name in openapi cannot be called", zap.String("name", name), zap.Error(useless))
 		}
 	}
 	for _, path := range h.Relay {
-		if err := checkRelay(path); err != nil {
-			return err
-		}
 		h.open[path] = true
 	}
 	return nil

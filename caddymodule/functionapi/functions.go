@@ -53,12 +53,9 @@ type functionClient struct {
 }
 
 func newFunctionClient(setting string) (*functionClient, error) {
-	text, err := placeholder.Known("functions", setting)
+	text, err := placeholder.Known("functions", setting, checkFunctionURL)
 	if err != nil {
 		return nil, err
-	}
-	if err := checkFunctionURL(text); err != nil {
-		return nil, fmt.Errorf("functions: %w", err)
 	}
 	return &functionClient{text, &http.Client{
 		Transport: &http.Transport{
@@ -75,17 +72,17 @@ func newFunctionClient(setting string) (*functionClient, error) {
 func checkFunctionURL(text string) error {
 	const example = "such as http://127.0.0.1:3000/{name}"
 	if !strings.Contains(text, nameInURL) {
-		return fmt.Errorf("%q must have {name} in its path, which stands for the function's name, %s", text, example)
+		return fmt.Errorf("must have {name} in its path, which stands for the function's name, %s", example)
 	}
 	const name = "name-of-the-function"
 	u, err := url.Parse(strings.ReplaceAll(text, nameInURL, name))
 	switch {
 	case err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" || strings.ContainsAny(u.Path, "{}"):
-		return fmt.Errorf("%q must be a URL %s", text, example)
+		return fmt.Errorf("must be a URL %s", example)
 	case strings.Contains(u.Host, name) || !strings.Contains(u.Path, name):
-		return fmt.Errorf("%q must have {name} in its path and not in its host, %s", text, example)
+		return fmt.Errorf("must have {name} in its path and not in its host, %s", example)
 	case u.User != nil || u.Fragment != "":
-		return fmt.Errorf("%q must have no user and no fragment, %s", text, example)
+		return fmt.Errorf("must have no user and no fragment, %s", example)
 	}
 	return nil
 }

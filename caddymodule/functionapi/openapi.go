@@ -44,7 +44,7 @@ func checkOpenAPI(name string) error {
 	}
 	_, err := wechat.FindOpenAPI(name)
 	if unknown, ok := errors.AsType[*wechat.UnknownOpenAPIError](err); ok {
-		return errors.New(unknown.Error() + "; relay <path> opens the path of an API that WeChat has and the table has not")
+		return errors.New("is not in this gateway's table of cloud.openapi" + unknown.Hint() + "; relay <path> opens the path of an API that WeChat has and the table has not")
 	}
 	return nil
 }

@@ -3,7 +3,6 @@ package functionapi
 import (
 	"context"
 	"errors"
-	"fmt"
 	"net/http"
 	"net/url"
 	"regexp"
@@ -102,26 +101,16 @@ var (
 // checkRelay returns an error, for an operator, unless a path may be relayed.
 func checkRelay(path string) error {
 	if !exactPath.MatchString(path) {
-		return fmt.Errorf("%q is no exact path of WeChat's API, such as /wxa/some_new_api", path)
+		return errors.New("is no exact path of WeChat's API, such as /wxa/some_new_api")
 	}
 	lower := strings.ToLower(path)
 	if slices.Contains(builtinPaths, lower) {
-		return fmt.Errorf("%s is served by the gateway itself; leave it out", path)
+		return errors.New("is served by the gateway itself; leave it out")
 	}
 	for _, one := range forbiddenPaths {
 		if lower == one || strings.HasSuffix(one, "/") && strings.HasPrefix(lower, one) {
-			return fmt.Errorf("%s would give out tokens or secrets, which functions never hold; leave it out", path)
+			return errors.New("would give out tokens or secrets, which functions never hold; leave it out")
 		}
 	}
 	return nil
-}
-
-// unlessPlaceholder leaves a value with placeholders to Provision, which knows what they stand for.
-func unlessPlaceholder(check func(string) error) func(string) error {
-	return func(value string) error {
-		if strings.Contains(value, "{") {
-			return nil
-		}
-		return check(value)
-	}
 }

@@ -54,7 +54,7 @@ func (h *Handler) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 		"unionid":          directive.String(&h.UnionID, "unionid <placeholder>"),
 		"event":            directive.Args(h.readEventLocation),
 		"fields":           h.readFields,
-		"pass":             directive.Strings(&h.Pass, "pass <media type>...", checkMediaTypeWord),
+		"pass":             directive.Strings(&h.Pass, "pass <media type>...", placeholder.Check(checkMediaType).CheckWord),
 		"encrypted_data":   directive.Flag(&h.EncryptedData),
 		"guess":            directive.Args(h.readGuess),
 		"max_ids":          directive.Int(&h.MaxIDs, 1, largestMaxIDs, "max_ids <n>"),
@@ -79,10 +79,8 @@ func (h *Handler) readEventLocation(args []string) error {
 		h.Event = &EventLocation{CloudEvents: true}
 		return nil
 	}
-	if !placeholder.WaitsForLoad(args[0]) {
-		if _, err := event.ParsePointer(args[0]); err != nil {
-			return err
-		}
+	if err := placeholder.Check(checkPointer).CheckLoadedWord(args[0]); err != nil {
+		return err
 	}
 	if len(args) == 2 && args[1] != "string" {
 		return fmt.Errorf("%q is unknown; behind the pointer only the word string is allowed", args[1])
@@ -104,7 +102,7 @@ func (h *Handler) readFields(d *caddyfile.Dispenser) error {
 	if len(h.Fields) == 0 {
 		return d.Errf("fields: %v", directive.WrongArguments("fields <name>..."))
 	}
-	if hasPlaceholder(h.Fields) {
+	if strings.Contains(strings.Join(h.Fields, ""), "{") {
 		return nil // checked when the config is loaded
 	}
 	rules := event.Rules{Fields: h.Fields}
@@ -112,17 +110,6 @@ func (h *Handler) readFields(d *caddyfile.Dispenser) error {
 		return d.WrapErr(err)
 	}
 	return nil
-}
-
-func hasPlaceholder(names []string) bool {
-	return strings.Contains(strings.Join(names, ""), "{")
-}
-
-func checkMediaTypeWord(word string) error {
-	if hasPlaceholder([]string{word}) {
-		return nil // checked when the config is loaded
-	}
-	return checkMediaType(word)
 }
 
 func (h *Handler) readGuess(args []string) error {
@@ -141,10 +128,7 @@ func (h *Handler) readOnError(args []string) error {
 		return directive.WrongArguments("on_error embed|reject")
 	}
 	h.OnError = args[0]
-	if placeholder.WaitsForLoad(args[0]) {
-		return nil // checked when the config is loaded
-	}
-	return checkOnError(args[0])
+	return placeholder.Check(checkOnError).CheckLoadedWord(args[0])
 }
 
 // Interface guard

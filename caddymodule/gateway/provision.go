@@ -2,8 +2,8 @@ package gateway
 
 import (
 	"errors"
-	"fmt"
 	"mime"
+	"slices"
 	"strings"
 
 	"github.com/caddyserver/caddy/v2"
@@ -40,16 +40,14 @@ type ruleSet struct{ body, envelope event.Rules }
 func (h *Handler) Provision(ctx caddy.Context) (err error) {
 	h.logger = ctx.Logger()
 	h.setDefaults()
+	written := slices.Clone(h.Fields)
 	if err := h.resolveBounds(); err != nil {
 		return err
 	}
 	if err := h.resolvePlaceholders(); err != nil {
 		return err
 	}
-	if err := h.checkPass(); err != nil {
-		return err
-	}
-	if err := h.makeRules(); err != nil {
+	if err := h.makeRules(written); err != nil {
 		return err
 	}
 	h.guarded = h.Fields != nil || h.UserInfo
@@ -85,28 +83,23 @@ func (h *Handler) resolvePlaceholders() (err error) {
 	if err := placeholder.ResolveAll("fields", h.Fields); err != nil {
 		return err
 	}
-	if err := placeholder.ResolveAll("pass", h.Pass); err != nil {
+	if err := placeholder.ResolveAll("pass", h.Pass, checkMediaType); err != nil {
 		return err
 	}
-	if h.Event.Pointer, err = placeholder.ResolveLoaded("event", h.Event.Pointer); err != nil {
+	for i, pattern := range h.Pass {
+		h.Pass[i] = strings.ToLower(pattern)
+	}
+	if h.Event.Pointer, err = placeholder.ResolveLoaded("event", h.Event.Pointer, checkPointer); err != nil {
 		return err
 	}
-	if h.OnError, err = placeholder.ResolveLoaded("on_error", h.OnError); err != nil {
+	if h.OnError, err = placeholder.ResolveLoaded("on_error", h.OnError, checkOnError); err != nil {
 		return err
 	}
-	if err := checkOnError(h.OnError); err != nil {
-		return fmt.Errorf("on_error: %w", err)
-	}
-	if h.OpenID, err = placeholder.Known("openid", h.OpenID); err != nil {
+	if h.OpenID, err = placeholder.Known("openid", h.OpenID, checkBraces); err != nil {
 		return err
 	}
-	if h.UnionID, err = placeholder.Known("unionid", h.UnionID); err != nil {
+	if h.UnionID, err = placeholder.Known("unionid", h.UnionID, checkBraces); err != nil {
 		return err
-	}
-	for setting, value := range map[string]string{"openid": h.OpenID, "unionid": h.UnionID} {
-		if strings.HasPrefix(value, "http.") {
-			return fmt.Errorf("%s: %q is the name of a placeholder without its braces; write {%s}", setting, value, value)
-		}
 	}
 	if !placeholder.PerRequest(h.OpenID) {
 		h.logger.Warn("the openid of cloudid holds no placeholder, so everybody acts as the same user",
@@ -117,19 +110,22 @@ func (h *Handler) resolvePlaceholders() (err error) {
 
 func checkOnError(word string) error {
 	if word != embed && word != reject {
-		return fmt.Errorf("%q is neither embed nor reject", word)
+		return errors.New("is neither embed nor reject")
 	}
 	return nil
 }
 
-func (h *Handler) checkPass() error {
-	for i, pattern := range h.Pass {
-		h.Pass[i] = strings.ToLower(pattern)
-		if err := checkMediaType(pattern); err != nil {
-			return fmt.Errorf("pass: %w", err)
-		}
+// checkBraces returns an error for what is meant as a placeholder.
+func checkBraces(text string) error {
+	if strings.HasPrefix(text, "http.") {
+		return errors.New("is the name of a placeholder without its braces; write them around it")
 	}
 	return nil
+}
+
+func checkPointer(text string) error {
+	_, err := event.ParsePointer(text)
+	return err
 }
 
 // checkMediaType returns an error unless a pattern is a media type, or all of a kind as in image/*.
@@ -141,26 +137,28 @@ func checkMediaType(pattern string) error {
 	}
 	name, params, err := mime.ParseMediaType(sample)
 	if err != nil || kind == "" || kind == "*" || subtype == "" || len(params) > 0 || strings.Contains(name, "*") {
-		return fmt.Errorf("%q is no media type; write one as in multipart/form-data, or all of a kind as in image/*", pattern)
+		return errors.New("is no media type; write one as in multipart/form-data, or all of a kind as in image/*")
 	}
 	if httpbody.AnyJSON.Match(name) {
-		return fmt.Errorf("%q is JSON, which is always read as the event", pattern)
+		return errors.New("is JSON, which is always read as the event")
 	}
 	return nil
 }
 
-func (h *Handler) makeRules() error {
+// makeRules compiles what to look for. written are the fields with their placeholders.
+func (h *Handler) makeRules(written []string) error {
 	if h.Event.CloudEvents && (h.Event.Pointer != "" || h.Event.Text) {
 		return errors.New("event: cloudevents says where the event is, so it takes neither a pointer nor text")
 	}
 	pointer, err := event.ParsePointer(h.Event.Pointer)
 	if err != nil {
-		return fmt.Errorf("event: %w", err)
+		return err // was checked before
 	}
 	rules := event.Rules{
 		Pointer:         pointer,
 		IsString:        h.Event.Text,
 		Fields:          h.Fields,
+		Written:         written,
 		Guess:           !h.NoGuess,
 		EncryptedData:   h.EncryptedData,
 		MaxDeclarations: h.maxIDs,

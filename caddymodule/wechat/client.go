@@ -66,11 +66,8 @@ type Client struct {
 // New returns a client of the API at endpoint, an http or https URL without a query. After each call, observe is told of
 // it; it must not block.
 func New(endpoint string, observe func(Call)) (*Client, error) {
-	if err := CheckURL("endpoint", endpoint); err != nil {
-		return nil, err
-	}
-	if strings.ContainsAny(endpoint, "?#") {
-		return nil, errors.New("endpoint: the value must have no query and no fragment")
+	if err := CheckEndpoint(endpoint); err != nil {
+		return nil, fmt.Errorf("endpoint: the value %w", err)
 	}
 	c := &Client{
 		endpoint: strings.TrimSuffix(endpoint, "/"),
@@ -116,12 +113,24 @@ func canUseDirectTransport(u *url.URL) bool {
 	return http1.Supported && proxy == nil && err == nil && u.User == nil && !strings.ContainsFunc(u.Host, unusual)
 }
 
-// CheckURL returns an error that names the setting of a configuration unless its text is an absolute http or https URL. The
-// error does not repeat the text: a token service's URL may hold a secret.
-func CheckURL(setting, text string) error {
+// CheckEndpoint returns an error unless New takes a text as an endpoint. The error stands behind the text in a sentence and does not
+// repeat it.
+func CheckEndpoint(text string) error {
+	if err := CheckURL(text); err != nil {
+		return err
+	}
+	if strings.ContainsAny(text, "?#") {
+		return errors.New("must have no query and no fragment")
+	}
+	return nil
+}
+
+// CheckURL returns an error unless a text is an absolute http or https URL. The error stands behind the text in a sentence and does
+// not repeat it: a token service's URL may hold a secret.
+func CheckURL(text string) error {
 	u, err := url.Parse(text)
 	if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" {
-		return errors.New(setting + ": the value must be a URL such as https://api.weixin.qq.com")
+		return errors.New("must be a URL such as https://api.weixin.qq.com")
 	}
 	return nil
 }

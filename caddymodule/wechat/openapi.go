@@ -105,11 +105,15 @@ type UnknownOpenAPIError struct {
 }
 
 func (e *UnknownOpenAPIError) Error() string {
-	text := fmt.Sprintf("there is no cloud.openapi.%s in this gateway's table", PrintableName(e.Name))
-	if len(e.Near) > 0 {
-		text += "; did you mean " + strings.Join(e.Near, " or ") + "?"
+	return fmt.Sprintf("there is no cloud.openapi.%s in this gateway's table", PrintableName(e.Name)) + e.Hint()
+}
+
+// Hint asks, behind what is wrong, whether another name was meant; it is "" where none is much like it.
+func (e *UnknownOpenAPIError) Hint() string {
+	if len(e.Near) == 0 {
+		return ""
 	}
-	return text
+	return "; did you mean " + strings.Join(e.Near, " or ") + "?"
 }
 
 // PrintableName leaves of a name what the name of an API may hold, and at most 100 bytes, since a name that is none may be any text.

@@ -3,6 +3,7 @@
 package allow
 
 import (
+	"errors"
 	"fmt"
 	"net/netip"
 	"slices"
@@ -28,14 +29,14 @@ func Parse(texts []string) (Ranges, error) {
 	for _, text := range texts {
 		parsed, err := parseRange(text)
 		if err != nil {
-			return nil, err
+			return nil, fmt.Errorf("%q %w", text, err)
 		}
 		ranges = append(ranges, parsed...)
 	}
 	return ranges, nil
 }
 
-// parseRange reads what may be written for one range; the word private_ranges is several.
+// parseRange reads what may be written for one range; the word private_ranges is several. Its errors are those of a placeholder.Check.
 func parseRange(text string) (Ranges, error) {
 	if text == "private_ranges" {
 		return Parse(Private())
@@ -50,7 +51,7 @@ func parseOne(text string) (netip.Prefix, error) {
 	}
 	prefix, err := netip.ParsePrefix(text)
 	if err != nil {
-		return netip.Prefix{}, fmt.Errorf("%q is no address and no range of addresses; write one as in 192.168.0.0/16", text)
+		return netip.Prefix{}, errors.New("is no address and no range of addresses; write one as in 192.168.0.0/16")
 	}
 	return prefix.Masked(), nil
 }
@@ -61,23 +62,25 @@ func Load(option string, texts, otherwise []string) (Ranges, error) {
 	if len(texts) == 0 {
 		texts = otherwise
 	}
-	if err := placeholder.ResolveAll(option, texts); err != nil {
-		return nil, err
-	}
-	ranges, err := Parse(texts)
+	var ranges Ranges
+	err := placeholder.ResolveAll(option, texts, func(text string) error {
+		parsed, err := parseRange(text)
+		ranges = append(ranges, parsed...)
+		return err
+	})
 	if err != nil {
-		return nil, fmt.Errorf("%s: %w", option, err)
+		return nil, err
 	}
 	return ranges, nil
 }
 
 // Check is the error that Parse would have for one text of a Caddyfile. One with a placeholder is told only by Load.
 func Check(text string) error {
-	if strings.Contains(text, "{") {
-		return nil
-	}
-	_, err := parseRange(text)
-	return err
+	check := placeholder.Check(func(text string) error {
+		_, err := parseRange(text)
+		return err
+	})
+	return check.CheckWord(text)
 }
 
 // Contain reports whether a connection from remote, as http.Request.RemoteAddr has it, may be answered. A Unix socket may

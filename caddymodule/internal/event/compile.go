@@ -28,32 +28,44 @@ func (r *Rules) compileFields() (*nameSet, error) {
 		return nil, errors.New("no member is named; name at least one, or leave fields out")
 	}
 	set := eventNames.empty(len(r.Fields))
-	for _, field := range r.Fields {
-		if err := r.checkField(field); err != nil {
+	for i, field := range r.Fields {
+		if err := r.checkField(i); err != nil {
 			return nil, err
 		}
 		if other := set.add(field); other != noName {
-			return nil, fmt.Errorf("%s and %s are the same name to some parsers; name one", r.Fields[other], field)
+			return nil, fmt.Errorf("%s and %s are the same name to some parsers; name one", r.written(other), r.written(i))
 		}
 	}
 	for i, field := range r.Fields {
 		if found := set.find(escapeName(field)); found.index != i {
-			return nil, fmt.Errorf("some readers take %s for a part of %s; leave one of them out", field, r.Fields[found.index])
+			return nil, fmt.Errorf("some readers take %s for a part of %s; leave one of them out", r.written(i), r.written(found.index))
 		}
 	}
 	return set, nil
 }
 
-func (r *Rules) checkField(field string) error {
-	switch {
+func (r *Rules) checkField(i int) error {
+	switch field := r.Fields[i]; {
 	case len(field) > maxName:
-		return fmt.Errorf("a name is longer than %d bytes", maxName)
+		return fmt.Errorf("%s is longer than %d bytes", r.written(i), maxName)
 	case field == protoName, isRewritten(`"` + escapeName(field) + `"`):
-		return fmt.Errorf("an event with a member %s is always rejected", field)
+		return fmt.Errorf("an event with a member %s is always rejected", r.written(i))
 	case r.ReplaceUserInfo && userInfoNames.find(escapeName(field)).index != noName:
-		return fmt.Errorf("%s is set by user_info; leave one of them out", field)
+		return fmt.Errorf("%s is set by user_info; leave one of them out", r.written(i))
 	}
 	return nil
+}
+
+// written is what errors call a field.
+func (r *Rules) written(i int) string {
+	name := r.Fields[i]
+	if r.Written != nil {
+		name = r.Written[i]
+	}
+	if len(name) > maxName {
+		return strings.ToValidUTF8(name[:60], "") + "…"
+	}
+	return name
 }
 
 // escapeName writes a name as the inside of a JSON string, as far as a nameSet looks at it.

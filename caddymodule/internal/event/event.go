@@ -35,6 +35,9 @@ type Rules struct {
 	// Strict mode: exactly these members are looked at, and each that is present is replaced. Default: off.
 	Fields []string
 
+	// What the errors of Compile call the fields, one for one. Default: by their names.
+	Written []string
+
 	// Whether a string that looks like a CloudID declares one. Strict mode does without.
 	Guess bool
 

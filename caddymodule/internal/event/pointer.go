@@ -16,22 +16,22 @@ type Pointer struct {
 }
 
 // ParsePointer reads the text of a JSON Pointer: nothing, or steps that each begin with a slash, in which ~1 stands for a
-// slash and ~0 for a tilde.
+// slash and ~0 for a tilde. Its errors stand behind the text in a sentence, and do not repeat it.
 func ParsePointer(text string) (Pointer, error) {
 	if text == "" {
 		return Pointer{}, nil
 	}
 	if text[0] != '/' {
-		return Pointer{}, fmt.Errorf("%q is no JSON pointer: it must begin with a slash, as in /data", text)
+		return Pointer{}, errors.New("is no JSON pointer: it must begin with a slash, as in /data")
 	}
 	var p Pointer
 	for step := range strings.SplitSeq(text[1:], "/") {
 		name, err := unescapeStep(step)
 		if err != nil {
-			return Pointer{}, fmt.Errorf("%q is no JSON pointer: %w", text, err)
+			return Pointer{}, fmt.Errorf("is no JSON pointer: %w", err)
 		}
 		if len(name) > maxName {
-			return Pointer{}, fmt.Errorf("a step of the JSON pointer is longer than %d bytes", maxName)
+			return Pointer{}, fmt.Errorf("has a step that is longer than %d bytes", maxName)
 		}
 		p.steps = append(p.steps, name)
 		p.names = append(p.names, eventNames.with(name))

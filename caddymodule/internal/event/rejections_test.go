@@ -191,6 +191,9 @@ func TestRulesThatNoEventCouldKeep(t *testing.T) {
 		{"a field with a long name", event.Rules{Fields: []string{strings.Repeat("a", 257)}}, "256"},
 		{"a field named __proto__", event.Rules{Fields: []string{"__proto__"}}, "always rejected"},
 		{"userInfo twice over", event.Rules{Fields: []string{"userInfo"}, ReplaceUserInfo: true}, "user_info"},
+		{"one name, by placeholders", event.Rules{Fields: []string{"a", "A"}, Written: []string{"{env.A}", "{env.B}"}}, "{env.A} and {env.B} are the same name"},
+		{"a part of another, by placeholders", event.Rules{Fields: []string{"a", "a[0]"}, Written: []string{"{env.A}", "{env.B}"}}, "take {env.B} for a part of {env.A}"},
+		{"userInfo by a placeholder", event.Rules{Fields: []string{"userInfo"}, Written: []string{"{env.A}"}, ReplaceUserInfo: true}, "{env.A} is set by user_info"},
 		{"userInfo as a field", event.Rules{Fields: []string{"userInfo"}}, ""},
 	} {
 		t.Run(test.sentence, func(t *testing.T) {

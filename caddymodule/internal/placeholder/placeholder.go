@@ -6,24 +6,32 @@ package placeholder
 import (
 	"errors"
 	"fmt"
+	"regexp"
+	"strconv"
 	"strings"
 	"unicode"
 
 	"github.com/caddyserver/caddy/v2"
 )
 
+// Check returns what is wrong with a value, and what is allowed instead, in words that stand behind the value in a sentence and do not
+// repeat it: "is no number from 1 to 10". nil: nothing is wrong.
+type Check func(value string) error
+
 // Resolve replaces all placeholders of a value and removes white space and a byte order mark around it. All must be known when
-// the config is loaded. setting names the value in errors.
-func Resolve(setting, text string) (string, error) {
-	return resolve(setting, text, func(key string) (string, error) {
+// the config is loaded. The value must pass the checks. setting names it in errors, which show it as it is written: who wrote the name
+// of another variable may have written that of a secret.
+func Resolve(setting, text string, checks ...Check) (string, error) {
+	value, err := resolve(setting, text, func(key string) (string, error) {
 		return "", fmt.Errorf("{%s} is not known when the config is loaded; use {env.*} or {file.*}", key)
 	})
+	return checked(setting, quote(text), value, err, checks)
 }
 
 // ResolveAll replaces each value by what Resolve returns for it.
-func ResolveAll(setting string, texts []string) error {
+func ResolveAll(setting string, texts []string, checks ...Check) error {
 	for i := range texts {
-		value, err := Resolve(setting, texts[i])
+		value, err := Resolve(setting, texts[i], checks...)
 		if err != nil {
 			return err
 		}
@@ -38,24 +46,78 @@ func WaitsForLoad(text string) bool {
 	return strings.Contains(text, "{env.") || strings.Contains(text, "{file.")
 }
 
-// ResolveLoaded is Resolve for a value whose braces may be its own: it is left alone unless it has a placeholder as WaitsForLoad says.
-func ResolveLoaded(setting, text string) (string, error) {
+// ResolveLoaded is Resolve for a value whose braces may be its own: it is left alone, but for the checks, unless it has a placeholder
+// as WaitsForLoad says.
+func ResolveLoaded(setting, text string, checks ...Check) (string, error) {
 	if !WaitsForLoad(text) {
-		return text, nil
+		return checked(setting, quote(text), text, nil, checks)
 	}
-	return Resolve(setting, text)
+	return Resolve(setting, text, checks...)
 }
 
-// Secret is Resolve for a value that no error may show, not even a part of it that stands in braces.
-func Secret(setting, text string) (string, error) {
-	return resolve(setting, text, func(string) (string, error) {
+// Secret is Resolve for a value that no error may show, not even a part of it that stands in braces. Of a value that does not pass the
+// checks, errors name the {env.*} and {file.*} in it.
+func Secret(setting, text string, checks ...Check) (string, error) {
+	value, err := resolve(setting, text, func(string) (string, error) {
 		return "", errors.New("a placeholder in the value is unknown; use {env.*} or {file.*}, and write \\{ for a brace")
 	})
+	return checked(setting, allude(text), value, err, checks)
 }
 
-// Known replaces the placeholders that are known when the config is loaded, and leaves those of requests as they are.
-func Known(setting, text string) (string, error) {
-	return resolve(setting, text, func(key string) (string, error) { return "{" + key + "}", nil })
+// Known replaces the placeholders that are known when the config is loaded, and leaves those of requests as they are. Checks and errors
+// are as with Resolve.
+func Known(setting, text string, checks ...Check) (string, error) {
+	value, err := resolve(setting, text, func(key string) (string, error) { return "{" + key + "}", nil })
+	return checked(setting, quote(text), value, err, checks)
+}
+
+// CheckWord returns what is wrong with a value of a Caddyfile, for options that are resolved with Resolve. One with a placeholder is
+// known only when the config is loaded.
+func (c Check) CheckWord(text string) error {
+	if hasPlaceholder(text) {
+		return nil
+	}
+	return c.word(text)
+}
+
+// CheckLoadedWord is CheckWord for options that are resolved with ResolveLoaded.
+func (c Check) CheckLoadedWord(text string) error {
+	if WaitsForLoad(text) {
+		return nil
+	}
+	return c.word(text)
+}
+
+func (c Check) word(text string) error {
+	if err := c(text); err != nil {
+		return fmt.Errorf("%s %w", quote(text), err)
+	}
+	return nil
+}
+
+// checked returns a value that was resolved, or what is wrong with it. subject stands for the value in the error.
+func checked(setting, subject, value string, err error, checks []Check) (string, error) {
+	if err != nil {
+		return "", err
+	}
+	for _, check := range checks {
+		if err := check(value); err != nil {
+			return "", fmt.Errorf("%s: %s %w", setting, subject, err)
+		}
+	}
+	return value, nil
+}
+
+func quote(text string) string { return strconv.Quote(text) }
+
+var loadedPlaceholder = regexp.MustCompile(`\{(?:env|file)\.[^{}]*\}`)
+
+// allude names a value by its placeholders alone.
+func allude(text string) string {
+	if names := loadedPlaceholder.FindAllString(text, -1); names != nil {
+		return "the value of " + strings.Join(names, " and ")
+	}
+	return "the value"
 }
 
 // PerRequest reports whether a value, as Known returns it, still has placeholders, which each request replaces.

@@ -1,6 +1,7 @@
 package placeholder_test
 
 import (
+	"errors"
 	"os"
 	"path/filepath"
 	"strings"
@@ -43,7 +44,7 @@ func TestValues(t *testing.T) {
 		{"a directory", "{file." + dir + "}", "", "the file must be there"},
 		{"an empty file", write("empty", "\n"), "", "the file must be there"},
 	} {
-		for name, resolve := range map[string]func(string, string) (string, error){"Resolve": placeholder.Resolve, "Secret": placeholder.Secret, "Known": placeholder.Known} {
+		for name, resolve := range map[string]func(string, string, ...placeholder.Check) (string, error){"Resolve": placeholder.Resolve, "Secret": placeholder.Secret, "Known": placeholder.Known} {
 			got, err := resolve("endpoint", test.text)
 			if got != test.want || (err == nil) != (test.err == "") {
 				t.Errorf("%s: %s: %q, %v", name, test.sentence, got, err)
@@ -105,4 +106,64 @@ func TestValuesWhoseBracesMayBeTheirOwn(t *testing.T) {
 			t.Errorf("%q: %q, %v", text, got, err)
 		}
 	}
+}
+
+func checkShort(value string) error {
+	if len(value) > 3 {
+		return errors.New("is longer than 3 bytes; write less")
+	}
+	return nil
+}
+
+// Errors show what is written, of secrets nothing but placeholders, and never what those stand for.
+func TestChecks(t *testing.T) {
+	t.Setenv("PLACEHOLDER_TEST_SHORT", "abc")
+	t.Setenv("PLACEHOLDER_TEST_LONG", "hidden")
+	resolvers := map[string]func(string, string, ...placeholder.Check) (string, error){
+		"Resolve": placeholder.Resolve, "ResolveLoaded": placeholder.ResolveLoaded, "Known": placeholder.Known,
+	}
+	for _, test := range []struct{ sentence, text, err, secret string }{
+		{"a value that is right", "{env.PLACEHOLDER_TEST_SHORT}", "", ""},
+		{"one that is written", "long", `pass: "long" is longer than 3 bytes; write less`, "pass: the value is longer than 3 bytes; write less"},
+		{"one by a placeholder", "{env.PLACEHOLDER_TEST_LONG}", `pass: "{env.PLACEHOLDER_TEST_LONG}" is longer`, "pass: the value of {env.PLACEHOLDER_TEST_LONG} is longer"},
+		{
+			"one of several", "a{env.PLACEHOLDER_TEST_SHORT}b{env.PLACEHOLDER_TEST_LONG}", `pass: "a{env.PLACEHOLDER_TEST_SHORT}b{env.PLACEHOLDER_TEST_LONG}" is longer`,
+			"pass: the value of {env.PLACEHOLDER_TEST_SHORT} and {env.PLACEHOLDER_TEST_LONG} is longer",
+		},
+	} {
+		for name, resolve := range resolvers {
+			if _, err := resolve("pass", test.text, checkShort); !begins(err, test.err) {
+				t.Errorf("%s: %s: %v", name, test.sentence, err)
+			}
+		}
+		if _, err := placeholder.Secret("pass", test.text, checkShort); !begins(err, test.secret) {
+			t.Errorf("Secret: %s: %v", test.sentence, err)
+		}
+		if err := placeholder.ResolveAll("pass", []string{"a", test.text}, checkShort); !begins(err, test.err) {
+			t.Errorf("ResolveAll: %s: %v", test.sentence, err)
+		}
+	}
+}
+
+// What a Caddyfile can tell is said while it is read.
+func TestChecksOfACaddyfile(t *testing.T) {
+	check := placeholder.Check(checkShort)
+	for _, test := range []struct{ text, word, loaded string }{
+		{"abc", "", ""},
+		{"long", `"long" is longer than 3 bytes`, `"long" is longer than 3 bytes`},
+		{"{env.X}", "", ""},
+		{"/{own}", "", `"/{own}" is longer than 3 bytes`},
+	} {
+		if err := check.CheckWord(test.text); !begins(err, test.word) {
+			t.Errorf("CheckWord: %s: %v", test.text, err)
+		}
+		if err := check.CheckLoadedWord(test.text); !begins(err, test.loaded) {
+			t.Errorf("CheckLoadedWord: %s: %v", test.text, err)
+		}
+	}
+}
+
+// begins reports whether an error begins with a text; "" stands for no error.
+func begins(err error, text string) bool {
+	return err == nil && text == "" || err != nil && text != "" && strings.HasPrefix(err.Error(), text)
 }

@@ -27,7 +27,7 @@ type Size string
 
 // Check returns what is wrong with a number of a Caddyfile. One with a placeholder is known only to Resolve.
 func (n Number) Check(smallest, largest int) error {
-	return check(string(n), func(text string) error { return parseNumber(text, smallest, largest, new(int)) })
+	return checkWord(string(n), func(text string) error { return parseNumber(text, smallest, largest, new(int)) })
 }
 
 // Resolve returns the number, from smallest to largest, or otherwise where none is written. setting names it in errors.
@@ -36,14 +36,14 @@ func (n Number) Resolve(setting string, otherwise, smallest, largest int) (int, 
 		n = ""
 	}
 	value := otherwise
-	err := resolveInto(setting, string(n), func(text string) error { return parseNumber(text, smallest, largest, &value) })
+	err := resolveText(setting, string(n), func(text string) error { return parseNumber(text, smallest, largest, &value) })
 	return value, err
 }
 
 func parseNumber(text string, smallest, largest int, to *int) error {
 	value, err := strconv.Atoi(text)
 	if err != nil || value < smallest || value > largest {
-		return fmt.Errorf("no number from %d to %d", smallest, largest)
+		return fmt.Errorf("is no number from %d to %d", smallest, largest)
 	}
 	*to = value
 	return nil
@@ -51,13 +51,13 @@ func parseNumber(text string, smallest, largest int, to *int) error {
 
 // Check returns what is wrong with a duration of a Caddyfile. One with a placeholder is known only to Resolve.
 func (d Duration) Check(shortest time.Duration) error {
-	return check(string(d), func(text string) error { return parseDuration(text, shortest, new(time.Duration)) })
+	return checkWord(string(d), func(text string) error { return parseDuration(text, shortest, new(time.Duration)) })
 }
 
 // Resolve returns the duration, at least shortest, or otherwise where none is written. setting names it in errors.
 func (d Duration) Resolve(setting string, otherwise, shortest time.Duration) (time.Duration, error) {
 	value := otherwise
-	err := resolveInto(setting, string(d), func(text string) error { return parseDuration(text, shortest, &value) })
+	err := resolveText(setting, string(d), func(text string) error { return parseDuration(text, shortest, &value) })
 	if err != nil && !hasPlaceholder(string(d)) {
 		err = fmt.Errorf("%w; a number of JSON counts nanoseconds", err) // a Caddyfile was checked before
 	}
@@ -67,7 +67,7 @@ func (d Duration) Resolve(setting string, otherwise, shortest time.Duration) (ti
 func parseDuration(text string, shortest time.Duration, to *time.Duration) error {
 	value, err := caddy.ParseDuration(text)
 	if err != nil || value < shortest {
-		return fmt.Errorf("no duration of at least %s; write it with a unit, as in 3s or 1m", shortest)
+		return fmt.Errorf("is no duration of at least %s; write it with a unit, as in 3s or 1m", shortest)
 	}
 	*to = value
 	return nil
@@ -75,20 +75,20 @@ func parseDuration(text string, shortest time.Duration, to *time.Duration) error
 
 // Check returns what is wrong with a size of a Caddyfile. One with a placeholder is known only to Resolve.
 func (s Size) Check(largest int64) error {
-	return check(string(s), func(text string) error { return parseSize(text, largest, new(int64)) })
+	return checkWord(string(s), func(text string) error { return parseSize(text, largest, new(int64)) })
 }
 
 // Resolve returns the size in bytes, from 1 to largest, or otherwise where none is written. setting names it in errors.
 func (s Size) Resolve(setting string, otherwise, largest int64) (int64, error) {
 	value := otherwise
-	err := resolveInto(setting, string(s), func(text string) error { return parseSize(text, largest, &value) })
+	err := resolveText(setting, string(s), func(text string) error { return parseSize(text, largest, &value) })
 	return value, err
 }
 
 func parseSize(text string, largest int64, to *int64) error {
 	value, err := humanize.ParseBytes(text)
 	if err != nil || value == 0 || value > uint64(largest) {
-		return fmt.Errorf("no size above 0 and up to %s, such as 1MiB or 500KB", humanize.IBytes(uint64(largest)))
+		return fmt.Errorf("is no size above 0 and up to %s, such as 1MiB or 500KB", humanize.IBytes(uint64(largest)))
 	}
 	*to = int64(value)
 	return nil
@@ -96,30 +96,15 @@ func parseSize(text string, largest int64, to *int64) error {
 
 func hasPlaceholder(text string) bool { return strings.Contains(text, "{") }
 
-func check(text string, parse func(string) error) error {
-	if hasPlaceholder(text) {
-		return nil
-	}
-	if err := parse(text); err != nil {
-		return fmt.Errorf("%q is %w", text, err)
-	}
-	return nil
-}
+func checkWord(text string, check Check) error { return check.CheckWord(text) }
 
-// resolveInto parses what is written, if anything is. Its errors name placeholders and do not show what they stand for: who wrote the
-// name of another variable may have written that of a secret.
-func resolveInto(setting, text string, parse func(string) error) error {
+// resolveText is Resolve of what is written, if anything is, for a check that keeps what it reads.
+func resolveText(setting, text string, check Check) error {
 	if text == "" {
 		return nil
 	}
-	value, err := Resolve(setting, text)
-	if err != nil {
-		return err
-	}
-	if err := parse(value); err != nil {
-		return fmt.Errorf("%s: %q is %w", setting, text, err)
-	}
-	return nil
+	_, err := Resolve(setting, text, check)
+	return err
 }
 
 // MarshalJSON writes a number where one is written, and what has placeholders as a string.
