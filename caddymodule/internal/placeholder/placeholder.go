@@ -140,7 +140,7 @@ func resolve(setting, text string, unknown func(key string) (string, error)) (st
 		return "", fmt.Errorf("%s: %w", setting, err)
 	}
 	if value = trim(value); value == "" {
-		return "", fmt.Errorf("%s: the value is empty; write it, or a placeholder such as {env.NAME} or {file./path}", setting)
+		return "", fmt.Errorf("%s: %s is empty; write it, or a placeholder such as {env.NAME} or {file./path}", setting, allude(text))
 	}
 	return value, nil
 }

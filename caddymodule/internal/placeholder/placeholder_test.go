@@ -39,7 +39,7 @@ func TestValues(t *testing.T) {
 		{"with text around it", "a{env.PLACEHOLDER_NOT_SET}b", "", notSet},
 		{"beside one that is set", "{env.PLACEHOLDER_TEST}{env.PLACEHOLDER_NOT_SET}", "", notSet},
 		{"a variable that is empty", "{env.PLACEHOLDER_EMPTY}", "", "{env.PLACEHOLDER_EMPTY} is empty"},
-		{"a variable of white space", "{env.PLACEHOLDER_SPACE}", "", "the value is empty"},
+		{"a variable of white space", "{env.PLACEHOLDER_SPACE}", "", "the value of {env.PLACEHOLDER_SPACE} is empty"},
 		{"a file that is not there", "{file." + dir + "/none}", "", "{file." + dir + "/none} is empty; the file must be there"},
 		{"a directory", "{file." + dir + "}", "", "the file must be there"},
 		{"an empty file", write("empty", "\n"), "", "the file must be there"},
