@@ -157,7 +157,22 @@ func (c *call) forward(r *http.Request, body *replayableBody) {
 	c.publish(false)
 }
 
-// end is called after the next handler returned. err is what it returned.
+// serveNext calls the next handler, and sees to it that the call has an end. A handler panics with http.ErrAbortHandler, as
+// reverse_proxy does, where a response breaks off in the middle.
+func (c *call) serveNext(r *http.Request) (err error) {
+	returned := false
+	defer func() {
+		if !returned {
+			c.record.Cause = "the response broke off: the function, or the client, closed its connection in the middle of it, or a handler failed; Caddy's log has the error"
+		}
+		c.end(err)
+	}()
+	err = c.next.ServeHTTP(&c.response, r)
+	returned = true
+	return err
+}
+
+// end is called after the next handler returned, or panicked. err is what it returned.
 func (c *call) end(err error) {
 	if err != nil {
 		c.response.setRequestID()

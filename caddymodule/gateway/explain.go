@@ -5,7 +5,6 @@ import (
 	"strconv"
 	"strings"
 	"sync"
-	"unsafe"
 
 	"github.com/tidwall/gjson"
 
@@ -58,7 +57,7 @@ type explainer struct {
 	declarations []event.Declaration
 	noted        []eventMember
 	made         []invocation.Member
-	names        []byte                   // of all that were made
+	names        strings.Builder          // of all that were made, so that they are one allocation
 	visit        func(name, value string) // is note
 }
 
@@ -68,9 +67,6 @@ var explainers = sync.Pool{New: func() any {
 	e.visit = e.note
 	return e
 }}
-
-// maxPooledNames is the most memory for names that an explainer keeps for its next call.
-const maxPooledNames = 4 << 10
 
 // note remembers a member of the event.
 func (e *explainer) note(name, value string) {
@@ -83,10 +79,8 @@ func (e *explainer) note(name, value string) {
 func (e *explainer) release() {
 	e.call, e.declarations = nil, nil
 	clear(e.noted) // they are bytes of the body
-	e.noted, e.names = e.noted[:0], e.names[:0]
-	if cap(e.names) > maxPooledNames {
-		e.names = nil
-	}
+	e.noted = e.noted[:0]
+	e.names.Reset() // others may have strings of it
 	explainers.Put(e)
 }
 
@@ -95,6 +89,11 @@ func (e *explainer) members() {
 	if len(e.noted) == 0 {
 		return
 	}
+	length := 0
+	for _, m := range e.noted {
+		length += min(len(m.name), invocation.MaxName)
+	}
+	e.names.Grow(length)
 	e.call.record.Members = e.made
 	for _, m := range e.noted {
 		if !e.full() {
@@ -212,9 +211,9 @@ func (e *explainer) add(name, value string, result invocation.Result, reason inv
 
 // copyName returns a copy of a name, which may be bytes of the body.
 func (e *explainer) copyName(name string) string {
-	start := len(e.names)
-	e.names = append(e.names, name...)
-	return unsafe.String(unsafe.SliceData(e.names[start:]), len(name))
+	e.names.WriteString(name)
+	all := e.names.String()
+	return all[len(all)-len(name):]
 }
 
 // showableName is a name as a log may show it.

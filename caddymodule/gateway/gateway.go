@@ -140,8 +140,7 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyht
 	}
 
 	c.forward(r, body)
-	err = next.ServeHTTP(&c.response, r)
-	c.end(err)
+	err = c.serveNext(r)
 	if err != nil {
 		return err // an error route may send the body elsewhere, so its buffer is left to the garbage collector
 	}
