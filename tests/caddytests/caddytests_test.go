@@ -183,7 +183,7 @@ func (c *caddyCopy) run(pkg, names string, atLeast int) {
 	first := c.goTest(pkg, names)
 	out := first
 	passed, failed := results(out)
-	if len(failed) > 0 { // some of Caddy's tests depend on how fast the machine is
+	for try := 1; len(failed) > 0 && try <= 3; try++ { // some depend on how fast the machine is, or on ports that others may take
 		out = c.goTest(pkg, "^("+strings.Join(failed, "|")+")$")
 		_, failed = results(out)
 	}
