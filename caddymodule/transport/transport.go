@@ -25,7 +25,7 @@ func init() {
 }
 
 // Transport is a transport for `reverse_proxy` that speaks HTTP/1.1 without TLS on the request's own goroutine, which takes
-// about a fifth off the CPU time that plain Caddy needs for a small request with `transport http` (docs/performance.md). It has
+// about a quarter off the CPU time that plain Caddy needs for a small request with `transport http` (docs/performance.md). It has
 // the options of `transport http`, in the Caddyfile and in JSON, with the same meanings and defaults.
 //
 // Requests go to upstreams as with `transport http`, byte for byte; responses are streamed, 1xx responses forwarded, and limits
