@@ -77,7 +77,7 @@ http://${inspector} {
     inspector: `http://${inspector}/`,
     /** Sends what fetch would not: any method. */
     callBy: (method, to, event) => new Promise((resolve, reject) => {
-      const request = http.request(`http://${gateway}${to}`, { method, headers: { 'Content-Type': 'application/json' } }, response => { response.resume(); response.on('end', resolve) })
+      const request = http.request(`http://${gateway}${to}`, { method, headers: { 'Content-Type': 'application/json' } }, response => { response.resume(); response.on('close', resolve) }) // also where it breaks off
       request.on('error', reject)
       request.end(event)
     }),
