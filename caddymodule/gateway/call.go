@@ -91,8 +91,8 @@ func requestID(r *http.Request, repl *caddy.Replacer) string {
 	return id
 }
 
-// newUUID returns a random UUID (RFC 9562, version 4). It is no secret, so it need not come from the system, which takes half a
-// microsecond.
+// newUUID returns a random UUID (RFC 9562, version 4). It is no secret, so it need not come from the system, which is a system
+// call.
 func newUUID() (id uuid.UUID) {
 	binary.NativeEndian.PutUint64(id[:], rand.Uint64())
 	binary.NativeEndian.PutUint64(id[8:], rand.Uint64())

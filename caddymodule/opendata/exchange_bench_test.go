@@ -8,13 +8,10 @@ import (
 	"strconv"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/tidwall/gjson"
 
 	"github.com/caddy-cloudid/caddy-cloudid/caddymodule/opendata"
-	"github.com/caddy-cloudid/caddy-cloudid/caddymodule/wechat"
-	"github.com/caddy-cloudid/caddy-cloudid/caddymodule/wechat/apicall"
 )
 
 // benchUsers is how many users ask in turn.
@@ -98,17 +95,7 @@ func BenchmarkExchange(b *testing.B) {
 			}
 			defer listener.Close()
 			go newBenchWeChat(count).serve(listener)
-			client, err := wechat.New("http://"+listener.Addr().String(), func(wechat.Call) {})
-			if err != nil {
-				b.Fatal(err)
-			}
-			defer client.Close()
-			resolver := opendata.New(opendata.Config{
-				AppID: appid, Timeout: time.Minute,
-				Cache:   opendata.NewCache(time.Hour, 10_000),
-				Limiter: opendata.NewLimiter(1<<30, time.Second),
-			}, client, apicall.NewCaller(apicall.Config{API: wechat.APIGetOpenData, Tokens: new(fakeTokens)}))
-			defer resolver.Close()
+			resolver := benchResolver(b, "http://"+listener.Addr().String())
 			n, ids := 0, make([]string, count)
 			resolve := func() {
 				openid := "o6_bmjrPTlm6_2sgVt7hMZOPfL" + strconv.Itoa(10+n%benchUsers)

@@ -79,8 +79,8 @@ type Counts struct {
 	all   []prometheus.Collector
 }
 
-// Counters are counters that one label tells apart, for what every call counts: they find a counter in a tenth of the time that
-// a CounterVec takes.
+// Counters are counters that one label tells apart, for what every call counts: a counter is found by the label's value alone, where a
+// CounterVec hashes all labels and compares them.
 type Counters struct {
 	vec  *prometheus.CounterVec
 	made sync.Map // of prometheus.Counter, by the label's value
