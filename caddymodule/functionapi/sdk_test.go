@@ -78,6 +78,9 @@ func startFunctions(t *testing.T, withPreload bool, api string) sdkRig {
 	t.Cleanup(func() {
 		_ = cmd.Process.Kill()
 		_ = cmd.Wait()
+		if t.Failed() {
+			t.Logf("what the function wrote: %s", output.String())
+		}
 	})
 	for end := time.Now().Add(time.Minute); ; time.Sleep(20 * time.Millisecond) {
 		if conn, err := net.Dial("tcp", function); err == nil {
