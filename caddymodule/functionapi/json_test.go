@@ -202,7 +202,7 @@ func TestFailedExchanges(t *testing.T) {
 		{"a quota used up", sandbox.Fault{Kind: "errcode", Code: 45009}, embedded("-601001", "system error"), 502, `errcode 45009`},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			g := start(t, setup{account: "timeout 300ms\nretries 0"})
+			g := start(t, setup{account: "timeout 1s\nretries 0"})
 			c.fault.API = "getopendata"
 			g.fault(c.fault)
 			g.do(call{path: "/getOpenData", token: token(t, user), body: list}).is(200, c.list)
