@@ -25,12 +25,16 @@ import (
 
 // bench is one run.
 type bench struct {
-	root, dir  string   // of the repository; for what this run writes
-	caddy      string   // the gateway's binary
-	builds     []string // other builds of the gateway, by name=binary
+	short, tuning    bool
+	launches, rounds int
+	slice            time.Duration
+	only             string   // proxies, separated by commas; "": all
+	caddy            string   // the gateway's binary
+	builds           []string // other builds of the gateway, by name=binary
+	profiles         string   // directory; "": none
+
+	root, dir  string // of the repository; for what this run writes
 	pin        bool
-	slice      time.Duration
-	profiles   string // directory; "": none
 	reference  string // the proxy that the others are compared with
 	standIns   *standIns
 	contenders []*contender
@@ -44,14 +48,13 @@ type contender struct {
 }
 
 func main() {
-	var (
-		b      = bench{reference: plainCaddy}
-		short  = flag.Bool("short", false, "check bodies and WeChat calls with a few requests, without times")
-		rounds = flag.Int("rounds", 9, "how often each proxy has its turn in each case")
-		tuning = flag.Bool("tuning", false, "compare the gateway with itself, one thing changed that an operator may choose")
-		only   = flag.String("only", "", "compare only these proxies, as in caddy,cloudid,nginx+lua")
-	)
+	b := bench{reference: plainCaddy}
+	flag.BoolVar(&b.short, "short", false, "check bodies and WeChat calls with a few requests, without times")
+	flag.BoolVar(&b.tuning, "tuning", false, "compare the gateway with itself, one thing changed that an operator may choose")
+	flag.IntVar(&b.rounds, "rounds", 9, "how often each proxy has its turn in each case")
+	flag.IntVar(&b.launches, "launches", 1, "how often the proxies are started anew for as many rounds: two processes of the same build differ by some per cent for as long as they live")
 	flag.DurationVar(&b.slice, "slice", 600*time.Millisecond, "how long a turn is measured")
+	flag.StringVar(&b.only, "only", "", "compare only these proxies, as in caddy,cloudid,nginx+lua")
 	flag.StringVar(&b.caddy, "caddy", "", "the gateway's `binary`; default: build it")
 	flag.Func("build", "another build of the gateway to compare with, as `name=binary`; may be repeated", func(build string) error {
 		b.builds = append(b.builds, build)
@@ -59,13 +62,13 @@ func main() {
 	})
 	flag.StringVar(&b.profiles, "profile", "", "write CPU and allocation profiles of each Caddy that is compared, one of each case, into this `directory`")
 	flag.Parse()
-	if err := b.main(*short, *tuning, *rounds, *only, flag.Args()); err != nil {
+	if err := b.main(flag.Args()); err != nil {
 		fmt.Fprintln(os.Stderr, "bench:", err)
 		os.Exit(1)
 	}
 }
 
-func (b *bench) main(short, tuning bool, rounds int, only string, names []string) (err error) {
+func (b *bench) main(names []string) (err error) {
 	chosen := cases
 	if len(names) > 0 {
 		chosen = nil
@@ -84,18 +87,14 @@ func (b *bench) main(short, tuning bool, rounds int, only string, names []string
 	if err := b.prepare(); err != nil {
 		return err
 	}
-	defer func() {
-		for _, c := range b.contenders {
-			c.stop()
-		}
-	}()
-	if err := b.launchAll(short, tuning, only); err != nil {
+	defer b.stopAll()
+	if err := b.launchAll(); err != nil {
 		return err
 	}
-	if short {
+	if b.short {
 		return b.check(chosen)
 	}
-	return b.measure(chosen, rounds)
+	return b.measure(chosen)
 }
 
 func (b *bench) prepare() (err error) {
@@ -115,14 +114,23 @@ func (b *bench) prepare() (err error) {
 			return err
 		}
 	}
-	b.standIns, err = newStandIns()
-	return err
-}
-
-func (b *bench) launchAll(short, tuning bool, only string) error {
-	if b.pin = !short && pinnable(); !b.pin && !short {
+	if b.standIns, err = newStandIns(); err != nil {
+		return err
+	}
+	if err := b.choosePeers(); err != nil {
+		return err
+	}
+	if b.pin = !b.short && pinnable(); b.pin {
+		return pinSelf()
+	}
+	if !b.short {
 		fmt.Fprintln(os.Stderr, "no two cores to choose between with taskset: the proxies and the load share what there is, and figures mean little")
 	}
+	return nil
+}
+
+// choosePeers adds the proxies that were asked for to those that there are.
+func (b *bench) choosePeers() error {
 	for _, build := range b.builds {
 		name, binary, found := strings.Cut(build, "=")
 		if !found {
@@ -132,14 +140,18 @@ func (b *bench) launchAll(short, tuning bool, only string) error {
 		p.binary = binary
 		peers = append(peers, p)
 	}
-	if tuning {
+	if b.tuning {
 		b.reference = gateway
 		peers = append([]peer{gatewayPeer(gateway, caddyOptions{HTTP1: true})}, tuned()...)
 	}
+	peers = slices.DeleteFunc(peers, func(p peer) bool {
+		return b.short && (p.name == withLua || p.name == "node") || b.only != "" && !slices.Contains(strings.Split(b.only, ","), p.name)
+	})
+	return nil
+}
+
+func (b *bench) launchAll() error {
 	for _, p := range peers {
-		if short && (p.name == withLua || p.name == "node") || only != "" && !slices.Contains(strings.Split(only, ","), p.name) {
-			continue
-		}
 		running, err := b.launch(p)
 		if errors.Is(err, errSkipped) {
 			fmt.Fprintf(os.Stderr, "%s: %v\n", p.name, err)
@@ -150,10 +162,14 @@ func (b *bench) launchAll(short, tuning bool, only string) error {
 		}
 		b.contenders = append(b.contenders, &contender{p, running, make(map[string]*forms)})
 	}
-	if b.pin {
-		return pinSelf()
-	}
 	return nil
+}
+
+func (b *bench) stopAll() {
+	for _, c := range b.contenders {
+		c.stop()
+	}
+	b.contenders = nil
 }
 
 // formsOf returns what the proxy's bodies of a case look like.

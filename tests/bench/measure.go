@@ -25,23 +25,21 @@ const warmUp = 100 * time.Millisecond
 // enough requests for a figure. Where a turn is too short for them, it is made longer.
 const enough = 30
 
-func (b *bench) measure(chosen []workCase, rounds int) error {
+func (b *bench) measure(chosen []workCase) error {
 	measured := make(results)
-	for round := range rounds {
-		for _, work := range chosen {
-			if measured[work.name] == nil {
-				measured[work.name] = make(map[string][]figure)
-			}
-			for i := range b.contenders {
-				c := b.contenders[(round+i)%len(b.contenders)]
-				f, err := b.turn(c, work)
-				if err != nil {
-					return fmt.Errorf("%s, %s: %w", c.name, work.name, err)
-				}
-				measured[work.name][c.name] = append(measured[work.name][c.name], f)
+	for launch := range b.launches {
+		if launch > 0 {
+			b.stopAll()
+			if err := b.launchAll(); err != nil {
+				return err
 			}
 		}
-		fmt.Fprintf(os.Stderr, "round %d of %d\n", round+1, rounds)
+		for round := range b.rounds {
+			if err := b.round(chosen, launch*b.rounds+round, measured); err != nil {
+				return err
+			}
+			fmt.Fprintf(os.Stderr, "round %d of %d\n", launch*b.rounds+round+1, b.launches*b.rounds)
+		}
 	}
 	if b.profiles != "" {
 		if err := b.profile(chosen); err != nil {
@@ -53,6 +51,24 @@ func (b *bench) measure(chosen []workCase, rounds int) error {
 		return nil
 	}
 	return b.printBounds(measured)
+}
+
+// round gives each proxy its turn in each case. Who begins changes with the round's number.
+func (b *bench) round(chosen []workCase, number int, measured results) error {
+	for _, work := range chosen {
+		if measured[work.name] == nil {
+			measured[work.name] = make(map[string][]figure)
+		}
+		for i := range b.contenders {
+			c := b.contenders[(number+i)%len(b.contenders)]
+			f, err := b.turn(c, work)
+			if err != nil {
+				return fmt.Errorf("%s, %s: %w", c.name, work.name, err)
+			}
+			measured[work.name][c.name] = append(measured[work.name][c.name], f)
+		}
+	}
+	return nil
 }
 
 // turn measures one proxy for a moment.
