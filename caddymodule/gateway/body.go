@@ -254,7 +254,11 @@ func setBody(r *http.Request, body *replayableBody) {
 		return
 	}
 	r.Body, r.ContentLength = body, int64(len(body.bytes))
-	r.Header["Content-Length"] = []string{strconv.Itoa(len(body.bytes))} // FastCGI reads it, and a client may have written 0010
+	// FastCGI reads it, and a client may have written 0010.
+	length := strconv.AppendInt(make([]byte, 0, 20), r.ContentLength, 10)
+	if written := r.Header["Content-Length"]; len(written) != 1 || written[0] != string(length) {
+		r.Header["Content-Length"] = []string{string(length)}
+	}
 }
 
 // dropBody removes the body of a request that is rejected. It was read, at least in part, and an error page may be proxied

@@ -3,7 +3,9 @@ package gateway
 import (
 	"errors"
 	"net/http"
+	"strings"
 
+	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 
 	"github.com/caddy-cloudid/caddy-cloudid/caddymodule/internal/invocation"
@@ -33,7 +35,7 @@ func (h *Handler) identify(r *http.Request, c *call) error {
 
 // id returns the id that a placeholder holds, or else a header that is trusted; "" if neither is a valid id.
 func (h *Handler) id(r *http.Request, c *call, placeholder, header string) string {
-	id := c.repl.ReplaceAll(placeholder, "")
+	id := replaceAll(c.repl, placeholder)
 	if id == "" && h.TrustHeaders {
 		id = r.Header.Get(header)
 	}
@@ -41,6 +43,15 @@ func (h *Handler) id(r *http.Request, c *call, placeholder, header string) strin
 		return ""
 	}
 	return id
+}
+
+// replaceAll is the replacer's own, without the text that it would build around the usual value, a single placeholder.
+func replaceAll(repl *caddy.Replacer, text string) string {
+	if last := len(text) - 1; last > 0 && text[0] == '{' && strings.IndexByte(text, '}') == last && strings.LastIndexByte(text, '{') == 0 {
+		value, _ := repl.GetString(text[1:last])
+		return value
+	}
+	return repl.ReplaceAll(text, "")
 }
 
 // validID reports whether an id can be one of WeChat's, and so may stand in a header: printable ASCII without space.

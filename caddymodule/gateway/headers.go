@@ -69,39 +69,55 @@ func dropHTTPUpgrade(r *http.Request) {
 // setCallerHeaders tells the function who calls, and which members hold open data that WeChat really gave.
 func (h *Handler) setCallerHeaders(r *http.Request, c *call) error {
 	pruneConnectionHeader(r)
-	r.Header[headerOpenDataInfo] = []string{`{"keys":` + quotedNames(c.keys()) + `}`}
+	defer c.describeHeaders(r.Header)
+	set := headerSetter{r.Header, make([]string, 0, 6)}
+	set.value(headerOpenDataInfo, openDataInfo(c.keys()))
 	if c.caller.openid == "" {
-		c.describeHeaders(r.Header)
 		return nil
 	}
-	r.Header[headerOpenID] = []string{c.caller.openid}
-	r.Header[headerAppID] = []string{c.caller.account.AppID()}
+	set.value(headerOpenID, c.caller.openid)
+	set.value(headerAppID, c.caller.account.AppID())
 	if c.caller.unionid != "" {
-		r.Header[headerUnionID] = []string{c.caller.unionid}
+		set.value(headerUnionID, c.caller.unionid)
 	}
 	// With trust_headers, WeChat's own word on these stands.
 	if r.Header[headerSource] == nil {
-		r.Header[headerSource] = []string{source}
+		set.value(headerSource, source)
 	}
 	if r.Header[headerToken] == nil {
-		if err := setInvocationToken(r, c.caller); err != nil {
+		// It proves, when the function calls the gateway's API, in whose name it runs.
+		token, err := c.caller.account.InvocationToken(usertoken.User{OpenID: c.caller.openid, UnionID: c.caller.unionid})
+		if err != nil {
 			return err
+		}
+		if token != "" {
+			set.value(headerToken, token)
 		}
 	}
 	if h.ExtendedContext {
-		r.Header[headerExtendedContext] = []string{extendedContext(c)}
+		set.value(headerExtendedContext, extendedContext(c))
 	}
-	c.describeHeaders(r.Header)
 	return nil
 }
 
-// setInvocationToken sends the function the token that proves, when it calls the gateway's API, in whose name it runs.
-func setInvocationToken(r *http.Request, c caller) error {
-	token, err := c.account.InvocationToken(usertoken.User{OpenID: c.openid, UnionID: c.unionid})
-	if err == nil && token != "" {
-		r.Header[headerToken] = []string{token}
+// headerSetter sets header fields of one value each. The values stand in one slice, which is one allocation in place of six.
+type headerSetter struct {
+	header http.Header
+	values []string
+}
+
+func (s *headerSetter) value(name, value string) {
+	s.values = append(s.values, value)
+	last := len(s.values)
+	s.header[name] = s.values[last-1 : last : last]
+}
+
+// openDataInfo is what X-WX-OPEN-DATA-INFO says of the members that hold open data.
+func openDataInfo(keys []string) string {
+	if len(keys) == 0 {
+		return `{"keys":[]}`
 	}
-	return err
+	return `{"keys":` + quotedNames(keys) + `}`
 }
 
 // quotedNames returns names as a JSON array in ASCII, which can stand in a header.
