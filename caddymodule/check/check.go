@@ -46,34 +46,6 @@ func Config(adapted []byte) ([]Finding, error) {
 	return r.findings(), nil
 }
 
-// Locate adds the number of the line to each place whose directive stands on exactly one line of the Caddyfile.
-func Locate(findings []Finding, filename string, caddyfile []byte) {
-	lines := strings.Split(string(caddyfile), "\n")
-	for i := range findings {
-		if n := lineOf(lines, findings[i].directive, findings[i].argument); n > 0 {
-			findings[i].Place = fmt.Sprintf("%s:%d: %s", filename, n, findings[i].Place)
-		}
-	}
-}
-
-func lineOf(lines []string, directive, argument string) int {
-	found := 0
-	if directive == "" {
-		return 0
-	}
-	for i, line := range lines {
-		words := strings.Fields(line)
-		if len(words) == 0 || words[0] != directive || argument != "" && !slices.Contains(words, argument) {
-			continue
-		}
-		if found > 0 {
-			return 0
-		}
-		found = i + 1
-	}
-	return found
-}
-
 // report collects what the walks through a config saw.
 type report struct {
 	config *config

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"net/netip"
 	"net/url"
+	"slices"
 	"strings"
 
 	"github.com/caddyserver/caddy/v2"
@@ -70,12 +71,18 @@ type handler struct {
 	// authentication
 	Providers map[string]json.RawMessage `json:"providers"`
 
+	// file_server
+	PassThru bool `json:"pass_thru"`
+
 	// reverse_proxy
 	Upstreams []struct {
 		Dial string `json:"dial"`
 	} `json:"upstreams"`
 	DynamicUpstreams json.RawMessage `json:"dynamic_upstreams"`
-	HandleResponse   []struct {
+	Rewrite          struct {
+		Method string `json:"method"`
+	} `json:"rewrite"`
+	HandleResponse []struct {
 		Routes []*route `json:"routes"`
 	} `json:"handle_response"`
 	Transport struct {
@@ -173,22 +180,32 @@ func (h *handler) firstDial() string {
 	return h.Upstreams[0].Dial
 }
 
-// dials names the upstreams of a proxy, loopback by one name.
+// dials names the upstreams of a proxy, this machine by one name.
 func (h *handler) dials() []string {
 	var dials []string
 	for _, u := range h.Upstreams {
-		dial := u.Dial
-		for _, loopback := range []string{"localhost:", "[::1]:"} {
-			if port, ok := strings.CutPrefix(dial, loopback); ok {
-				dial = "127.0.0.1:" + port
-			}
-		}
-		dials = append(dials, dial)
+		dials = append(dials, dialed(u.Dial))
 	}
-	if len(h.DynamicUpstreams) > 0 {
+	var byName struct{ Source, Name, Port string }
+	switch {
+	case json.Unmarshal(h.DynamicUpstreams, &byName) == nil && byName.Source == "a" && byName.Name != "":
+		dials = append(dials, dialed(byName.Name+":"+byName.Port))
+	case len(h.DynamicUpstreams) > 0:
 		dials = append(dials, string(h.DynamicUpstreams))
 	}
 	return dials
+}
+
+// dialed returns an address as all its spellings are written here.
+func dialed(address string) string {
+	a, err := caddy.ParseNetworkAddress(loaded(address))
+	if err != nil || a.IsUnixNetwork() {
+		return address
+	}
+	if ip, err := netip.ParseAddr(a.Host); a.Host == "" || isLoopback(a.Host) || err == nil && ip.IsUnspecified() {
+		a.Host = "127.0.0.1"
+	}
+	return strings.ToLower(a.JoinHostPort(0))
 }
 
 // speaksToSandbox reports whether the accounts of the config ask its own sandbox, and so not WeChat. An endpoint on this machine
@@ -227,7 +244,7 @@ func (s *server) every(good func(host string) bool) bool {
 }
 
 func isLoopback(host string) bool {
-	if host == "localhost" {
+	if strings.EqualFold(host, "localhost") {
 		return true
 	}
 	ip, err := netip.ParseAddr(host)
@@ -256,4 +273,19 @@ func isPrivateRange(text string) bool {
 		}
 	}
 	return false
+}
+
+// areNamed reports whether addresses are those of networks that somebody has named: private ones, or at most 65536 public ones in each.
+func areNamed(ranges []string) bool {
+	return len(ranges) > 0 && !slices.ContainsFunc(ranges, func(text string) bool {
+		if isPrivateRange(text) {
+			return false
+		}
+		text = loaded(text)
+		if _, err := netip.ParseAddr(text); err == nil {
+			return false
+		}
+		prefix, err := netip.ParsePrefix(text)
+		return err != nil || prefix.Addr().BitLen()-prefix.Bits() > 16 && (prefix.Addr().Is4() || prefix.Bits() < 48)
+	})
 }

@@ -2,6 +2,7 @@ package check
 
 import (
 	"encoding/json"
+	"maps"
 	"slices"
 	"strings"
 )
@@ -11,6 +12,7 @@ import (
 // setVars returns the state behind the handler vars.
 func (h *handler) setVars(st state) state {
 	for name, raw := range h.keys {
+		st = st.forgetVariable(name)
 		var value string
 		if json.Unmarshal(raw, &value) == nil && st.isClients(value) {
 			st.fromClient = append(slices.Clip(st.fromClient), "http.vars."+name)
@@ -47,6 +49,7 @@ func (h *handler) mapValues(st state) state {
 	}
 	for i, name := range h.Destinations {
 		name = strings.Trim(name, "{}")
+		st = st.forgetVariable(name)
 		if clients[i] {
 			st.fromClient = append(slices.Clip(st.fromClient), name)
 		} else {
@@ -77,6 +80,7 @@ func (st *state) isClients(text string) bool {
 
 // rewrite returns the state behind a rewrite; a path that holds a placeholder is unknown from there on.
 func (h *handler) rewrite(st state) state {
+	st = st.forget("", "path", "path_regexp", "query", "file", "expression")
 	if h.Method != "" && !strings.Contains(h.Method, "{") {
 		st.request.method = strings.ToUpper(h.Method)
 	}
@@ -105,11 +109,17 @@ func (h *handler) rewrite(st state) state {
 // changeHeaders notes which header fields of the request a handler sets or removes.
 func (h *handler) changeHeaders(st state) state {
 	var request struct {
-		Set    map[string][]string `json:"set"`
-		Delete []string            `json:"delete"`
+		Add     map[string][]string        `json:"add"`
+		Set     map[string][]string        `json:"set"`
+		Delete  []string                   `json:"delete"`
+		Replace map[string]json.RawMessage `json:"replace"`
 	}
 	if json.Unmarshal(h.Request, &request) != nil {
 		return st
+	}
+	changed := slices.Concat(slices.Collect(maps.Keys(request.Add)), slices.Collect(maps.Keys(request.Set)), request.Delete, slices.Collect(maps.Keys(request.Replace)))
+	for _, name := range changed {
+		st = st.forgetHeader(name)
 	}
 	for name, values := range request.Set {
 		if name = strings.ToLower(name); slices.ContainsFunc(values, st.isClients) {

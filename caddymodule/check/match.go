@@ -2,6 +2,7 @@ package check
 
 import (
 	"encoding/json"
+	"maps"
 	"path"
 	"slices"
 	"strings"
@@ -20,43 +21,47 @@ func and(a, b verdict) verdict { return min(a, b) }
 func or(a, b verdict) verdict  { return max(a, b) }
 func not(v verdict) verdict    { return yes - v }
 
-// matches decides whether a route takes a request. Matchers that it cannot decide are named in undecided.
-func (r *route) matches(st state) (v verdict, undecided []string) {
+// fact is what a matcher says of a request, and only a real request tells. A walk assumes one, then the other, and keeps to it: two
+// routes that ask the same are taken by the same requests.
+type fact struct {
+	matcher   string // the name
+	arguments string
+	holds     bool
+	past      bool // it was so until a handler changed the request
+}
+
+// matches decides whether a route takes a request; open is what it depends on where that is maybe.
+func (r *route) matches(st state) (v verdict, open *fact) {
 	if len(r.Match) == 0 {
 		return yes, nil
 	}
 	for _, set := range r.Match {
-		of, names := set.matches(st)
+		of, inner := set.matches(st)
 		v = or(v, of)
-		undecided = append(undecided, names...)
-	}
-	if v != maybe {
-		undecided = nil
-	}
-	return v, undecided
-}
-
-func (set matcherSet) matches(st state) (v verdict, undecided []string) {
-	v = yes
-	for name, raw := range set {
-		of, inner := matchOne(name, raw, st)
-		v = and(v, of)
-		if of == maybe {
-			if inner == nil {
-				inner = []string{name}
-			}
-			undecided = append(undecided, inner...)
+		if open == nil {
+			open = inner
 		}
 	}
-	slices.Sort(undecided)
-	return v, slices.Compact(undecided)
+	return v, open
+}
+
+func (set matcherSet) matches(st state) (v verdict, open *fact) {
+	v = yes
+	for _, name := range slices.Sorted(maps.Keys(set)) {
+		of, inner := matchOne(name, set[name], st)
+		v = and(v, of)
+		if open == nil {
+			open = inner
+		}
+	}
+	return v, open
 }
 
 // clientChoice are matchers of what a client chooses or is: both results occur, so they are no reason to doubt a finding.
 var clientChoice = []string{"header", "header_regexp", "query", "protocol", "remote_ip", "client_ip"}
 
 // matchOne decides one matcher.
-func matchOne(name string, raw json.RawMessage, st state) (v verdict, undecided []string) {
+func matchOne(name string, raw json.RawMessage, st state) (v verdict, open *fact) {
 	var list []string
 	switch name {
 	case "host":
@@ -68,10 +73,7 @@ func matchOne(name string, raw json.RawMessage, st state) (v verdict, undecided 
 			return decided(slices.Contains(list, st.request.method)), nil
 		}
 	case "path":
-		if json.Unmarshal(raw, &list) == nil {
-			if !st.pathKnown {
-				return maybe, nil
-			}
+		if json.Unmarshal(raw, &list) == nil && st.pathKnown {
 			return decided(slices.ContainsFunc(list, func(pattern string) bool { return pathMatches(pattern, st.path) })), nil
 		}
 	case "not":
@@ -79,14 +81,66 @@ func matchOne(name string, raw json.RawMessage, st state) (v verdict, undecided 
 		if json.Unmarshal(raw, &sets) == nil {
 			any := no
 			for _, inner := range sets {
-				of, names := inner.matches(st)
+				of, asks := inner.matches(st)
 				any = or(any, of)
-				undecided = append(undecided, names...)
+				if open == nil {
+					open = asks
+				}
 			}
-			return not(any), undecided
+			return not(any), open
 		}
 	}
-	return maybe, nil
+	for _, f := range st.assumed {
+		if !f.past && f.matcher == name && f.arguments == string(raw) {
+			return decided(f.holds), nil
+		}
+	}
+	return maybe, &fact{matcher: name, arguments: string(raw)}
+}
+
+// assume returns the state of the requests of which a fact holds, or does not.
+func (st state) assume(f fact, holds bool) state {
+	f.holds = holds
+	st.assumed = append(slices.Clip(st.assumed), f)
+	return st
+}
+
+// forget makes a walk ask anew what it assumed of matchers that look at what a handler changed: those of the given names whose
+// arguments have the word in them.
+func (st state) forget(word string, matchers ...string) state {
+	st.assumed = slices.Clone(st.assumed)
+	for i := range st.assumed {
+		f := &st.assumed[i]
+		f.past = f.past || slices.Contains(matchers, f.matcher) && strings.Contains(strings.ToLower(f.arguments), strings.ToLower(word))
+	}
+	return st
+}
+
+// forgetHeader is forget for a header field; its name may begin or end with *.
+func (st state) forgetHeader(name string) state {
+	return st.forget(strings.Trim(name, "*"), "header", "header_regexp", "expression")
+}
+
+// forgetVariable is forget for what vars or map sets.
+func (st state) forgetVariable(name string) state {
+	return st.forget(name, "vars", "vars_regexp", "expression")
+}
+
+// undecided names the matchers on the way that only a real request decides.
+func (st state) undecided() []string {
+	var names []string
+	for _, f := range st.assumed {
+		names = append(names, f.matcher)
+	}
+	return names
+}
+
+// near reports whether only addresses that the operator has named get here, by remote_ip or client_ip.
+func (st state) near() bool {
+	return slices.ContainsFunc(st.assumed, func(f fact) bool {
+		var of struct{ Ranges []string }
+		return f.holds && (f.matcher == "remote_ip" || f.matcher == "client_ip") && json.Unmarshal([]byte(f.arguments), &of) == nil && areNamed(of.Ranges)
+	})
 }
 
 func decided(matches bool) verdict {

@@ -123,7 +123,7 @@ func passes(h *handler) Finding {
 
 // trustedHeaders warns of X-WX-* headers that anybody can write.
 func (w *walker) trustedHeaders(h *handler, st state) Finding {
-	if !h.TrustHeaders || w.server.isPrivate() || slices.Contains(st.undecided, "remote_ip") {
+	if !h.TrustHeaders || w.server.isPrivate() || st.near() {
 		return Finding{}
 	}
 	return Finding{
@@ -146,10 +146,10 @@ func (w *walker) endpoint(h *handler, st state) {
 			})
 		}
 	}
-	if w.server.isPrivate() || slices.Contains(st.undecided, "remote_ip") {
+	if w.server.isPrivate() || st.near() {
 		return
 	}
-	if len(h.Allow) > 0 && !slices.ContainsFunc(h.Allow, func(cidr string) bool { return !isPrivateRange(cidr) }) {
+	if areNamed(h.Allow) || st.guarded && h.Handler != "cloudid_api" {
 		return
 	}
 	what := map[string]string{

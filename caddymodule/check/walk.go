@@ -4,11 +4,12 @@ import (
 	"encoding/json"
 	"fmt"
 	"maps"
+	"net/http"
 	"slices"
 	"strings"
 )
 
-// maxSteps bounds the handlers that the walks through one server visit.
+// maxSteps bounds the lists of handlers and the undecided matchers that the walks through one server visit.
 const maxSteps = 2_000_000
 
 // state is what a request has gone through on its way. It is copied at every branch.
@@ -26,14 +27,15 @@ type state struct {
 	headers       []string // header fields that a handler in front set, in lower case
 	placeholders  []string // names that vars and map set
 	fromClient    []string // those of them that hold what the client writes
+	guarded       bool     // an authenticator was passed that lets in others than the users of a mini program
 	otherUsers    bool     // an authenticator was passed of which this check does not know what it tells of a user
 	unknown       bool     // a handler was passed that this check does not know
 	session       string   // the account whose wechat_session was passed; "" for none, or one that only a request tells
 	taken         []string // the beginnings of the path that handle_path and the like took away
 
-	place     []string
-	undecided []string
-	onError   bool // on an error route
+	place   []string
+	assumed []fact
+	onError bool // on an error route
 }
 
 // walker follows requests through one server.
@@ -125,28 +127,31 @@ func (w *walker) routes(routes []*route, st state, next, fail func(state)) {
 		rest(st)
 		return
 	}
-	matches, undecided := r.matches(st)
-	if matches != no {
-		taken := st
-		if matches == maybe {
-			taken.undecided = append(slices.Clip(st.undecided), undecided...)
-		}
-		if r.Group != "" {
-			taken.groups = append(slices.Clip(st.groups), r.Group)
-		}
-		if words := r.words(); words != "" {
-			taken.place = append(slices.Clip(st.place), words)
-		}
-		after := rest
-		if r.Terminal {
-			after = func(state) {}
-		}
-		w.handlers(r.Handle, taken, after, fail)
-	}
-	if matches != yes {
-		st.undecided = append(slices.Clip(st.undecided), undecided...)
+	matches, open := r.matches(st)
+	switch matches {
+	case no:
 		rest(st)
+		return
+	case maybe:
+		if w.step() {
+			w.routes(routes, st.assume(*open, true), next, fail)
+			w.routes(routes, st.assume(*open, false), next, fail)
+		}
+		return
 	}
+	if r.Group != "" {
+		st.groups = append(slices.Clip(st.groups), r.Group)
+	}
+	outside := st.place
+	if words := r.words(); words != "" {
+		st.place = append(slices.Clip(outside), words)
+	}
+	w.handlers(r.Handle, st, func(st state) {
+		if !r.Terminal {
+			st.place = outside
+			rest(st)
+		}
+	}, fail)
 }
 
 // words names a route by its matchers.
@@ -165,9 +170,15 @@ func (r *route) words() string {
 	return strings.Join(words, " ")
 }
 
+// step reports whether the walks may go on.
+func (w *walker) step() bool {
+	w.steps++
+	w.exhausted = w.exhausted || w.steps > maxSteps
+	return !w.exhausted
+}
+
 func (w *walker) handlers(handlers []*handler, st state, next, fail func(state)) {
-	if w.steps++; w.steps > maxSteps {
-		w.exhausted = true
+	if !w.step() {
 		return
 	}
 	if len(handlers) == 0 {
@@ -214,13 +225,16 @@ func (w *walker) handler(h *handler, st state, next, fail func(state)) {
 		w.proxy(h, st, next, fail)
 	case "cloudid_api", "cloudid_sandbox", "cloudid_inspector":
 		w.endpoint(h, st)
-	case "error":
+	case "static_response", "error", "metrics", "copy_response":
 		fail(st)
-	case "static_response", "file_server", "metrics", "acme_server", "copy_response":
+	case "file_server":
 		fail(st)
+		if h.PassThru {
+			next(st)
+		}
 	case "encode", "templates", "tracing", "log_append", "push", "copy_response_headers", "timeouts":
 		next(st)
-	case "request_body":
+	case "request_body", "acme_server":
 		fail(st)
 		next(st)
 	case "intercept":
@@ -238,29 +252,30 @@ func (w *walker) handler(h *handler, st state, next, fail func(state)) {
 func (w *walker) authenticate(h *handler, st state, next, fail func(state)) {
 	if name, ours := h.sessionAccount(); ours {
 		st.stripped = true
+		st = st.forgetHeader("Authorization") // it is taken away
 		st.session = w.report.config.accountNamed(name)
 		w.sessions.note(st, st.session, h)
 	}
 	for provider := range h.Providers {
 		st.otherUsers = st.otherUsers || provider != "wechat" && provider != "http_basic"
+		st.guarded = st.guarded || provider != "wechat"
 	}
 	fail(st)
 	st.authenticated = true
 	next(st)
 }
 
-// proxy notes who reached an upstream. One whose responses are handled by routes may let the request go on, as forward_auth
-// does; that is no function.
+// proxy notes who reached an upstream. One that is asked with GET whether the request may go on, as forward_auth does, is no function.
 func (w *walker) proxy(h *handler, st state, next, fail func(state)) {
-	routed := false
+	asks := false
 	for _, response := range h.HandleResponse {
-		if len(response.Routes) > 0 {
-			routed = true
-			w.routes(response.Routes, st, next, fail)
-		}
+		asks = asks || len(response.Routes) > 0 && h.Rewrite.Method == http.MethodGet
+		behind := st
+		behind.guarded = st.guarded || asks
+		w.routes(response.Routes, behind, next, fail)
 	}
 	fail(st)
-	if routed {
+	if asks {
 		return
 	}
 	for _, dial := range h.dials() {
@@ -269,7 +284,7 @@ func (w *walker) proxy(h *handler, st state, next, fail func(state)) {
 			use = new(proxyUse)
 			w.report.proxies[dial] = use
 		}
-		a := &arrival{w.describe(st, h), st.request.String(), h, st.undecided}
+		a := &arrival{w.describe(st, h), st.request.String(), h, st.undecided()}
 		switch {
 		case st.passed != nil:
 			use.through = use.through || !st.inVain

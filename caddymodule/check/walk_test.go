@@ -84,14 +84,16 @@ func TestRequestsAreFollowedAsCaddyDoes(t *testing.T) {
 
 // Routes that no matcher of which can be decided double the ways with each: at some point there are enough.
 func TestAWalkEndsSomewhere(t *testing.T) {
-	undecided := &route{Match: []matcherSet{{"expression": []byte(`"x"`)}}, Handle: []*handler{{Handler: "encode"}}}
+	undecided := func(expression string) *route {
+		return &route{Match: []matcherSet{{"expression": []byte(expression)}}, Handle: []*handler{{Handler: "encode"}}}
+	}
 	for _, test := range []struct {
 		steps int // that were taken before
 		want  bool
-	}{{0, false}, {maxSteps - 6, false}, {maxSteps - 5, true}, {maxSteps, true}} {
-		w := newWalker(newReport(&config{}), &server{Routes: []*route{undecided, undecided}})
+	}{{0, false}, {maxSteps - 9, false}, {maxSteps - 8, true}, {maxSteps, true}} {
+		w := newWalker(newReport(&config{}), &server{Routes: []*route{undecided(`"x"`), undecided(`"y"`)}})
 		w.steps = test.steps
-		w.follow(request{"POST", "x", "/"}) // visits six lists of handlers
+		w.follow(request{"POST", "x", "/"}) // asks for x once and for y twice, and visits six lists of handlers
 		if w.exhausted != test.want {
 			t.Errorf("after %d steps it is exhausted: %t", test.steps, w.exhausted)
 		}
