@@ -85,8 +85,9 @@ func (r Ref) ResolveForUser(replacer *caddy.Replacer) (*Account, bool) {
 }
 
 // CheckNamed returns an error, which says the place in the Caddyfile, for a directive that names no account although the
-// global option has several. Provisioning would reject it too, but no longer knows the line.
-func CheckNamed(h httpcaddyfile.Helper, name string) error {
+// global option has several. Provisioning would reject it too, but no longer knows the line. example is a placeholder that the
+// directive may name in an account's place; "": it takes none of requests.
+func CheckNamed(h httpcaddyfile.Helper, name, example string) error {
 	option, ok := h.Option("cloudid").(httpcaddyfile.App)
 	if !ok || name != "" {
 		return nil
@@ -95,7 +96,10 @@ func CheckNamed(h httpcaddyfile.Helper, name string) error {
 	if err := json.Unmarshal(option.Value, app); err != nil || len(app.Accounts) < 2 {
 		return nil //nolint:nilerr // the app itself was read before
 	}
+	if example != "" {
+		example = ", or a placeholder such as account " + example
+	}
 	h.Reset()
 	h.Next()
-	return h.Errf("%s names no account, and there are several; add to it: account <appid>, or a placeholder such as account {http.auth.user.appid}; %s", h.Val(), app.hint())
+	return h.Errf("%s names no account, and there are several; add to it: account <appid>%s; %s", h.Val(), example, app.hint())
 }

@@ -21,7 +21,7 @@ func parseCaddyfile(h httpcaddyfile.Helper) (caddyhttp.MiddlewareHandler, error)
 	if err := handler.UnmarshalCaddyfile(h.Dispenser); err != nil {
 		return nil, err
 	}
-	return handler, account.CheckNamed(h, handler.Account)
+	return handler, account.CheckNamed(h, handler.Account, "")
 }
 
 // UnmarshalCaddyfile reads the directive. Syntax:
@@ -41,8 +41,16 @@ func (h *Handler) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 		"trust":     directive.Strings(&h.Trust, "trust <cidr>...", allow.Check),
 		"openapi":   directive.Strings(&h.OpenAPI, "openapi <name>...|*", placeholder.Check(checkOpenAPI).CheckWord),
 		"relay":     directive.Strings(&h.Relay, "relay <path>...", placeholder.Check(checkRelay).CheckWord),
-		"functions": directive.String(&h.Functions, "functions <url>"),
+		"functions": directive.Args(h.readFunctions),
 	})
+}
+
+func (h *Handler) readFunctions(args []string) error {
+	if len(args) != 1 {
+		return directive.WrongArguments("functions <url>")
+	}
+	h.Functions = args[0]
+	return placeholder.Check(checkFunctionURL).CheckLoadedWord(args[0])
 }
 
 // Interface guards

@@ -38,6 +38,7 @@ func TestCaddyfile(t *testing.T) {
 		{"names with a comma between", "openapi wxacode.get, wxacode.getUnlimited", `openapi: "wxacode.get," is not in this gateway's table of cloud.openapi; did you mean wxacode.get?`},
 		{"an API like no other", "openapi nonsense", "relay <path> opens the path of an API that WeChat has and the table has not"},
 		{"functions without a URL", "functions", "functions: wrong number of arguments"},
+		{"functions of one name only", "functions http://127.0.0.1:3000/a", `functions: "http://127.0.0.1:3000/a" must have {name} in its path, which stands for the function's name, such as http://127.0.0.1:3000/{name}, at `},
 		{"relay without a path", "relay", "relay: wrong number of arguments; the syntax is: relay <path>..."},
 		{"relay of a pattern", "relay /wxa/*", "is no exact path"},
 		{"relay of a query", "relay /wxa/x?a=b", "is no exact path"},

@@ -25,7 +25,7 @@ func parseCaddyfile(helper httpcaddyfile.Helper) (caddyhttp.MiddlewareHandler, e
 	if err := h.UnmarshalCaddyfile(helper.Dispenser); err != nil {
 		return nil, err
 	}
-	return h, account.CheckNamed(helper, h.Account)
+	return h, account.CheckNamed(helper, h.Account, "{http.auth.user.appid}")
 }
 
 // UnmarshalCaddyfile reads the directive. Syntax:
@@ -80,7 +80,7 @@ func (h *Handler) readEventLocation(args []string) error {
 		return nil
 	}
 	if err := placeholder.Check(checkPointer).CheckLoadedWord(args[0]); err != nil {
-		return err
+		return fmt.Errorf("%w; the syntax is: %s", err, eventSyntax)
 	}
 	if len(args) == 2 && args[1] != "string" {
 		return fmt.Errorf("%q is unknown; behind the pointer only the word string is allowed", args[1])

@@ -115,10 +115,10 @@ func checkOnError(word string) error {
 	return nil
 }
 
-// checkBraces returns an error for what is meant as a placeholder.
+// checkBraces returns an error for what is meant as a placeholder. As a text, it would be everybody's id.
 func checkBraces(text string) error {
-	if strings.HasPrefix(text, "http.") {
-		return errors.New("is the name of a placeholder without its braces; write them around it")
+	if strings.HasPrefix(strings.TrimLeft(text, "{"), "http.") && !placeholder.PerRequest(text) {
+		return errors.New("is the name of a placeholder without both of its braces; write them around it")
 	}
 	return nil
 }

@@ -19,12 +19,15 @@ func init() {
 	httpcaddyfile.RegisterDirectiveOrder("wechat_session", httpcaddyfile.After, "basic_auth")
 }
 
+// accountOfHost is an example of a placeholder that names an account before anybody knows the user.
+const accountOfHost = "{http.request.host.labels.2}"
+
 func parseLogin(h httpcaddyfile.Helper) (caddyhttp.MiddlewareHandler, error) {
 	login := new(Login)
 	if err := login.UnmarshalCaddyfile(h.Dispenser); err != nil {
 		return nil, err
 	}
-	return login, account.CheckNamed(h, login.Account)
+	return login, account.CheckNamed(h, login.Account, accountOfHost)
 }
 
 func parseSession(h httpcaddyfile.Helper) (caddyhttp.MiddlewareHandler, error) {
@@ -34,7 +37,7 @@ func parseSession(h httpcaddyfile.Helper) (caddyhttp.MiddlewareHandler, error) {
 	}
 	return caddyauth.Authentication{
 		ProvidersRaw: caddy.ModuleMap{"wechat": h.JSON(session)},
-	}, account.CheckNamed(h, session.Account)
+	}, account.CheckNamed(h, session.Account, accountOfHost)
 }
 
 // UnmarshalCaddyfile reads the directive. Syntax:

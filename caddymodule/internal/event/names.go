@@ -56,7 +56,7 @@ var (
 
 	userInfoNames = ownNames.with(userInfoName)
 	listNames     = ownNames.with(listName)
-	idNames       = eventNames.with("cloudID")
+	idNames       = newNameSet(`\`, "_-", "").with("cloudID")
 	base64Names   = eventNames.with("data_base64")
 )
 

@@ -175,7 +175,7 @@ func (s spec) declaration(text []byte, m member) (d event.Declaration, declares 
 			}
 			return d, d.ID != ""
 		}
-		if cloudID.MatchString(str) && memberNames.key(m.name) != "cloudid" {
+		if cloudID.MatchString(str) && idNames.key(m.name) != "cloudid" {
 			d.ID, d.Kind = str, event.Guess
 		}
 		return d, d.Kind == event.Guess
@@ -383,6 +383,7 @@ type naming struct{ ignored string }
 
 var (
 	memberNames = naming{" _-"}
+	idNames     = naming{"_-"}
 	ownNames    = naming{" "}
 )
 
