@@ -26,6 +26,7 @@ func BenchmarkFind(b *testing.B) {
 	for _, kind := range []struct{ name, members string }{
 		{"no CloudID", ``},
 		{"one CloudID", `"weRunData":"` + runID + `",`},
+		{"three CloudIDs", `"weRunData":"` + runID + `","shareInfo":"` + shareID + `","phone":{"cloudID":"` + infoID + `"},`},
 	} {
 		eachSize(b, kind.name, kind.members, func(b *testing.B, rules *event.Rules, body []byte) {
 			if _, err := rules.Parse(body); err != nil {

@@ -50,6 +50,11 @@ type Declaration struct {
 	EncryptedData, IV string
 }
 
+// texts are all that a declaration has of the body.
+func (d *Declaration) texts() [4]*string {
+	return [...]*string{&d.Name, &d.ID, &d.EncryptedData, &d.IV}
+}
+
 // LooksLikeCloudID reports whether s has the form that all CloudIDs known to the public have:
 // ^[0-9]{1,4}_[A-Za-z0-9_-]{40,128}$. Access tokens and media ids have it too.
 func LooksLikeCloudID(s string) bool {
@@ -76,14 +81,14 @@ func inAlphabet(s string) bool {
 	return true
 }
 
-// possibleID returns the text of a string in quotes if it can be a CloudID, else "". The result does not share the
-// memory of raw.
+// possibleID returns the text of a string in quotes if it can be a CloudID, else "". The result may share the memory of
+// raw.
 func possibleID(raw string) string {
 	s := shortText(raw, maxID)
 	if len(s) < minID || !inAlphabet(s) {
 		return ""
 	}
-	return strings.Clone(s)
+	return s
 }
 
 // shortText returns the text of a string in quotes if it has at most so many bytes, else "". The result may share the
@@ -132,7 +137,7 @@ func (r *Rules) declaration(rawName, value string) (d Declaration, ok bool) {
 		if !LooksLikeCloudID(id) || idNames.find(rawName[1:len(rawName)-1]).whole {
 			return d, false
 		}
-		return Declaration{ID: strings.Clone(id), Kind: Guess}, true
+		return Declaration{ID: id, Kind: Guess}, true
 	case '{':
 		return r.declaredByObject(value)
 	}
@@ -165,7 +170,7 @@ func (r *Rules) declaredByObject(value string) (d Declaration, ok bool) {
 		return true
 	})
 	if id != "" {
-		return Declaration{ID: strings.Clone(id), Kind: Object}, true
+		return Declaration{ID: id, Kind: Object}, true
 	}
 	if !r.EncryptedData || !strings.HasPrefix(data, `"`) || !strings.HasPrefix(iv, `"`) {
 		return d, false
@@ -173,7 +178,7 @@ func (r *Rules) declaredByObject(value string) (d Declaration, ok bool) {
 	d.Kind = Encrypted
 	data, iv = shortText(data, maxEncryptedData), shortText(iv, maxIV)
 	if data != "" && iv != "" {
-		d.EncryptedData, d.IV = strings.Clone(data), strings.Clone(iv)
+		d.EncryptedData, d.IV = data, iv
 	}
 	return d, true
 }

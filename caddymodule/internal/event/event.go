@@ -14,7 +14,12 @@
 // wherever the difference could let a client pass off something of its own as open data.
 package event
 
-import "bytes"
+import (
+	"bytes"
+	"strings"
+
+	"github.com/caddy-cloudid/caddy-cloudid/caddymodule/internal/jsonscan"
+)
 
 // maxName is the length in bytes of the longest name whose value is replaced: these names travel in a header.
 const maxName = 256
@@ -67,12 +72,12 @@ type Event struct {
 	start, end int
 	quoted     bool
 
-	found   bool   // there is an event: an object
-	values  []span // of text: what the declarations replace; a member to be added has the zero span
-	removed []span // of text: members that are removed from the event
-	list    span   // of body: the cloudid_list that is removed beside the event
-	last    int    // of text: behind the last member, or behind the opening brace
-	empty   bool   // no member is left before last
+	found   bool              // there is an event: an object
+	members []jsonscan.Member // of text, one for one with Declarations; of one that is to be added zero
+	removed []span            // of text: members that are removed from the event
+	list    span              // of body: the cloudid_list that is removed beside the event
+	last    int               // of text: behind the last member, or behind the opening brace
+	empty   bool              // no member is left before last
 }
 
 // span is a range of bytes; the zero span is none.
@@ -85,6 +90,25 @@ func (e *Event) Object() []byte {
 		return nil
 	}
 	return e.text
+}
+
+// keepTexts gives the declarations texts of their own, in one piece of memory. Until then theirs may be the body's bytes.
+func (e *Event) keepTexts() {
+	size := 0
+	for i := range e.Declarations {
+		for _, text := range e.Declarations[i].texts() {
+			size += len(*text)
+		}
+	}
+	var all strings.Builder
+	all.Grow(size)
+	for i := range e.Declarations {
+		for _, text := range e.Declarations[i].texts() {
+			start := all.Len()
+			all.WriteString(*text)
+			*text = all.String()[start:]
+		}
+	}
 }
 
 // Parse reads a body. It returns a *Rejection, ErrNoEvent or an error of package jsonscan for a body that must not reach

@@ -2,7 +2,6 @@ package event
 
 import (
 	"slices"
-	"strings"
 
 	"github.com/tidwall/gjson"
 
@@ -101,7 +100,6 @@ func entryOf(item gjson.Result) (e listEntry, ok bool) {
 	if names != 1 || ids != 1 || others > 0 {
 		return e, false
 	}
-	e.rawName = strings.Clone(e.rawName)
 	e.name = unescape(e.rawName)
 	e.id = possibleID(e.id)
 	return e, true

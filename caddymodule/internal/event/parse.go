@@ -18,8 +18,7 @@ type parser struct {
 	members     [32]jsonscan.Member // the first of the event's members, for what looks at them again
 	memberCount int                 // how many there are
 
-	candidates []candidate
-	counted    int    // how many of the candidates count against MaxDeclarations
+	counted    int    // how many of the declarations count against MaxDeclarations
 	seen       []bool // which of Rules.Fields the event has
 	repeated   int    // the first of Rules.Fields that the event has twice, or in another spelling
 	repeatedAs string // its name as it is written, in quotes
@@ -36,12 +35,6 @@ type parser struct {
 	ambiguous error // why the body is rejected if something in it is replaced or added
 }
 
-// candidate is a member of the event whose value is to be replaced.
-type candidate struct {
-	member jsonscan.Member
-	Declaration
-}
-
 func (p *parser) parse() error {
 	if len(p.event.body) == 0 {
 		return nil
@@ -56,7 +49,7 @@ func (p *parser) parse() error {
 	if !p.event.found {
 		return nil
 	}
-	replaces := len(p.candidates)+len(p.list) > 0
+	replaces := len(p.event.Declarations)+len(p.list) > 0
 	if p.ambiguous != nil && (replaces || p.rules.promises()) {
 		return p.ambiguous
 	}
@@ -67,7 +60,8 @@ func (p *parser) parse() error {
 		if err := p.validate(); err != nil {
 			return err
 		}
-		p.finish()
+		p.declareListed()
+		p.event.keepTexts()
 	}
 	if len(p.list)+p.userInfoCount > 0 {
 		p.planRemovals()
@@ -181,7 +175,7 @@ func (p *parser) visitEventMember(m jsonscan.Member) {
 		p.visitListed(m, raw, value)
 	case p.counted <= p.rules.MaxDeclarations: // one more is too many already
 		if d, ok := p.rules.declaration(raw, value); ok {
-			p.candidates = append(p.candidates, candidate{m, d})
+			p.declare(m, d)
 			p.counted++
 		}
 	}
@@ -213,7 +207,19 @@ func (p *parser) visitListed(m jsonscan.Member, raw, value string) {
 		p.counted++
 	}
 	d.Name = name
-	p.candidates = append(p.candidates, candidate{m, d})
+	p.declare(m, d)
+}
+
+// usualDeclarations is how many hardly any event has more of.
+const usualDeclarations = 3
+
+// declare notes what a member of the event declares.
+func (p *parser) declare(m jsonscan.Member, d Declaration) {
+	e := &p.event
+	if e.Declarations == nil {
+		e.Declarations, e.members = make([]Declaration, 0, usualDeclarations), make([]jsonscan.Member, 0, usualDeclarations)
+	}
+	e.Declarations, e.members = append(e.Declarations, d), append(e.members, m)
 }
 
 // eachMember shows the event's members once more: from memory where they are few, as they nearly always are.
@@ -232,13 +238,13 @@ func (p *parser) validate() error {
 	if p.counted+len(p.list) > p.rules.MaxDeclarations {
 		return tooMany(p.rules.MaxDeclarations)
 	}
-	for i := range p.candidates {
-		c := &p.candidates[i]
-		raw := unsafeString(p.event.text[c.member.NameStart:c.member.NameEnd])
+	for i := range p.event.Declarations {
+		d, m := &p.event.Declarations[i], p.event.members[i]
+		raw := unsafeString(p.event.text[m.NameStart:m.NameEnd])
 		if p.rules.Fields == nil {
-			c.Name = unescape(raw)
+			d.Name = unescape(raw)
 		}
-		if err := p.checkName(raw, c.Name); err != nil {
+		if err := p.checkName(raw, d.Name); err != nil {
 			return err
 		}
 	}
@@ -291,10 +297,11 @@ func (p *parser) checkListed() error {
 
 // checkUnique rejects an event in which some parser would take another member for one that is replaced.
 func (p *parser) checkUnique() error {
-	names := eventNames.empty(len(p.candidates) + len(p.list))
-	for _, c := range p.candidates {
-		if names.add(c.Name) != noName {
-			return duplicate(c.Name)
+	e := &p.event
+	names := eventNames.empty(len(e.Declarations) + len(p.list))
+	for i := range e.Declarations {
+		if name := e.Declarations[i].Name; names.add(name) != noName {
+			return duplicate(name)
 		}
 	}
 	for _, entry := range p.list {
@@ -310,12 +317,12 @@ func (p *parser) checkUnique() error {
 	}
 	repeated, repeatedAs := noName, ""
 	p.eachMember(func(m jsonscan.Member) {
-		raw := unsafeString(p.event.text[m.NameStart:m.NameEnd])
+		raw := unsafeString(e.text[m.NameStart:m.NameEnd])
 		found := names.find(raw[1 : len(raw)-1])
 		if found.index == noName || repeated != noName || p.isUserInfo(raw) {
 			return
 		}
-		if found.index >= len(p.candidates) || p.candidates[found.index].member != m {
+		if found.index >= len(e.members) || e.members[found.index] != m {
 			repeated, repeatedAs = found.index, raw
 		}
 	})
@@ -327,23 +334,16 @@ func (p *parser) checkUnique() error {
 
 // nameAt returns the name of the i-th declaration.
 func (p *parser) nameAt(i int) string {
-	if i < len(p.candidates) {
-		return p.candidates[i].Name
+	if own := len(p.event.Declarations); i >= own {
+		return p.list[i-own].name
 	}
-	return p.list[i-len(p.candidates)].name
+	return p.event.Declarations[i].Name
 }
 
-// finish puts what was found into the event.
-func (p *parser) finish() {
-	e, declared := &p.event, len(p.candidates)+len(p.list)
-	e.Declarations, e.values = make([]Declaration, 0, declared), make([]span, 0, declared)
-	for _, c := range p.candidates {
-		e.Declarations = append(e.Declarations, c.Declaration)
-		e.values = append(e.values, span{c.member.ValueStart, c.member.ValueEnd})
-	}
+// declareListed adds what a cloudid_list declares to the event.
+func (p *parser) declareListed() {
 	for _, entry := range p.list {
-		e.Declarations = append(e.Declarations, Declaration{Name: entry.name, ID: entry.id, Kind: List})
-		e.values = append(e.values, span{})
+		p.declare(jsonscan.Member{}, Declaration{Name: entry.name, ID: entry.id, Kind: List})
 	}
 }
 

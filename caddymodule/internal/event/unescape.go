@@ -61,11 +61,11 @@ func decodeChar(inside string) (r rune, size int) {
 	return utf8.DecodeRuneInString(inside)
 }
 
-// unescape returns the text of a string in quotes. The result does not share the memory of raw.
+// unescape returns the text of a string in quotes. The result may share the memory of raw.
 func unescape(raw string) string {
 	inside := raw[1 : len(raw)-1]
 	if !escaped(inside) {
-		return strings.Clone(inside)
+		return inside
 	}
 	var text strings.Builder
 	text.Grow(len(inside))

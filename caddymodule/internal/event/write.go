@@ -6,6 +6,8 @@ import (
 	"unicode/utf8"
 
 	"github.com/tidwall/gjson"
+
+	"github.com/caddy-cloudid/caddy-cloudid/caddymodule/internal/jsonscan"
 )
 
 // edit puts text where a range of bytes was.
@@ -19,7 +21,8 @@ type edit struct {
 // was read with Rules.ReplaceUserInfo. Where nothing is changed, Write returns the body itself and false; else it appends
 // to what alloc returns for the new size, an empty slice.
 func (e *Event) Write(values [][]byte, userInfo []byte, alloc func(size int) []byte) (written []byte, changed bool) {
-	edits := make([]edit, 0, len(e.values)+len(e.removed)+1)
+	var few [2 * usualDeclarations]edit // on the stack
+	edits := slices.Grow(few[:0], len(e.members)+len(e.removed)+1)
 	for _, cut := range e.removed {
 		edits = append(edits, edit{span: cut})
 	}
@@ -34,13 +37,13 @@ func (e *Event) Write(values [][]byte, userInfo []byte, alloc func(size int) []b
 		added.WriteByte(':')
 		added.Write(value)
 	}
-	for i, place := range e.values {
+	for i, m := range e.members {
 		switch {
 		case values[i] == nil:
-		case place == span{}:
+		case m == jsonscan.Member{}:
 			add(e.Declarations[i].Name, values[i])
 		default:
-			edits = append(edits, edit{place, unsafeString(values[i])})
+			edits = append(edits, edit{span{m.ValueStart, m.ValueEnd}, unsafeString(values[i])})
 		}
 	}
 	if userInfo != nil && e.found {
