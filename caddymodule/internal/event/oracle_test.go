@@ -5,12 +5,8 @@ import (
 	"encoding/json"
 	"regexp"
 	"slices"
-	"strconv"
 	"strings"
-	"sync"
 	"testing"
-	"unicode"
-	"unicode/utf8"
 
 	"github.com/caddy-cloudid/caddy-cloudid/caddymodule/internal/event"
 )
@@ -36,14 +32,6 @@ type declared struct {
 	event.Declaration
 	member member // none for an entry of a list
 	listed bool
-}
-
-// member is one member of an object. Offsets count from the start of the object's text.
-type member struct {
-	name, rawName string
-	nameStart     int
-	value         json.Token // of a scalar
-	start, end    int        // of the value
 }
 
 var rejected = verdict{rejected: true}
@@ -298,162 +286,6 @@ func (s spec) place(body []byte) (value []byte, start int, w way) {
 	}
 	return value, start, w
 }
-
-// membersOf walks over a text's tokens and returns the members of its outermost object. ok is false for what is no JSON,
-// no UTF-8, or too deep.
-func membersOf(text []byte) (members []member, isObject, ok bool) {
-	if !json.Valid(text) || !utf8.Valid(text) {
-		return nil, false, false
-	}
-	w := walk{text: text, decoder: json.NewDecoder(bytes.NewReader(text))}
-	w.decoder.UseNumber()
-	if isObject = w.next() == json.Delim('{'); !isObject {
-		if w.last == json.Delim('[') {
-			w.skip()
-		}
-		return nil, false, !w.tooDeep
-	}
-	for w.next() != json.Delim('}') {
-		m := member{name: w.last.(string), nameStart: w.start, rawName: string(text[w.start:w.end])}
-		m.value = w.next()
-		m.start = w.start
-		w.skip()
-		m.end = w.end
-		members = append(members, m)
-	}
-	return members, true, !w.tooDeep
-}
-
-// elementsOf returns an array's elements as members named by their index.
-func elementsOf(text []byte) (elements []member) {
-	w := walk{text: text, decoder: json.NewDecoder(bytes.NewReader(text))}
-	w.next()
-	for w.next() != json.Delim(']') {
-		m := member{name: strconv.Itoa(len(elements)), start: w.start}
-		w.skip()
-		m.end = w.end
-		elements = append(elements, m)
-	}
-	return elements
-}
-
-// walk is a Decoder that knows where its last token begins and ends.
-type walk struct {
-	text       []byte
-	decoder    *json.Decoder
-	last       json.Token
-	start, end int
-	depth      int
-	tooDeep    bool
-}
-
-func (w *walk) next() json.Token {
-	w.start = w.end
-	for strings.IndexByte(" \t\r\n,:", w.text[w.start]) >= 0 {
-		w.start++
-	}
-	w.last, _ = w.decoder.Token()
-	w.end = int(w.decoder.InputOffset())
-	switch w.last {
-	case json.Delim('{'), json.Delim('['):
-		w.depth++
-	case json.Delim('}'), json.Delim(']'):
-		w.depth--
-	}
-	w.tooDeep = w.tooDeep || w.depth > 512
-	return w.last
-}
-
-// skip passes over the rest of an array or object whose opening was the last token.
-func (w *walk) skip() {
-	if w.last != json.Delim('{') && w.last != json.Delim('[') {
-		return
-	}
-	for outside := w.depth - 1; w.depth > outside; {
-		w.next()
-	}
-}
-
-func has(members []member, name string) bool {
-	return slices.ContainsFunc(members, func(m member) bool { return m.name == name })
-}
-
-// naming is what tells names apart, as far as parsers agree.
-type naming struct{ ignored string }
-
-var (
-	memberNames = naming{" _-"}
-	idNames     = naming{"_-"}
-	ownNames    = naming{" "}
-)
-
-// reads reports whether some parser or reader takes a member for another.
-func (n naming) reads(name, other string) bool {
-	return n.key(name) == n.key(other) || n.begins(name, other)
-}
-
-// begins reports whether other, followed by a point or a bracket, begins name.
-func (n naming) begins(name, other string) bool {
-	name, _, _ = strings.Cut(name, "\x00")
-	for i, c := range name {
-		if (c == '.' || c == '[') && n.key(name[:i]) == n.key(other) {
-			return true
-		}
-	}
-	return false
-}
-
-// key maps all names to one that some parser takes for one another.
-func (n naming) key(name string) string {
-	name, _, _ = strings.Cut(name, "\x00")
-	return strings.Map(func(r rune) rune {
-		if r == utf8.RuneError || strings.ContainsRune(n.ignored, r) {
-			return -1
-		}
-		return letters()[r]
-	}, name)
-}
-
-// letters has one character for all that case folding, lower-casing or upper-casing connect, over however many steps.
-var letters = sync.OnceValue(func() []rune {
-	least := make([]rune, unicode.MaxRune+1)
-	for r := range least {
-		least[r] = rune(r)
-	}
-	for changed := true; changed; {
-		changed = false
-		for i := range least {
-			r := rune(i)
-			for _, other := range []rune{unicode.SimpleFold(r), unicode.ToLower(r), unicode.ToUpper(r), unicode.ToTitle(r)} {
-				if least[other] != least[r] {
-					least[other] = min(least[other], least[r])
-					least[r] = least[other]
-					changed = true
-				}
-			}
-		}
-	}
-	for i := range least {
-		if least[i] < utf8.RuneSelf {
-			least[i] = unicode.ToLower(least[i])
-		}
-	}
-	return least
-})
-
-// rewritten reports whether some reader makes other members of a member.
-func rewritten(m member) bool {
-	before, _, _ := strings.Cut(m.name, "\x00")
-	return strings.HasPrefix(m.name, ":") || strings.HasPrefix(m.name, "^") || before == "<<"
-}
-
-var (
-	wholeEscapes = regexp.MustCompile(`\\[^u]|\\u[dD][89aAbB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}|\\u[0-9a-ce-fA-CE-F][0-9a-fA-F]{3}|\\u[dD][0-7][0-9a-fA-F]{2}`)
-	halfAPair    = regexp.MustCompile(`\\u`)
-)
-
-// withoutPairs takes all escapes out of a string that stand for a character; an escape that is left is half of one.
-func withoutPairs(raw string) string { return wholeEscapes.ReplaceAllLiteralString(raw, "") }
 
 // The oracle is a program like another: what the vectors say, it must say.
 func TestOracle(t *testing.T) {
