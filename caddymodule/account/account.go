@@ -173,8 +173,7 @@ func (a *Account) report(exchange opendata.Exchange) {
 		zap.Int("cloudids", exchange.IDs), zap.Int("failed", exchange.Failed), zap.Duration("duration", exchange.Duration))
 }
 
-// logFailure writes what an operator needs at three in the morning, a line for each cause. The errors of package wechat hold no
-// secrets.
+// logFailure writes a line with the advice for each cause of a failure. The errors of package wechat hold no secrets.
 func (a *Account) logFailure(message string, err error, fields ...zap.Field) {
 	if several, ok := err.(interface{ Unwrap() []error }); ok {
 		for _, cause := range several.Unwrap() {

@@ -1,5 +1,5 @@
 // Package check reads a Caddy config as JSON and says what in it is dangerous for functions behind the gateway: a proxy
-// that can be reached around the directive `cloudid`, a caller that nobody proved, a door that stands open.
+// that can be reached around the directive `cloudid`, a caller without proof, an endpoint that anybody reaches.
 //
 // It runs no handler. It makes up requests from what the config's own matchers ask for (their paths, hosts and methods),
 // follows each through the routes as Caddy would, and takes both ways at a matcher that only a real request decides. Then

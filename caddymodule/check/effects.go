@@ -23,8 +23,8 @@ func (h *handler) setVars(st state) state {
 	return st
 }
 
-// mapValues returns the state behind the handler map. Only a regular expression hands on what the client wrote: the other outputs are
-// the operator's, whatever the client asks for.
+// mapValues returns the state behind the handler map. Only an output that uses a regular expression holds what the client
+// wrote: the others are the operator's, whatever the client asks for.
 func (h *handler) mapValues(st state) state {
 	var table struct {
 		Source   string

@@ -16,9 +16,8 @@ func onCalendar(config string) (string, error) {
 		return "", fmt.Errorf("%q has %d fields instead of seven", config, len(fields))
 	}
 	var out [7]string
-	bounds := [7][2]int{{0, 59}, {0, 59}, {0, 23}, {1, 31}, {1, 12}, {0, 7}, {1970, 2099}}
 	for i, field := range fields {
-		translated, err := calendarField(field, bounds[i][0], bounds[i][1], i == 5)
+		translated, err := calendarFields[i].translate(field)
 		if err != nil {
 			return "", fmt.Errorf("%q: %w", config, err)
 		}
@@ -31,14 +30,24 @@ func onCalendar(config string) (string, error) {
 	return out[5] + " " + date, nil
 }
 
-// weekdays are systemd's names of them; 0 and 7 are Sunday.
-var weekdays = []string{"Sun", "Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun"}
+// calendarField is what one field of a timer may hold.
+type calendarField struct {
+	low, high int
+	names     []string // systemd's, of the values from 0 on; nil: it writes numbers
+}
 
-// calendarField translates one field: numbers, names of weekdays, ranges, lists, and steps.
-func calendarField(field string, low, high int, weekday bool) (string, error) {
+var calendarFields = [7]calendarField{
+	{0, 59, nil}, {0, 59, nil}, {0, 23, nil},
+	{1, 31, nil}, {1, 12, nil},
+	{0, 7, []string{"Sun", "Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun"}},
+	{1970, 2099, nil},
+}
+
+// translate translates a field: numbers, names of weekdays, ranges, lists, and steps.
+func (f *calendarField) translate(field string) (string, error) {
 	var parts []string
 	for part := range strings.SplitSeq(field, ",") {
-		translated, err := calendarPart(part, low, high, weekday)
+		translated, err := f.part(part)
 		if err != nil {
 			return "", err
 		}
@@ -47,59 +56,51 @@ func calendarField(field string, low, high int, weekday bool) (string, error) {
 	return strings.Join(parts, ","), nil
 }
 
-func calendarPart(part string, low, high int, weekday bool) (string, error) {
+// part translates one part of a list.
+func (f *calendarField) part(part string) (string, error) {
 	values, step, stepped := strings.Cut(part, "/")
-	if stepped {
-		if n, err := strconv.Atoi(step); err != nil || n < 1 {
-			return "", fmt.Errorf("%q is no step", part)
-		}
+	if !stepped {
+		return f.values(values)
 	}
-	switch values {
-	case "*", "?":
-		if !stepped {
-			return "*", nil
-		}
-		values = strconv.Itoa(low) // systemd counts steps from a value
-		if weekday {
+	if n, err := strconv.Atoi(step); err != nil || n < 1 {
+		return "", fmt.Errorf("%q is no step", part)
+	}
+	if values == "*" || values == "?" {
+		if f.names != nil {
 			return "", fmt.Errorf("%q: steps of weekdays have no translation", part)
 		}
-	default:
-		translated, err := calendarRange(values, low, high, weekday)
-		if err != nil {
-			return "", err
-		}
-		values = translated
+		return fmt.Sprintf("%d/%s", f.low, step), nil // systemd counts steps from a value
 	}
-	if stepped {
-		return values + "/" + step, nil
-	}
-	return values, nil
+	translated, err := f.values(values)
+	return translated + "/" + step, err
 }
 
-func calendarRange(values string, low, high int, weekday bool) (string, error) {
+// values translates a value, a range, or the sign for all.
+func (f *calendarField) values(values string) (string, error) {
+	if values == "*" || values == "?" {
+		return "*", nil
+	}
 	first, last, ranged := strings.Cut(values, "-")
-	a, err := calendarValue(first, low, high, weekday)
+	a, err := f.value(first)
 	if err != nil || !ranged {
 		return a, err
 	}
-	b, err := calendarValue(last, low, high, weekday)
+	b, err := f.value(last)
 	return a + ".." + b, err
 }
 
-func calendarValue(text string, low, high int, weekday bool) (string, error) {
-	if weekday {
-		for _, name := range weekdays {
-			if strings.EqualFold(name, text) {
-				return name, nil
-			}
+func (f *calendarField) value(text string) (string, error) {
+	for _, name := range f.names {
+		if strings.EqualFold(name, text) {
+			return name, nil
 		}
 	}
 	n, err := strconv.Atoi(text)
-	if err != nil || n < low || n > high {
-		return "", fmt.Errorf("%q is no value from %d to %d", text, low, high)
-	}
-	if weekday {
-		return weekdays[n], nil
+	switch {
+	case err != nil || n < f.low || n > f.high:
+		return "", fmt.Errorf("%q is no value from %d to %d", text, f.low, f.high)
+	case f.names != nil:
+		return f.names[n], nil
 	}
 	return fmt.Sprintf("%02d", n), nil
 }

@@ -133,20 +133,21 @@ func (r *functionReader) judgeKind(name string, text []byte, file *source.File) 
 }
 
 func (r *functionReader) problem(format string, args ...any) {
-	if text := fmt.Sprintf(format, args...); !slices.Contains(r.function.Problems, text) {
-		r.function.Problems = append(r.function.Problems, text)
-	}
+	addText(&r.function.Problems, format, args...)
 }
 
 func (r *functionReader) note(format string, args ...any) {
-	if text := fmt.Sprintf(format, args...); !slices.Contains(r.function.Notes, text) {
-		r.function.Notes = append(r.function.Notes, text)
-	}
+	addText(&r.function.Notes, format, args...)
 }
 
 func (r *functionReader) unknown(format string, args ...any) {
-	if text := fmt.Sprintf(format, args...); !slices.Contains(r.function.Unknown, text) {
-		r.function.Unknown = append(r.function.Unknown, text)
+	addText(&r.function.Unknown, format, args...)
+}
+
+// addText adds a text to a list, once.
+func addText(list *[]string, format string, args ...any) {
+	if text := fmt.Sprintf(format, args...); !slices.Contains(*list, text) {
+		*list = append(*list, text)
 	}
 }
 

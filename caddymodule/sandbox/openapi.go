@@ -132,7 +132,7 @@ func (s *Server) playUpload(api wechat.OpenAPI, r *http.Request, body []byte) re
 	}{kind, uploaded.mediaID, s.Now().Unix(), "http://mmbiz.qpic.cn/mmbiz_png/sandbox/0"})}
 }
 
-// playDownload gives back what was uploaded.
+// playDownload responds with a file that was uploaded.
 func (s *Server) playDownload(query url.Values, body []byte) reply {
 	id := query.Get("media_id")
 	if id == "" {

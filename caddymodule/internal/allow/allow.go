@@ -56,11 +56,11 @@ func parseOne(text string) (netip.Prefix, error) {
 	return prefix.Masked(), nil
 }
 
-// Load is Parse for the option of a config, in which placeholders such as {env.OFFICE} are replaced. No texts are ranges of
-// the option's default.
-func Load(option string, texts, otherwise []string) (Ranges, error) {
+// Load is Parse for the option of a config, in which placeholders such as {env.OFFICE} are replaced. Without texts, fallback is
+// loaded.
+func Load(option string, texts, fallback []string) (Ranges, error) {
 	if len(texts) == 0 {
-		texts = otherwise
+		texts = fallback
 	}
 	var ranges Ranges
 	err := placeholder.ResolveAll(option, texts, func(text string) error {
@@ -74,7 +74,7 @@ func Load(option string, texts, otherwise []string) (Ranges, error) {
 	return ranges, nil
 }
 
-// Check is the error that Parse would have for one text of a Caddyfile. One with a placeholder is told only by Load.
+// Check returns the error that Parse would have for one text of a Caddyfile. Load checks what has placeholders.
 func Check(text string) error {
 	check := placeholder.Check(func(text string) error {
 		_, err := parseRange(text)

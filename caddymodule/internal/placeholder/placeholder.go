@@ -1,6 +1,6 @@
 // Package placeholder resolves the placeholders of values that are known when a config is loaded, such as {env.WECHAT_SECRET} and
-// {file./run/secrets/wechat}. What is unknown or empty there is an error that names it, since Caddy itself would go on with
-// nothing.
+// {file./run/secrets/wechat}. What is unknown or empty there is an error that names it, since Caddy itself would put nothing
+// in its place.
 package placeholder
 
 import (
@@ -14,8 +14,8 @@ import (
 	"github.com/caddyserver/caddy/v2"
 )
 
-// Check returns what is wrong with a value, and what is allowed instead, in words that stand behind the value in a sentence and do not
-// repeat it: "is no number from 1 to 10". nil: nothing is wrong.
+// Check returns why a value is not allowed, and what is, in words that follow the value in a sentence and do not repeat it: "is no
+// number from 1 to 10".
 type Check func(value string) error
 
 // Resolve replaces all placeholders of a value and removes white space and a byte order mark around it. All must be known when
@@ -25,7 +25,7 @@ func Resolve(setting, text string, checks ...Check) (string, error) {
 	value, err := resolve(setting, text, func(key string) (string, error) {
 		return "", fmt.Errorf("{%s} is not known when the config is loaded; use {env.*} or {file.*}", key)
 	})
-	return checked(setting, quote(text), value, err, checks)
+	return checked(setting, strconv.Quote(text), value, err, checks)
 }
 
 // ResolveAll replaces each value by what Resolve returns for it.
@@ -50,7 +50,7 @@ func WaitsForLoad(text string) bool {
 // as WaitsForLoad says.
 func ResolveLoaded(setting, text string, checks ...Check) (string, error) {
 	if !WaitsForLoad(text) {
-		return checked(setting, quote(text), text, nil, checks)
+		return checked(setting, strconv.Quote(text), text, nil, checks)
 	}
 	return Resolve(setting, text, checks...)
 }
@@ -68,7 +68,7 @@ func Secret(setting, text string, checks ...Check) (string, error) {
 // are as with Resolve.
 func Known(setting, text string, checks ...Check) (string, error) {
 	value, err := resolve(setting, text, func(key string) (string, error) { return "{" + key + "}", nil })
-	return checked(setting, quote(text), value, err, checks)
+	return checked(setting, strconv.Quote(text), value, err, checks)
 }
 
 // CheckWord returns what is wrong with a value of a Caddyfile, for options that are resolved with Resolve. One with a placeholder is
@@ -88,9 +88,11 @@ func (c Check) CheckLoadedWord(text string) error {
 	return c.word(text)
 }
 
+func hasPlaceholder(text string) bool { return strings.Contains(text, "{") }
+
 func (c Check) word(text string) error {
 	if err := c(text); err != nil {
-		return fmt.Errorf("%s %w", quote(text), err)
+		return fmt.Errorf("%s %w", strconv.Quote(text), err)
 	}
 	return nil
 }
@@ -107,8 +109,6 @@ func checked(setting, subject, value string, err error, checks []Check) (string,
 	}
 	return value, nil
 }
-
-func quote(text string) string { return strconv.Quote(text) }
 
 var loadedPlaceholder = regexp.MustCompile(`\{(?:env|file)\.[^{}]*\}`)
 

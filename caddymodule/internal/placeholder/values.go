@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"math"
 	"strconv"
-	"strings"
 	"time"
 
 	"github.com/caddyserver/caddy/v2"
@@ -27,90 +26,20 @@ type Size string
 
 // Check returns what is wrong with a number of a Caddyfile. One with a placeholder is known only to Resolve.
 func (n Number) Check(smallest, largest int) error {
-	return checkWord(string(n), func(text string) error { return parseNumber(text, smallest, largest, new(int)) })
+	return checkWord(string(n), numberWithin(smallest, largest))
 }
 
-// Resolve returns the number, from smallest to largest, or otherwise where none is written. setting names it in errors.
-func (n Number) Resolve(setting string, otherwise, smallest, largest int) (int, error) {
+// Resolve returns the number, from smallest to largest, or fallback where none is written. setting names it in errors.
+func (n Number) Resolve(setting string, fallback, smallest, largest int) (int, error) {
 	if n == "0" && smallest > 0 { // in JSON, what is left out
 		n = ""
 	}
-	value := otherwise
-	err := resolveText(setting, string(n), func(text string) error { return parseNumber(text, smallest, largest, &value) })
-	return value, err
-}
-
-func parseNumber(text string, smallest, largest int, to *int) error {
-	value, err := strconv.Atoi(text)
-	if err != nil || value < smallest || value > largest {
-		return fmt.Errorf("is no number from %d to %d", smallest, largest)
-	}
-	*to = value
-	return nil
-}
-
-// Check returns what is wrong with a duration of a Caddyfile. One with a placeholder is known only to Resolve.
-func (d Duration) Check(shortest time.Duration) error {
-	return checkWord(string(d), func(text string) error { return parseDuration(text, shortest, new(time.Duration)) })
-}
-
-// Resolve returns the duration, at least shortest, or otherwise where none is written. setting names it in errors.
-func (d Duration) Resolve(setting string, otherwise, shortest time.Duration) (time.Duration, error) {
-	value := otherwise
-	err := resolveText(setting, string(d), func(text string) error { return parseDuration(text, shortest, &value) })
-	if err != nil && !hasPlaceholder(string(d)) {
-		err = fmt.Errorf("%w; a number of JSON counts nanoseconds", err) // a Caddyfile was checked before
-	}
-	return value, err
-}
-
-func parseDuration(text string, shortest time.Duration, to *time.Duration) error {
-	value, err := caddy.ParseDuration(text)
-	if err != nil || value < shortest {
-		return fmt.Errorf("is no duration of at least %s; write it with a unit, as in 3s or 1m", shortest)
-	}
-	*to = value
-	return nil
-}
-
-// Check returns what is wrong with a size of a Caddyfile. One with a placeholder is known only to Resolve.
-func (s Size) Check(largest int64) error {
-	return checkWord(string(s), func(text string) error { return parseSize(text, largest, new(int64)) })
-}
-
-// Resolve returns the size in bytes, from 1 to largest, or otherwise where none is written. setting names it in errors.
-func (s Size) Resolve(setting string, otherwise, largest int64) (int64, error) {
-	value := otherwise
-	err := resolveText(setting, string(s), func(text string) error { return parseSize(text, largest, &value) })
-	return value, err
-}
-
-func parseSize(text string, largest int64, to *int64) error {
-	value, err := humanize.ParseBytes(text)
-	if err != nil || value == 0 || value > uint64(largest) {
-		return fmt.Errorf("is no size above 0 and up to %s, such as 1MiB or 500KB", humanize.IBytes(uint64(largest)))
-	}
-	*to = int64(value)
-	return nil
-}
-
-func hasPlaceholder(text string) bool { return strings.Contains(text, "{") }
-
-func checkWord(text string, check Check) error { return check.CheckWord(text) }
-
-// resolveText is Resolve of what is written, if anything is, for a check that keeps what it reads.
-func resolveText(setting, text string, check Check) error {
-	if text == "" {
-		return nil
-	}
-	_, err := Resolve(setting, text, check)
-	return err
+	return resolveValue(setting, string(n), fallback, numberWithin(smallest, largest))
 }
 
 // MarshalJSON writes a number where one is written, and what has placeholders as a string.
 func (n Number) MarshalJSON() ([]byte, error) {
-	var value int
-	return marshal(string(n), &value, parseNumber(string(n), math.MinInt, math.MaxInt, &value))
+	return marshal(string(n), numberWithin(math.MinInt, math.MaxInt))
 }
 
 // UnmarshalJSON reads a number or a string.
@@ -118,10 +47,33 @@ func (n *Number) UnmarshalJSON(data []byte) error {
 	return unmarshal(data, (*string)(n), func(digits string) string { return digits })
 }
 
+func numberWithin(smallest, largest int) parser[int] {
+	return func(text string) (int, error) {
+		value, err := strconv.Atoi(text)
+		if err != nil || value < smallest || value > largest {
+			return 0, fmt.Errorf("is no number from %d to %d", smallest, largest)
+		}
+		return value, nil
+	}
+}
+
+// Check returns what is wrong with a duration of a Caddyfile. One with a placeholder is known only to Resolve.
+func (d Duration) Check(shortest time.Duration) error {
+	return checkWord(string(d), durationFrom(shortest))
+}
+
+// Resolve returns the duration, at least shortest, or fallback where none is written. setting names it in errors.
+func (d Duration) Resolve(setting string, fallback, shortest time.Duration) (time.Duration, error) {
+	value, err := resolveValue(setting, string(d), fallback, durationFrom(shortest))
+	if err != nil && !hasPlaceholder(string(d)) {
+		err = fmt.Errorf("%w; a number of JSON counts nanoseconds", err) // a Caddyfile was checked before
+	}
+	return value, err
+}
+
 // MarshalJSON writes a number of nanoseconds, and what has placeholders as a string.
 func (d Duration) MarshalJSON() ([]byte, error) {
-	var value time.Duration
-	return marshal(string(d), &value, parseDuration(string(d), math.MinInt64, &value))
+	return marshal(string(d), durationFrom(math.MinInt64))
 }
 
 // UnmarshalJSON reads a string, or a number of nanoseconds. 0 is what was left out.
@@ -138,10 +90,29 @@ func (d *Duration) UnmarshalJSON(data []byte) error {
 	})
 }
 
+func durationFrom(shortest time.Duration) parser[time.Duration] {
+	return func(text string) (time.Duration, error) {
+		value, err := caddy.ParseDuration(text)
+		if err != nil || value < shortest {
+			return 0, fmt.Errorf("is no duration of at least %s; write it with a unit, as in 3s or 1m", shortest)
+		}
+		return value, nil
+	}
+}
+
+// Check returns what is wrong with a size of a Caddyfile. One with a placeholder is known only to Resolve.
+func (s Size) Check(largest int64) error {
+	return checkWord(string(s), sizeUpTo(largest))
+}
+
+// Resolve returns the size in bytes, from 1 to largest, or fallback where none is written. setting names it in errors.
+func (s Size) Resolve(setting string, fallback, largest int64) (int64, error) {
+	return resolveValue(setting, string(s), fallback, sizeUpTo(largest))
+}
+
 // MarshalJSON writes a number of bytes, and what has placeholders as a string.
 func (s Size) MarshalJSON() ([]byte, error) {
-	var value int64
-	return marshal(string(s), &value, parseSize(string(s), math.MaxInt64, &value))
+	return marshal(string(s), sizeUpTo(math.MaxInt64))
 }
 
 // UnmarshalJSON reads a string, or a number of bytes. 0 is what was left out.
@@ -154,10 +125,44 @@ func (s *Size) UnmarshalJSON(data []byte) error {
 	})
 }
 
-// marshal writes the value that a text was parsed to, or else the text.
-func marshal(text string, value any, err error) ([]byte, error) {
+func sizeUpTo(largest int64) parser[int64] {
+	return func(text string) (int64, error) {
+		value, err := humanize.ParseBytes(text)
+		if err != nil || value == 0 || value > uint64(largest) {
+			return 0, fmt.Errorf("is no size above 0 and up to %s, such as 1MiB or 500KB", humanize.IBytes(uint64(largest)))
+		}
+		return int64(value), nil
+	}
+}
+
+// parser reads a value without placeholders. Its errors are those of a Check.
+type parser[T any] func(text string) (T, error)
+
+func checkWord[T any](text string, parse parser[T]) error {
+	return Check(func(text string) error {
+		_, err := parse(text)
+		return err
+	}).CheckWord(text)
+}
+
+// resolveValue returns what a text stands for, or fallback for an empty one.
+func resolveValue[T any](setting, text string, fallback T, parse parser[T]) (T, error) {
+	value := fallback
+	if text == "" {
+		return value, nil
+	}
+	_, err := Resolve(setting, text, func(text string) (err error) {
+		value, err = parse(text)
+		return err
+	})
+	return value, err
+}
+
+// marshal writes the value of a text, or the text where it has none without placeholders.
+func marshal[T any](text string, parse parser[T]) ([]byte, error) {
+	value, err := parse(text)
 	if err != nil {
-		value = text
+		return json.Marshal(text)
 	}
 	return json.Marshal(value)
 }

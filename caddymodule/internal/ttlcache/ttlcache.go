@@ -47,7 +47,7 @@ const (
 	inOwned // by the owner of the entry
 )
 
-// minPlaces is the number of places up to which it is not worth giving back those that are not used.
+// minPlaces is the number of places up to which it is not worth freeing those that are not used.
 const minPlaces = 64
 
 // New returns a cache that keeps each value for ttl, and at most maxEntries of them: those added last.
@@ -192,7 +192,7 @@ func (c *Cache[K, V]) reset() {
 	c.queue = list{}
 }
 
-// shrink gives back the memory that a larger number of entries took.
+// shrink frees the memory that a larger number of entries took.
 func (c *Cache[K, V]) shrink() {
 	entries, queue := c.entries.nodes, c.queue
 	c.reset()

@@ -93,7 +93,7 @@ func Open(folder string) (*Project, error) {
 	return p, nil
 }
 
-// Close lets the folder go.
+// Close closes the project's folder.
 func (p *Project) Close() error { return p.root.Close() }
 
 // clean makes a path of a config one from the project's folder on.

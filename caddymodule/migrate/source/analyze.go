@@ -98,9 +98,9 @@ func (a *analysis) Enter(n js.INode) js.IVisitor {
 	case *js.CallExpr:
 		a.call(n)
 	case *js.DotExpr:
-		a.note(n, n.X, a.eval(n), n.Y.Data, false, nil)
+		a.note(n, n.X, a.eval(n), n.Y.Data)
 	case *js.IndexExpr:
-		a.note(n, n.X, a.eval(n), a.firstBytes(n), false, nil)
+		a.note(n, n.X, a.eval(n), a.firstBytes(n))
 	}
 	return a
 }
@@ -110,14 +110,19 @@ func (a *analysis) Exit(js.INode) {}
 
 // isNamed reports whether an import is of more than a module's default, or of all of it and then of a member other than that.
 func (a *analysis) isNamed(alias js.Alias) bool {
-	name := alias.Name
-	if name == nil {
-		name = alias.Binding
-	}
-	if bytes.Equal(name, []byte("*")) {
+	name := nameInModule(alias)
+	if name == "*" {
 		return !bytes.Contains(a.text, append(slices.Clip(alias.Binding), ".default"...))
 	}
-	return !bytes.Equal(name, []byte("default"))
+	return name != "default"
+}
+
+// nameInModule returns what an import or an export is called in the module that has it: x of `x as y`.
+func nameInModule(alias js.Alias) string {
+	if alias.Name != nil {
+		return string(alias.Name)
+	}
+	return string(alias.Binding)
 }
 
 // commonJS notes a name that only CommonJS modules have.
@@ -239,20 +244,17 @@ func (a *analysis) importStmt(n *js.ImportStmt) {
 		a.file.ImportsOfSDK = a.line(n.Module)
 	}
 	for _, alias := range n.List {
-		switch {
-		case bytes.Equal(alias.Name, []byte("*")):
+		if name := nameInModule(alias); name == "*" {
 			a.setByName(alias.Binding, value)
-		case alias.Name != nil:
-			a.setByName(alias.Binding, a.follow(value).Member(string(alias.Name)))
-		default:
-			a.setByName(alias.Binding, a.follow(value).Member(string(alias.Binding)))
+		} else {
+			a.setByName(alias.Binding, a.follow(value).Member(name))
 		}
 	}
 }
 
 // setByName gives the module's own variable of a name its value: an import statement has names only.
 func (a *analysis) setByName(name []byte, value Value) {
-	for _, v := range a.named(name) {
+	for _, v := range a.named(string(name)) {
 		a.set(v, value)
 	}
 	a.noteValue(a.follow(value), name)
@@ -260,10 +262,10 @@ func (a *analysis) setByName(name []byte, value Value) {
 
 // named returns the variables of a name in the file's own scope. Those that an import statement declares count as
 // undeclared there.
-func (a *analysis) named(name []byte) []*js.Var {
+func (a *analysis) named(name string) []*js.Var {
 	var found []*js.Var
 	for _, v := range slices.Concat(a.Declared, a.Undeclared) {
-		if bytes.Equal(v.Data, name) {
+		if string(v.Data) == name {
 			found = append(found, v)
 		}
 	}
@@ -277,8 +279,14 @@ func (a *analysis) call(n *js.CallExpr) {
 		return
 	}
 	a.arguments(n)
-	if value := a.eval(n.X); !value.IsZero() {
-		a.note(n, n.X, value, a.lastBytes(n.X), true, n)
+	value := a.eval(n.X)
+	if value.IsZero() {
+		return
+	}
+	a.markInner(n.X)
+	if !a.inner[n] {
+		a.inner[n.X] = true
+		a.add(value, a.lastBytes(n.X), n)
 	}
 }
 
@@ -307,16 +315,11 @@ func (a *analysis) require(required Require, at []byte) {
 }
 
 // note notes the use of a path, once for the whole of it: x is the expression in front of the last member.
-func (a *analysis) note(n js.INode, x js.IExpr, value Value, at []byte, called bool, call *js.CallExpr) {
-	if value.IsZero() || a.inner[n] {
-		a.markInner(x)
-		return
-	}
+func (a *analysis) note(n js.INode, x js.IExpr, value Value, at []byte) {
 	a.markInner(x)
-	if call != nil {
-		a.inner[x.(js.INode)] = true
+	if !a.inner[n] {
+		a.add(value, at, nil)
 	}
-	a.add(value, at, called, call)
 }
 
 func (a *analysis) markInner(x js.IExpr) {
@@ -339,13 +342,14 @@ func (a *analysis) markInner(x js.IExpr) {
 }
 
 // noteValue notes a part of the cloud that a variable is given by name.
-func (a *analysis) noteValue(value Value, at []byte) { a.add(value, at, false, nil) }
+func (a *analysis) noteValue(value Value, at []byte) { a.add(value, at, nil) }
 
-func (a *analysis) add(value Value, at []byte, called bool, call *js.CallExpr) {
+// add adds a use, once the variables are known. call is nil where the value is not called.
+func (a *analysis) add(value Value, at []byte, call *js.CallExpr) {
 	if !a.final || value.IsZero() || value.Root == Own || value.isHolder() || len(value.Members) == 0 {
 		return
 	}
-	use := Use{Path: append([]string{value.Root}, value.Members...), Called: called, Line: a.line(at)}
+	use := Use{Path: append([]string{value.Root}, value.Members...), Called: call != nil, Line: a.line(at)}
 	if call != nil {
 		use.Name = nameArgument(call)
 	}

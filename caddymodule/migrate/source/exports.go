@@ -81,11 +81,7 @@ func (a *analysis) exportStmt(n *js.ExportStmt) {
 		a.require(Require{Name: module}, n.Module)
 		value := ofModule(module, a.resolve)
 		for _, alias := range n.List {
-			name := alias.Name
-			if name == nil {
-				name = alias.Binding
-			}
-			a.exportValue(string(alias.Binding), a.follow(value).Member(string(name)))
+			a.exportValue(string(alias.Binding), a.follow(value).Member(nameInModule(alias)))
 		}
 		return
 	}
@@ -106,12 +102,8 @@ func (a *analysis) exportStmt(n *js.ExportStmt) {
 		a.exportValue(string(decl.Name.Data), Value{})
 	}
 	for _, alias := range n.List {
-		name := alias.Name
-		if name == nil {
-			name = alias.Binding
-		}
 		a.file.Names[string(alias.Binding)] = true
-		for _, v := range a.named(name) {
+		for _, v := range a.named(nameInModule(alias)) {
 			a.exportValue(string(alias.Binding), a.vars[resolveVar(v)])
 		}
 	}

@@ -36,7 +36,7 @@ type File struct {
 	// exports as a whole, by default.
 	ImportsOfSDK int
 
-	// The lines on which it hands the SDK to code that is not followed: as an argument, in an object or as a result.
+	// The lines on which it passes the SDK to code that is not followed: as an argument, in an object or as a result.
 	Escapes []int
 }
 
@@ -144,7 +144,7 @@ func isLocal(name string) bool {
 
 // follow replaces a value of another file by what that exports.
 func follow(v Value, resolve Resolver) Value {
-	for range 10 { // files may hand on what they got from others
+	for range 10 { // files may export what they import
 		if v.Root != Own {
 			return v
 		}
