@@ -113,52 +113,51 @@ func (a *Account) unmarshalToken(d *caddyfile.Dispenser) error {
 }
 
 func (a *Account) readCache(args []string) error {
-	const syntax = "cache <ttl> [<entries>]|off"
-	a.Cache = new(Cache)
-	switch {
-	case len(args) == 1 && args[0] == "off":
-		a.Cache.Off = true
-		return nil
-	case len(args) == 0 || len(args) > 2:
-		return directive.WrongArguments(syntax)
-	}
-	a.Cache.TTL = placeholder.Duration(args[0])
-	err := a.Cache.TTL.Check(minDuration)
-	if err == nil && len(args) == 2 {
-		a.Cache.Entries = placeholder.Number(args[1])
-		err = a.Cache.Entries.Check(1, maxCacheEntries)
-	}
-	return withSyntax(err, syntax)
+	c := new(Cache)
+	a.Cache = c
+	return readBounds(args, "cache <ttl> [<entries>]|off", &c.Off,
+		func(arg string) error {
+			c.TTL = placeholder.Duration(arg)
+			return c.TTL.Check(minDuration)
+		},
+		func(arg string) error {
+			c.Entries = placeholder.Number(arg)
+			return c.Entries.Check(1, maxCacheEntries)
+		})
 }
 
 func (a *Account) readLimit(args []string) error {
-	const syntax = "limit <n> [<duration>]|off"
-	a.Limit = new(Limit)
+	l := new(Limit)
+	a.Limit = l
+	return readBounds(args, "limit <n> [<duration>]|off", &l.Off,
+		func(arg string) error {
+			l.CloudIDs = placeholder.Number(arg)
+			return l.CloudIDs.Check(1, maxLimit)
+		},
+		func(arg string) error {
+			l.Window = placeholder.Duration(arg)
+			return l.Window.Check(time.Second)
+		})
+}
+
+// readBounds reads off, or one or two arguments.
+func readBounds(args []string, syntax string, off *bool, first, second func(arg string) error) error {
 	switch {
 	case len(args) == 1 && args[0] == "off":
-		a.Limit.Off = true
+		*off = true
 		return nil
 	case len(args) == 0 || len(args) > 2:
 		return directive.WrongArguments(syntax)
 	}
-	a.Limit.CloudIDs = placeholder.Number(args[0])
-	err := a.Limit.CloudIDs.Check(1, maxLimit)
+	err := first(args[0])
 	if err == nil && len(args) == 2 {
-		a.Limit.Window = placeholder.Duration(args[1])
-		err = a.Limit.Window.Check(time.Second)
+		err = second(args[1])
 	}
-	return withSyntax(err, syntax)
+	if err != nil {
+		return fmt.Errorf("%w; the syntax is: %s", err, syntax)
+	}
+	return nil
 }
 
-// withSyntax adds what may be written to an error, if there is one.
-func withSyntax(err error, syntax string) error {
-	if err == nil {
-		return nil
-	}
-	return fmt.Errorf("%w; the syntax is: %s", err, syntax)
-}
-
-// Interface guards
-var (
-	_ caddyfile.Unmarshaler = (*App)(nil)
-)
+// Interface guard
+var _ caddyfile.Unmarshaler = (*App)(nil)

@@ -49,43 +49,40 @@ func (w *walker) caller(h *handler, st state) Finding {
 	if h.TrustHeaders && h.OpenID == "" {
 		return Finding{}
 	}
+	found := Finding{directive: "openid", Fix: "delete the line openid and put wechat_session in front, or name a placeholder that an authenticator sets"}
 	open, end := strings.Index(openid, "{"), strings.Index(openid, "}")
 	if open < 0 || end < open || placeholder.WaitsForLoad(openid) {
 		if w.report.config.speaksToSandbox() {
 			return Finding{} // everybody is one user of the sandbox, which has no secrets
 		}
-		return Finding{
-			Kind: "fixed-openid", directive: "openid",
-			Problem: "the openid is a fixed text, so everybody who calls is the same user",
-			Fix:     "delete the line openid and put wechat_session in front, or name a placeholder that an authenticator sets",
-		}
+		found.Kind, found.Problem = "fixed-openid", "the openid is a fixed text, so everybody who calls is the same user"
+		return found
 	}
 	name := openid[open+1 : end]
 	from := "{" + name + "}"
 	if !strings.Contains(h.OpenID, from) {
 		from = h.OpenID // a placeholder that stands for another; what else it stands for is not shown
 	}
-	if strings.HasPrefix(name, "http.auth.") && (!st.authenticated || st.unknown || st.otherUsers || slices.Contains(knownOfUsers, name)) {
+	found.argument = h.OpenID
+	switch {
+	case strings.HasPrefix(name, "http.auth.") && (!st.authenticated || st.unknown || st.otherUsers || slices.Contains(knownOfUsers, name)):
 		return Finding{} // whether an authenticator is in front is asked over all walks
+	case st.isClients(openid):
+		found.Kind, found.Problem = "client-openid", fmt.Sprintf("the openid comes from %s, which the client writes, so anybody can act as anybody", from)
+	case st.isSet(name):
+		return Finding{}
+	default:
+		found.Kind, found.Problem = "unset-openid", fmt.Sprintf("the openid comes from %s, which nothing in front of cloudid sets, so nobody is ever known", from)
 	}
-	if st.isClients(openid) {
-		return Finding{
-			Kind: "client-openid", directive: "openid", argument: h.OpenID,
-			Problem: fmt.Sprintf("the openid comes from %s, which the client writes, so anybody can act as anybody", from),
-			Fix:     "delete the line openid and put wechat_session in front, or name a placeholder that an authenticator sets",
-		}
-	}
+	return found
+}
+
+// isSet reports whether a placeholder is set by something in front, as far as is known.
+func (st *state) isSet(name string) bool {
 	if header, ok := strings.CutPrefix(name, "http.request.header."); ok && slices.Contains(st.headers, strings.ToLower(header)) {
-		return Finding{}
+		return true
 	}
-	if slices.Contains(st.placeholders, name) || st.unknown || strings.HasPrefix(name, "http.request.tls.client.") {
-		return Finding{}
-	}
-	return Finding{
-		Kind: "unset-openid", directive: "openid", argument: h.OpenID,
-		Problem: fmt.Sprintf("the openid comes from %s, which nothing in front of cloudid sets, so nobody is ever known", from),
-		Fix:     "delete the line openid and put wechat_session in front, or name a placeholder that an authenticator sets",
-	}
+	return slices.Contains(st.placeholders, name) || st.unknown || strings.HasPrefix(name, "http.request.tls.client.")
 }
 
 // guesses recommends to name the members that are open data.

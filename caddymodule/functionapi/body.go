@@ -3,11 +3,9 @@ package functionapi
 import (
 	"bytes"
 	"encoding/json"
-	"errors"
 	"io"
 	"net/http"
 
-	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 	"github.com/tidwall/gjson"
 
 	"github.com/caddy-cloudid/caddy-cloudid/caddymodule/internal/httpbody"
@@ -64,20 +62,12 @@ func (h *Handler) readBody(r *http.Request, limit int) (body []byte, release fun
 func bodyError(err error) error {
 	switch status := httpbody.Status(err); status {
 	case http.StatusBadRequest:
-		return reject(status, wechat.CodeArgsError, 40097, reasonOf(err))
+		return reject(status, wechat.CodeArgsError, 40097, httpbody.Message(err))
 	case http.StatusRequestEntityTooLarge:
-		return reject(status, wechat.CodeArgsError, 45002, reasonOf(err))
+		return reject(status, wechat.CodeArgsError, 45002, httpbody.Message(err))
 	default:
 		return err
 	}
-}
-
-// reasonOf returns the message of an error of package httpbody without the status that it carries.
-func reasonOf(err error) string {
-	if handler, ok := errors.AsType[caddyhttp.HandlerError](err); ok {
-		return handler.Err.Error()
-	}
-	return err.Error()
 }
 
 // readJSONType reports whether a request says that its body is JSON. Its error is a rejection.
@@ -86,7 +76,7 @@ func readJSONType(header http.Header) (bool, error) {
 	if err == nil {
 		return mediaType.JSON, nil
 	}
-	return false, reject(httpbody.Status(err), wechat.CodeArgsError, 47001, reasonOf(err))
+	return false, reject(httpbody.Status(err), wechat.CodeArgsError, 47001, httpbody.Message(err))
 }
 
 // parseJSON checks a whole text. Its error says where it is wrong, not what is there.

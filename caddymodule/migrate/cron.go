@@ -37,8 +37,11 @@ type calendarField struct {
 }
 
 var calendarFields = [7]calendarField{
-	{0, 59, nil}, {0, 59, nil}, {0, 23, nil},
-	{1, 31, nil}, {1, 12, nil},
+	{0, 59, nil},
+	{0, 59, nil},
+	{0, 23, nil},
+	{1, 31, nil},
+	{1, 12, nil},
 	{0, 7, []string{"Sun", "Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun"}},
 	{1970, 2099, nil},
 }

@@ -114,6 +114,7 @@ func TestValuesOfACaddyfile(t *testing.T) {
 		{"no number at all", placeholder.Number("").Check(0, 10), `"" is no number from 0 to 10`},
 		{"one that is not known yet", placeholder.Number("{env.VALUES_TEST_NONE}").Check(0, 10), ""},
 		{"a duration", placeholder.Duration("1d").Check(time.Second), ""},
+		{"the shortest", placeholder.Duration("1s").Check(time.Second), ""},
 		{"one without a unit", placeholder.Duration("3").Check(time.Second), `"3" is no duration of at least 1s; write it with a unit, as in 3s or 1m`},
 		{"one that is not known yet", placeholder.Duration("{env.VALUES_TEST_NONE}").Check(time.Second), ""},
 		{"a size", placeholder.Size("1MiB").Check(1 << 20), ""},
