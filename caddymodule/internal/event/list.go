@@ -58,8 +58,7 @@ func (r *Rules) ownsList() bool {
 	return r.Pointer.steps[0] == listName
 }
 
-// entriesOf returns the entries of a list, at most so many. It returns false for a value that is not a list of nothing
-// else, as far as it was read.
+// entriesOf returns the entries of a list, at most so many. It returns false for a value that is not a list of nothing else.
 func entriesOf(value string, most int) (entries []listEntry, ok bool) {
 	list := gjson.Parse(value)
 	if !list.IsArray() {
@@ -67,19 +66,19 @@ func entriesOf(value string, most int) (entries []listEntry, ok bool) {
 	}
 	ok = true
 	list.ForEach(func(_, item gjson.Result) bool {
-		var e listEntry
-		if e, ok = entryOf(item); ok {
-			entries = append(entries, e)
+		var rawName, rawID string
+		if rawName, rawID, ok = entryOf(item); ok && len(entries) < most {
+			entries = append(entries, listEntry{rawName, unescape(rawName), possibleID(rawID)})
 		}
-		return ok && len(entries) < most
+		return ok
 	})
 	return entries, ok && len(entries) > 0
 }
 
-// entryOf reads {"key_name":K,"cloud_id":ID}, with just these two members.
-func entryOf(item gjson.Result) (e listEntry, ok bool) {
+// entryOf returns the two strings of {"key_name":K,"cloud_id":ID}, in quotes, and false for anything else.
+func entryOf(item gjson.Result) (rawName, rawID string, ok bool) {
 	if !item.IsObject() {
-		return e, false
+		return "", "", false
 	}
 	var names, ids, others int
 	item.ForEach(func(key, value gjson.Result) bool {
@@ -88,19 +87,14 @@ func entryOf(item gjson.Result) (e listEntry, ok bool) {
 			others++
 		case isText(key.Raw, "key_name"):
 			names++
-			e.rawName = value.Raw
+			rawName = value.Raw
 		case isText(key.Raw, "cloud_id"):
 			ids++
-			e.id = value.Raw
+			rawID = value.Raw
 		default:
 			others++
 		}
 		return names <= 1 && ids <= 1 && others == 0
 	})
-	if names != 1 || ids != 1 || others > 0 {
-		return e, false
-	}
-	e.name = unescape(e.rawName)
-	e.id = possibleID(e.id)
-	return e, true
+	return rawName, rawID, names == 1 && ids == 1 && others == 0
 }

@@ -203,7 +203,7 @@ func (s spec) listIn(body []byte, root []member) (list *member, entries []declar
 			continue
 		}
 		lists++
-		if found := entriesIn(body[m.start:m.end], s.max+1); found != nil {
+		if found := entriesIn(body[m.start:m.end]); found != nil {
 			declaring = true
 			if m.name == "cloudid_list" {
 				list, entries = &root[i], found
@@ -213,13 +213,13 @@ func (s spec) listIn(body []byte, root []member) (list *member, entries []declar
 	return list, entries, !declaring || lists == 1
 }
 
-// entriesIn returns what a list declares, of which no more than most entries are read.
-func entriesIn(text []byte, most int) (entries []declared) {
+// entriesIn returns what a list declares.
+func entriesIn(text []byte) (entries []declared) {
 	var items []json.RawMessage
 	if text[0] != '[' || json.Unmarshal(text, &items) != nil {
 		return nil
 	}
-	for _, item := range items[:min(most, len(items))] {
+	for _, item := range items {
 		members, isObject, _ := membersOf(item)
 		if !isObject || len(members) != 2 {
 			return nil
