@@ -59,6 +59,7 @@ type Account struct {
 	keys        *usertoken.Keys // nil: there is nothing to sign with, and no invocations either
 	invocations *invocationTokens
 	metrics     *accountMetrics
+	report      func(opendata.Exchange) // is logExchange
 
 	mu      sync.Mutex
 	pooled  poolRefs
@@ -91,11 +92,11 @@ func (a *Account) Name() string {
 // opendata.Request. An exchange that fails is logged, once however many wait for it. A user who has reached the account's limit
 // gets an *opendata.LimitError.
 func (a *Account) Resolve(ctx context.Context, openid string, ids []string, guesses []bool) (opendata.Result, error) {
-	held, done, err := a.acquire()
+	held, err := a.acquire()
 	if err != nil {
 		return opendata.Result{}, err
 	}
-	defer done()
+	defer a.release()
 	result, err := held.resolver.Resolve(ctx, opendata.Request{OpenID: openid, IDs: ids, Guesses: guesses, Report: a.report})
 	if _, limited := errors.AsType[*opendata.LimitError](err); limited {
 		a.metrics.Counts().LimitHits.WithLabelValues("limit").Inc()
@@ -105,11 +106,11 @@ func (a *Account) Resolve(ctx context.Context, openid string, ids []string, gues
 
 // VoIPSign asks WeChat for a voice signature in a user's name.
 func (a *Account) VoIPSign(ctx context.Context, openid string, sign wechat.VoIPSignRequest) (string, error) {
-	held, done, err := a.acquire()
+	held, err := a.acquire()
 	if err != nil {
 		return "", err
 	}
-	defer done()
+	defer a.release()
 	ctx, cancel := context.WithTimeout(ctx, a.tunables.Timeout)
 	defer cancel()
 	signature, err := apicall.Do(ctx, held.voip, apicall.Call{User: openid}, func(ctx context.Context, token string) (string, error) {
@@ -128,11 +129,11 @@ func (a *Account) Login(ctx, queue context.Context, code string) (wechat.Session
 	if err != nil {
 		return wechat.Session{}, err
 	}
-	held, done, err := a.acquire()
+	held, err := a.acquire()
 	if err != nil {
 		return wechat.Session{}, err
 	}
-	defer done()
+	defer a.release()
 	ctx, cancel := context.WithTimeout(ctx, a.tunables.Timeout)
 	defer cancel()
 	return apicall.Do(ctx, held.login, apicall.Call{Queue: queue}, func(ctx context.Context, _ string) (wechat.Session, error) {
@@ -164,7 +165,7 @@ func (a *Account) UserTokens() (*usertoken.Keys, error) {
 	return a.keys, nil
 }
 
-func (a *Account) report(exchange opendata.Exchange) {
+func (a *Account) logExchange(exchange opendata.Exchange) {
 	a.metrics.Counts().WatermarkMismatches.Add(float64(exchange.Mismatched))
 	if exchange.Err == nil {
 		return

@@ -91,7 +91,7 @@ type limitBounds struct {
 
 // provision checks the settings and sets up what they describe. It makes no calls.
 func (a *Account) provision(ctx caddy.Context) error {
-	a.logger = ctx.Logger()
+	a.logger, a.report = ctx.Logger(), a.logExchange
 	for _, step := range []func() error{
 		a.resolveSecret,
 		func() error { return a.loadTokens(ctx) },

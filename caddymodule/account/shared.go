@@ -124,21 +124,21 @@ func (a *Account) loadUpstream(counts *accountMetrics) (*upstream, error) {
 	return up, nil
 }
 
-// acquire returns what a shares with other configs, and keeps it open until the caller is done with it. Caddy cleans up a
+// acquire returns what a shares with other configs, and keeps it open until the caller calls release. Caddy cleans up a
 // config that was replaced while requests that came in by it are under way, and some come to ask WeChat only then.
-func (a *Account) acquire() (held *shared, done func(), err error) {
+func (a *Account) acquire() (*shared, error) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	if a.retired && a.users == 0 {
 		if err := a.loadShared(); err != nil {
-			return nil, nil, err
+			return nil, err
 		}
 	}
 	a.users++
-	return a.shared, a.releaseShared, nil
+	return a.shared, nil
 }
 
-func (a *Account) releaseShared() {
+func (a *Account) release() {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	a.users--

@@ -82,11 +82,11 @@ func (a *App) Status() (Status, error) {
 }
 
 func (a *Account) status() (AccountStatus, error) {
-	held, done, err := a.acquire()
+	held, err := a.acquire()
 	if err != nil {
 		return AccountStatus{}, err
 	}
-	defer done()
+	defer a.release()
 	calls, failure := held.counts()
 	status := AccountStatus{
 		AppID:       a.appid,
@@ -159,11 +159,11 @@ const healthPause = 5 * time.Second
 
 // ready returns why the account cannot serve, or nil.
 func (a *Account) ready(ctx context.Context) error {
-	held, done, err := a.acquire()
+	held, err := a.acquire()
 	if err != nil {
 		return err
 	}
-	defer done()
+	defer a.release()
 	breaker := held.breakers[wechat.APIGetOpenData]
 	if err := breaker.Ready(); err != nil {
 		return err

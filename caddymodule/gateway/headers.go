@@ -125,30 +125,30 @@ func quotedNames(names []string) string {
 	if len(names) == 0 {
 		return "[]"
 	}
-	var text strings.Builder
+	text := make([]byte, 0, 128) // on the stack
 	for i, name := range names {
-		text.WriteByte("[,"[min(i, 1)])
-		writeASCII(&text, gjson.AppendJSONString(nil, name))
+		text = appendASCII(append(text, "[,"[min(i, 1)]), name)
 	}
-	text.WriteByte(']')
-	return text.String()
+	return string(append(text, ']'))
 }
 
-// writeASCII writes a JSON string with every character that is no printable ASCII escaped.
-func writeASCII(text *strings.Builder, quoted []byte) {
+// appendASCII appends a text as a JSON string with every character that is no printable ASCII escaped.
+func appendASCII(to []byte, text string) []byte {
 	const hex = "0123456789abcdef"
-	for _, c := range string(quoted) {
+	var few [64]byte // on the stack
+	for _, c := range string(gjson.AppendJSONString(few[:0], text)) {
 		if c >= ' ' && c < 0x7F {
-			text.WriteByte(byte(c))
+			to = append(to, byte(c))
 			continue
 		}
 		for _, unit := range utf16.Encode([]rune{c}) {
-			text.WriteString(`\u`)
+			to = append(to, `\u`...)
 			for shift := 12; shift >= 0; shift -= 4 {
-				text.WriteByte(hex[unit>>shift&0xF])
+				to = append(to, hex[unit>>shift&0xF])
 			}
 		}
 	}
+	return to
 }
 
 // userInfoJSON is event.userInfo, as classic cloud functions find it.

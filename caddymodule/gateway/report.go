@@ -12,7 +12,6 @@ import (
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp/reverseproxy"
-	"github.com/tidwall/gjson"
 	"go.uber.org/zap"
 	"go.uber.org/zap/zapcore"
 
@@ -220,10 +219,8 @@ func (c *call) codes() string {
 		if text.Len() > 0 {
 			text.WriteByte(',')
 		}
-		var name strings.Builder
-		quoted := gjson.AppendJSONString(nil, m.Name)
-		writeASCII(&name, quoted[1:len(quoted)-1])
-		text.WriteString(strings.NewReplacer(",", `\u002c`, "=", `\u003d`).Replace(name.String()))
+		quoted := appendASCII(nil, m.Name)
+		text.WriteString(strings.NewReplacer(",", `\u002c`, "=", `\u003d`).Replace(string(quoted[1 : len(quoted)-1])))
 		text.WriteString("=" + strconv.Itoa(m.Code))
 	}
 	return text.String()

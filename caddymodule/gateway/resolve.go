@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math"
 	"net/http"
+	"slices"
 	"strconv"
 	"time"
 
@@ -32,10 +33,7 @@ func (h *Handler) resolve(r *http.Request, c *call, found *event.Event) ([][]byt
 	if err := c.checkCaller(r, found.Declarations); err != nil {
 		return nil, err
 	}
-	var (
-		ids     []string
-		guesses []bool
-	)
+	ids, guesses := make([]string, 0, len(found.Declarations)), make([]bool, 0, len(found.Declarations))
 	for _, d := range found.Declarations {
 		if d.ID != "" {
 			ids, guesses = append(ids, d.ID), append(guesses, d.Kind == event.Guess)
@@ -164,6 +162,7 @@ func (c *call) assign(declarations []event.Declaration, result opendata.Result) 
 
 // addDeclared enters declarations into the record.
 func (c *call) addDeclared(found *event.Event) {
+	c.record.Members = slices.Grow(c.record.Members, len(found.Declarations))
 	for _, d := range found.Declarations {
 		if c.member(d.Name) == nil {
 			c.record.Members = append(c.record.Members, invocation.Member{Name: d.Name, Declared: invocation.DeclaredAs(string(d.Kind))})
