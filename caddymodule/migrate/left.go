@@ -51,7 +51,7 @@ func (r *Report) leftToDo() []string {
 	return left
 }
 
-// wrongTimers are timers that have no translation for systemd.
+// wrongTimers are timers that have no translation for systemd, or none that is certain.
 func (f *Function) wrongTimers() []string {
 	var wrong []string
 	for _, trigger := range f.Triggers {
@@ -61,6 +61,8 @@ func (f *Function) wrongTimers() []string {
 		}
 		if _, err := onCalendar(trigger.Config); err != nil {
 			wrong = append(wrong, fmt.Sprintf("the timer %s of %s: %v; write its systemd unit by hand", trigger.Name, f.Name, err))
+		} else if days := weekdayNumbers(trigger.Config); days != "" {
+			wrong = append(wrong, fmt.Sprintf("the timer %s of %s gives weekdays as numbers, which Tencent's documents count from Sunday as 0, and older ones from Monday: its systemd unit says %s; see whether that is what you mean", trigger.Name, f.Name, days))
 		}
 	}
 	return wrong

@@ -85,7 +85,7 @@ func oneProject(cmd *cobra.Command, args []string) error {
 }
 
 // run reads a project, prints the report, and writes the folder that was asked for.
-func run(w io.Writer, folder, out string, asJSON bool) (status int, err error) {
+func run(w io.Writer, folder, to string, asJSON bool) (status int, err error) {
 	report, p, err := Analyze(folder)
 	if errors.Is(err, project.ErrNoProject) {
 		return statusNoProject, fmt.Errorf("%s: %w", folder, err)
@@ -102,17 +102,20 @@ func run(w io.Writer, folder, out string, asJSON bool) (status int, err error) {
 	} else {
 		report.Print(w)
 	}
-	var kept []string
-	if err == nil && out != "" {
-		kept, err = writeOut(report, p, out)
+	var written *out
+	if err == nil && to != "" {
+		written, err = writeOut(report, p, to)
 	}
 	switch {
 	case err != nil:
 		return statusNoProject, err
-	case out != "" && !asJSON:
-		fmt.Fprintf(w, "\nWritten to %s: read MOVING.md there.\n", out)
-		if len(kept) > 0 {
-			fmt.Fprintf(w, "Left as they are, since they were there already: %s.\n", list(kept, 8))
+	case written != nil && !asJSON:
+		fmt.Fprintf(w, "\nWritten to %s: read MOVING.md there.\n", to)
+		if len(written.kept) > 0 {
+			fmt.Fprintf(w, "Left as they are, since they were there already: %s.\n", list(written.kept, 8))
+		}
+		for _, text := range written.missing {
+			fmt.Fprintf(w, "Not copied: %s\n", text)
 		}
 	}
 	if !report.Complete() {

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"maps"
 	"os"
@@ -31,12 +32,15 @@ type out struct {
 	report *Report
 	kept   []string // files that were there already
 
+	// Files of the functions that are not in the folder, and why.
+	missing []string
+
 	dependencies map[string]string // of all functions
 	workspaces   []*Function       // those that ask for other versions, or for packages of the project
 }
 
-// writeOut writes a folder that runs the functions of a project which load. It returns the files that were there already.
-func writeOut(r *Report, p *project.Project, folder string) (kept []string, err error) {
+// writeOut writes a folder that runs the functions of a project which load. It returns what there is to say of it.
+func writeOut(r *Report, p *project.Project, folder string) (*out, error) {
 	if err := os.MkdirAll(folder, 0o755); err != nil {
 		return nil, err
 	}
@@ -64,17 +68,21 @@ func writeOut(r *Report, p *project.Project, folder string) (kept []string, err 
 			return nil, err
 		}
 	}
-	return o.kept, nil
+	return o, nil
 }
 
 // write writes a file, unless it is there.
 func (o *out) write(name string, text []byte) error {
+	return o.writeFrom(name, bytes.NewReader(text), 0o644)
+}
+
+func (o *out) writeFrom(name string, from io.Reader, mode fs.FileMode) error {
 	if dir := path.Dir(name); dir != "." {
 		if err := o.root.MkdirAll(dir, 0o755); err != nil {
 			return err
 		}
 	}
-	file, err := o.root.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o644)
+	file, err := o.root.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_EXCL, mode)
 	if errors.Is(err, fs.ErrExist) {
 		o.kept = append(o.kept, name)
 		return nil
@@ -82,7 +90,7 @@ func (o *out) write(name string, text []byte) error {
 	if err != nil {
 		return err
 	}
-	_, err = file.Write(text)
+	_, err = io.Copy(file, from)
 	return errors.Join(err, file.Close())
 }
 
@@ -93,7 +101,7 @@ func (o *out) loaded() []*Function {
 
 // copyFunctions copies all files of the functions, and those beside them that they ask for.
 func (o *out) copyFunctions(p *project.Project) error {
-	copied := map[string]bool{}
+	copied, passed := map[string]bool{}, len(p.Skipped)
 	for _, f := range o.report.Functions {
 		names := slices.Concat(p.Files(f.Folder), f.files, manifests(p, f.files))
 		for _, folder := range f.folders {
@@ -109,13 +117,17 @@ func (o *out) copyFunctions(p *project.Project) error {
 			}
 		}
 	}
+	o.missing = append(o.missing, p.Skipped[passed:]...)
 	return nil
 }
 
 func (o *out) copyFile(p *project.Project, f *Function, name string) error {
+	if path.Base(name) != "package.json" && !source.IsTypeScript(name) {
+		return o.copyBytes(p, name)
+	}
 	text, err := p.Read(name)
 	if err != nil {
-		o.report.Skipped = append(o.report.Skipped, fmt.Sprintf("%s: %v", name, err))
+		o.missing = append(o.missing, fmt.Sprintf("%s: %v", name, err))
 		return nil
 	}
 	if path.Base(name) == "package.json" {
@@ -128,6 +140,21 @@ func (o *out) copyFile(p *project.Project, f *Function, name string) error {
 		return err
 	}
 	return o.compile(p, name, text)
+}
+
+// copyBytes copies a file of any size, with the right to be run.
+func (o *out) copyBytes(p *project.Project, name string) error {
+	from, err := p.Open(name)
+	if err != nil {
+		o.missing = append(o.missing, fmt.Sprintf("%s: %v", name, err))
+		return nil
+	}
+	defer from.Close()
+	info, err := from.Stat()
+	if err != nil {
+		return err
+	}
+	return o.writeFrom(path.Join("project", name), from, 0o644|info.Mode()&0o111)
 }
 
 // manifests are the package.json of the folders of files: they say what kind of module a file is, and which file a folder is.
@@ -205,7 +232,8 @@ func (o *out) writeClient() error {
 
 // timer is what the templates of a timer are made of.
 type timer struct {
-	Function, Name, Config, Calendar string
+	Function, Name, Config string
+	Calendar               []string
 }
 
 // writeTimers writes a unit and a timer of systemd for each trigger.
@@ -276,6 +304,9 @@ func percent(text string) string { return strings.ReplaceAll(text, "%", "%%") }
 
 // Report is the report.
 func (o *out) Report() *Report { return o.report }
+
+// Missing are files of the functions that are not in the folder, and why.
+func (o *out) Missing() []string { return o.missing }
 
 // Folder is the folder's absolute path.
 func (o *out) Folder() string { return o.folder }

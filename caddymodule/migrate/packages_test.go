@@ -65,24 +65,25 @@ func readManifest(t *testing.T, folder string) (m manifest) {
 func TestEachFunctionHasTheVersionsItAsksFor(t *testing.T) {
 	const main = "exports.main = () => 1"
 	out, text := written(t, map[string]string{
-		"cloudfunctions/a/index.js": main, "cloudfunctions/a/package.json": `{"name":"same","dependencies":{"wx-server-sdk":"~2.6.3","lodash":"^4.17.0"}}`,
-		"cloudfunctions/b/index.js": main, "cloudfunctions/b/package.json": `{"name":"same","dependencies":{"wx-server-sdk":"~2.6.3"}}`,
-		"cloudfunctions/c/index.js": "export const main = () => 1", "cloudfunctions/c/package.json": `{"name":"same","type":"module","scripts":{"install":"exit 1"},"devDependencies":{"x":"1"},"dependencies":{"wx-server-sdk":"latest","lodash":"^4.17.0"}}`,
-		"cloudfunctions/old/index.js": main, "cloudfunctions/old/package.json": `{"name":"same","dependencies":{"wx-server-sdk":"1.8.3"}}`,
-		"cloudfunctions/[x]/index.js": main, "cloudfunctions/[x]/package.json": `{"dependencies":{"lodash":"3"}}`,
+		"project.config.json":  `{"cloudfunctionRoot":"cloud [x]"}`,
+		"cloud [x]/a/index.js": main, "cloud [x]/a/package.json": `{"name":"same","dependencies":{"wx-server-sdk":"~2.6.3","lodash":"^4.17.0"}}`,
+		"cloud [x]/b/index.js": main, "cloud [x]/b/package.json": `{"name":"same","dependencies":{"wx-server-sdk":"~2.6.3"}}`,
+		"cloud [x]/c/index.js": "export const main = () => 1", "cloud [x]/c/package.json": `{"name":"same","type":"module","scripts":{"install":"exit 1"},"devDependencies":{"x":"1"},"dependencies":{"wx-server-sdk":"latest","lodash":"^4.17.0"}}`,
+		"cloud [x]/old/index.js": main, "cloud [x]/old/package.json": `{"name":"same","dependencies":{"wx-server-sdk":"1.8.3"}}`,
+		"cloud [x]/d/index.js": main, "cloud [x]/d/package.json": `{"dependencies":{"lodash":"3"}}`,
 	})
 	root := readManifest(t, out)
 	if got, want := fmt.Sprint(root.Dependencies), "map[@cloudbase/functions-framework:1.18.0 lodash:^4.17.0 wx-server-sdk:~2.6.3]"; got != want {
 		t.Errorf("for all: %s, want %s", got, want)
 	}
-	if got, want := fmt.Sprint(root.Workspaces), "[project/cloudfunctions/[[]x[]] project/cloudfunctions/c project/cloudfunctions/old]"; got != want {
+	if got, want := fmt.Sprint(root.Workspaces), "[project/cloud [[]x[]]/c project/cloud [[]x[]]/d project/cloud [[]x[]]/old]"; got != want {
 		t.Errorf("workspaces: %s, want %s", got, want)
 	}
-	c := readManifest(t, filepath.Join(out, "project/cloudfunctions/c"))
+	c := readManifest(t, filepath.Join(out, "project/cloud [x]/c"))
 	if fmt.Sprint(c.Dependencies) != "map[lodash:^4.17.0 wx-server-sdk:latest]" || c.Dev != nil || c.Type != "module" {
 		t.Errorf("%+v", c)
 	}
-	old := readManifest(t, filepath.Join(out, "project/cloudfunctions/old"))
+	old := readManifest(t, filepath.Join(out, "project/cloud [x]/old"))
 	if old.Dependencies["wx-server-sdk"] != "~3.0.4" || old.Name == c.Name {
 		t.Errorf("%+v", old)
 	}

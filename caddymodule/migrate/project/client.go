@@ -28,7 +28,7 @@ func (p *Project) readClient(folder, functions string) {
 		if !isSource(name) || strings.HasPrefix(name, functions+"/") || isCompiled(folder, name, names) {
 			continue
 		}
-		text, err := p.Read(name)
+		text, err := p.read(name, maxClient)
 		if err != nil {
 			p.Skipped = append(p.Skipped, fmt.Sprintf("%s: %v", name, err))
 			continue

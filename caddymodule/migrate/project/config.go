@@ -23,7 +23,7 @@ type config struct {
 // readConfig returns the folders of the functions and of the client.
 func (p *Project) readConfig() (functions, client string, err error) {
 	var c config
-	text, err := p.read("project.config.json", maxSource)
+	text, err := p.Read("project.config.json")
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
 	case err != nil:

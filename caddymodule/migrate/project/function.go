@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io/fs"
 	"path"
+	"regexp"
 )
 
 // readFunctions reads each folder of the functions' own.
@@ -20,12 +21,23 @@ func (p *Project) readFunctions(folder string) error {
 			p.Skipped = append(p.Skipped, name+": links are not followed")
 			continue
 		}
-		if entry.IsDir() && entry.Name()[0] != '.' && entry.Name() != "node_modules" && p.looksLikeFunction(name) {
+		if !entry.IsDir() || entry.Name()[0] == '.' || entry.Name() == "node_modules" {
+			continue
+		}
+		switch isFunction := p.looksLikeFunction(name); {
+		case isFunction && !functionName.MatchString(entry.Name()):
+			p.Skipped = append(p.Skipped, fmt.Sprintf("%q: the name of a function has letters, digits, _ and - only, and does not begin with -, so nothing can call this one", name))
+		case isFunction:
 			p.Functions = append(p.Functions, p.readFunction(entry.Name(), name))
+		case p.hasFunctions(name):
+			p.Skipped = append(p.Skipped, name+": functions are the folders of "+folder+" itself, not those further down; move these up, or name their folder as the cloudfunctionRoot")
 		}
 	}
 	return nil
 }
+
+// functionName is what a function may be called, in the cloud and here.
+var functionName = regexp.MustCompile(`^[A-Za-z0-9_][A-Za-z0-9_-]{0,63}$`)
 
 // looksLikeFunction tells a function's folder from one that only holds what functions share.
 func (p *Project) looksLikeFunction(folder string) bool {

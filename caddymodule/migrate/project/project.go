@@ -14,8 +14,11 @@ import (
 )
 
 const (
-	// maxSource bounds a file of source, in bytes. Larger ones are built or bundled, not written.
-	maxSource = 2 << 20
+	// maxClient bounds a file of the client, in bytes. Larger ones are built or bundled, not written.
+	maxClient = 2 << 20
+
+	// maxFunction bounds a file of a function. Some are bundled into one file before they are uploaded.
+	maxFunction = 16 << 20
 
 	// maxFiles bounds the files of a client that are looked at.
 	maxFiles = 20_000
@@ -112,8 +115,11 @@ func (p *Project) Exists(name string) bool {
 	return err == nil && info.Mode().IsRegular()
 }
 
-// Read returns a file of source, or why it is none.
-func (p *Project) Read(name string) ([]byte, error) { return p.read(name, maxSource) }
+// Read returns a file of a function, or why it is none.
+func (p *Project) Read(name string) ([]byte, error) { return p.read(name, maxFunction) }
+
+// Open returns any file of the project, to be copied.
+func (p *Project) Open(name string) (*os.File, error) { return p.root.Open(name) }
 
 func (p *Project) read(name string, limit int64) ([]byte, error) {
 	file, err := p.root.Open(name)
