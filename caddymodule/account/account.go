@@ -29,7 +29,7 @@ type Account struct {
 	// Where WeChat's API is. Default: https://api.weixin.qq.com. Placeholders are replaced when the config is loaded.
 	Endpoint string `json:"endpoint,omitempty"`
 
-	// For all that one invocation asks of WeChat, retries included: a duration such as "3s", a number of nanoseconds, or a placeholder
+	// How long all that one invocation asks of WeChat may take, retries included: a duration such as "3s", a number of nanoseconds, or a placeholder
 	// such as {env.WECHAT_TIMEOUT}, which is replaced when the config is loaded. Default: 3s.
 	Timeout placeholder.Duration `json:"timeout,omitempty"`
 
@@ -37,7 +37,7 @@ type Account struct {
 	// the config is loaded. Default: 2.
 	Retries placeholder.Number `json:"retries,omitempty"`
 
-	// For how long open data is kept. Default: the latest 10000 CloudIDs' for a minute.
+	// How long open data is kept, and for how many CloudIDs. Default: a minute, and 10000.
 	Cache *Cache `json:"cache,omitempty"`
 
 	// What invocation and session tokens are signed with: the first signs, all verify. Each has at least 16 bytes. Default: derived
@@ -47,7 +47,7 @@ type Account struct {
 	// How many CloudIDs one user may have exchanged. Default: 60 a minute.
 	Limit *Limit `json:"limit,omitempty"`
 
-	// How many calls to WeChat, of all kinds, are in flight at most, those for one user at most an eighth of them. Others wait for
+	// How many calls to WeChat, of all kinds, may be in flight; those for one user at most an eighth of them. Others wait for
 	// their turn, within the timeout. A number, or a placeholder that is replaced when the config is loaded. Default: 128.
 	MaxCalls placeholder.Number `json:"max_calls,omitempty"`
 

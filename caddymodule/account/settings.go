@@ -41,25 +41,25 @@ const (
 
 // Cache bounds the open data that an account keeps.
 type Cache struct {
-	// Keep none.
+	// Whether no open data is kept.
 	Off bool `json:"off,omitempty"`
 
-	// For how long open data is kept: a duration such as "1m", a number of nanoseconds, or a placeholder that is replaced when the
-	// config is loaded, also by the word off. CloudIDs are valid for five minutes. Default: 1m.
+	// For how long open data is kept: a duration such as "1m", a number of nanoseconds, or a placeholder, which is replaced when
+	// the config is loaded and may stand for the word off. CloudIDs are valid for five minutes. Default: 1m.
 	TTL placeholder.Duration `json:"ttl,omitempty"`
 
-	// How many CloudIDs it is kept for at most, those of one user for an eighth of them. A number, or a placeholder that is replaced
-	// when the config is loaded. Default: 10000.
+	// For how many CloudIDs open data is kept at most; those of one user are at most an eighth of them. A number, or a placeholder that
+	// is replaced when the config is loaded. Default: 10000.
 	Entries placeholder.Number `json:"entries,omitempty"`
 }
 
 // Limit bounds the CloudIDs that one user may have exchanged.
 type Limit struct {
-	// Bound nothing.
+	// Whether there is no limit.
 	Off bool `json:"off,omitempty"`
 
 	// How many CloudIDs one user may have exchanged within the window. Those that the cache has are not counted. A number, or a
-	// placeholder that is replaced when the config is loaded, also by the word off. Default: 60.
+	// placeholder, which is replaced when the config is loaded and may stand for the word off. Default: 60.
 	CloudIDs placeholder.Number `json:"cloudids,omitempty"`
 
 	// The time after which as many are allowed again: a duration such as "1m", a number of nanoseconds, or a placeholder that is

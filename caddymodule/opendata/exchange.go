@@ -40,7 +40,7 @@ type exchange struct {
 	waiting int             // requests, the one that started it among them
 	calling int             // calls that have begun
 	asked   bool            // one has ever
-	left    bool            // nobody waited any more
+	left    bool            // nobody waits any more
 }
 
 // result is what came of one id. Unless it is settled, asking again may give another.
@@ -86,8 +86,8 @@ func (e *exchange) asksFor(openid, id string) bool {
 	return e.openid == openid && slices.Contains(e.ids, id)
 }
 
-// runWhile makes an exchange in the course of the request that started it, which waits for it no more when ctx ends. That is noticed
-// by those who wait for anything in the name of the exchange, and before each call.
+// runWhile makes an exchange on the goroutine of the request that started it, which no longer waits for it when ctx ends. The end is
+// noticed wherever the exchange waits for anything, and before each call.
 func (r *Resolver) runWhile(ctx context.Context, e *exchange, report func(Exchange)) {
 	e.lifetime.watch = func() func() bool {
 		return context.AfterFunc(ctx, func() {
@@ -133,8 +133,8 @@ func (r *Resolver) forget(e *exchange) {
 	}
 }
 
-// abandon says that a request waits no more. An exchange that nobody waits for ends unless it has begun a call; what that
-// brings is for the cache.
+// abandon notes that a request no longer waits. An exchange that nobody waits for ends, unless it has a call under way, whose result
+// is for the cache.
 func (r *Resolver) abandon(exchanges ...*exchange) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -143,7 +143,7 @@ func (r *Resolver) abandon(exchanges ...*exchange) {
 	}
 }
 
-// requestEnded notices that the request which makes an exchange waits no more. r.mu is held.
+// requestEnded notes that the request which makes an exchange no longer waits. r.mu is held.
 func (r *Resolver) requestEnded(e *exchange) {
 	if e.request != nil {
 		e.request = nil
@@ -151,7 +151,7 @@ func (r *Resolver) requestEnded(e *exchange) {
 	}
 }
 
-// leave takes note that one request less waits. r.mu is held.
+// leave counts a request that no longer waits. r.mu is held.
 func (r *Resolver) leave(e *exchange) {
 	if e.waiting--; e.waiting == 0 && e.calling == 0 {
 		r.drop(e)
@@ -226,7 +226,7 @@ func (r *Resolver) ask(e *exchange) {
 	}
 }
 
-// span are ids of an exchange, by their places.
+// span is a range of an exchange's ids.
 type span struct{ from, to int }
 
 // askApart asks for the ids of each span in a call of its own, and returns those of the spans that must be taken apart, singly.
@@ -280,7 +280,7 @@ func mayBeOneID(err error) bool {
 	return code == 40097 || wechat.IsConclusive(code) || wechat.IsUnreadable(err)
 }
 
-// judge takes WeChat's word on an id, unless it is about open data of another app.
+// judge makes a result of what WeChat said of an id. Open data of another app is rejected.
 func (r *Resolver) judge(id string, data wechat.OpenData) result {
 	switch {
 	case data.Code == 0 && !data.IsFor(r.config.AppID):

@@ -28,7 +28,7 @@ type Config struct {
 	// What bounds the CloudIDs of one user. It may outlive the Resolver. nil: nothing does.
 	Limiter *Limiter
 
-	// Told where the CloudIDs of a request were looked up, as soon as they were. It must not block. nil: nobody is told.
+	// Called for each request as soon as its CloudIDs were looked up. It must not block. nil: it is not called.
 	Observe func(Lookup)
 }
 
@@ -81,15 +81,15 @@ type Request struct {
 	// One for one with IDs: whether the id is a guess, which need not be asked for beyond the user's limit. nil: none is.
 	Guesses []bool
 
-	// Told of the exchange that this request started, if it started one, when that ends. It may run after Resolve has
-	// returned, on another goroutine. nil: nobody is told.
+	// Called when the exchange that this request started, if it started one, has ended. It may run after Resolve has returned,
+	// on another goroutine. nil: it is not called.
 	Report func(Exchange)
 }
 
 // Exchange is one exchange with WeChat, as Request.Report learns of it.
 type Exchange struct {
-	// How many distinct CloudIDs were asked for, and how many of them got no word of WeChat that settles them. Those that
-	// WeChat calls expired, invalid or another user's are not among the failed.
+	// How many distinct CloudIDs were asked for, and for how many of them nothing conclusive came. Those that WeChat calls
+	// expired, invalid or another user's are not among the failed.
 	IDs, Failed int
 
 	// How many were rejected because the watermark of their open data names another AppID.

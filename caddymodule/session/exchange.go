@@ -120,14 +120,14 @@ func (e *exchanger) send(ctx, queue context.Context, hash codeHash, a *account.A
 	return nil, err
 }
 
-// mayBeUsed reports whether nobody knows if a login that failed has used up its code: neither did WeChat say so, nor was it not
-// asked at all. An unreadable response counts as well.
+// mayBeUsed reports whether a login that failed may have used up its code: WeChat was asked, and did not respond with an errcode. An
+// unreadable response counts as well.
 func mayBeUsed(err error) bool {
 	_, notCalled := apicall.NotCalled(err)
 	return !notCalled && !isWeChatError(err)
 }
 
-// isWeChatError reports whether a failure is WeChat's word.
+// isWeChatError reports whether a failure is an errcode of WeChat's.
 func isWeChatError(err error) bool {
 	_, ok := errors.AsType[*wechat.Error](err)
 	return ok

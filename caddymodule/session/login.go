@@ -55,9 +55,8 @@ type Login struct {
 	// is.
 	Account string `json:"account,omitempty"`
 
-	// How long a session lasts, at least 1s. A session token cannot be taken back before its end, and WeChat names no
-	// life for its own sessions that could be followed; a new login is silent and costs a client one wx.login, so
-	// shorter is safer and hardly dearer. A duration such as "2h", a number of nanoseconds, or a placeholder such as
+	// How long a session lasts, at least 1s. A session token cannot be revoked before it expires. A new login costs a
+	// client one wx.login, of which its user notices nothing, so shorter is safer at little cost. A duration such as "2h", a number of nanoseconds, or a placeholder such as
 	// {env.SESSION_TTL}, which is replaced when the config is loaded. Default: 2h.
 	TTL placeholder.Duration `json:"ttl,omitempty"`
 

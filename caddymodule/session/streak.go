@@ -9,12 +9,12 @@ const (
 	// streakLength is how many rejections in a row, with nobody let in between, say that it is not about single clients.
 	streakLength = 5
 
-	// streakPause is how long nothing more is said of it: who sends nonsense on purpose shall not fill a log.
+	// streakPause is how long nothing more is said of it, so that a client that sends nonsense on purpose cannot fill the log.
 	streakPause = time.Hour
 )
 
-// streak counts rejections in a row. Single ones are the client's own affair, and no line in the operator's log; when nobody gets in
-// any more, it is the config's. Its zero value is ready, for use by many goroutines.
+// streak counts rejections in a row. A single one is about its client, and no line in the operator's log; when nobody gets in any
+// more, it is about the config. The zero value is ready for use, by many goroutines at once.
 type streak struct {
 	rejected atomic.Int32
 	said     atomic.Int64 // when, in Unix nanoseconds

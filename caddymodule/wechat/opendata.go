@@ -38,7 +38,7 @@ var openDataMessages = map[int]string{
 // OpenDataMessage returns the errMsg that belongs to a -6010xx code, "" for other codes.
 func OpenDataMessage(code int) string { return openDataMessages[code] }
 
-// IsConclusive reports whether a code is WeChat's word on a CloudID itself, which asking again does not change.
+// IsConclusive reports whether a code is about the CloudID itself, so that asking again does not change it.
 func IsConclusive(code int) bool {
 	switch code {
 	case CodeInvalidCloudID, CodeExpiredCloudID, CodeUserMismatch, CodeNoPhoneOfMember:
@@ -47,7 +47,7 @@ func IsConclusive(code int) bool {
 	return false
 }
 
-// OpenData is WeChat's word on one CloudID.
+// OpenData is what WeChat said of one CloudID.
 type OpenData struct {
 	// 0, or a -6010xx code.
 	Code int

@@ -83,6 +83,19 @@ func TestSyntaxErrorSaysWhere(t *testing.T) {
 	}
 }
 
+// A text may end anywhere, also where a step of eight bytes does.
+func TestEveryBeginningOfAText(t *testing.T) {
+	for length := range 20 {
+		text := []byte(`{"` + strings.Repeat("x", length) + `":[{"a":"` + strings.Repeat("y", length) + `"},-1.5e+10]}`)
+		for end := range text {
+			err := Check(text[:end:end])
+			if syntax, ok := errors.AsType[*SyntaxError](err); !ok || syntax.Offset != end {
+				t.Errorf("Check(%q) = %v, want byte %d", text[:end], err, end)
+			}
+		}
+	}
+}
+
 func TestWalkShowsTheMembersOfTheOutermostObject(t *testing.T) {
 	text := []byte(` { "a" : {"b":[1,{"c":2}]} , "a":[], "\u0061" : "x" ,"d":1.10}`)
 	var got []string

@@ -26,13 +26,13 @@ type Account struct {
 	breakers map[string]float64 // the states that are shown, by API
 }
 
-// NewAccount returns the metrics of an account; for "" those of requests that are about no account that is known.
+// NewAccount returns the metrics of an account; for "", those of requests that name no known account.
 func NewAccount(appid string) *Account {
 	return &Account{appid: appid}
 }
 
-// Counts returns the account's collectors. They are made when something is counted first, since a gateway may have hundreds of
-// accounts, most of which nobody uses at a time.
+// Counts returns the account's collectors. They are made when something is counted for the first time, since a gateway may have
+// hundreds of accounts, most of which are idle.
 func (a *Account) Counts() *Counts {
 	if counts := a.made.Load(); counts != nil {
 		return counts
@@ -51,7 +51,7 @@ func (a *Account) ShowBreaker(api string, state float64) {
 	a.breakers[api] = state
 }
 
-// HideBreaker ends what ShowBreaker began.
+// HideBreaker no longer shows the state of an API's breaker.
 func (a *Account) HideBreaker(api string) {
 	a.mu.Lock()
 	defer a.mu.Unlock()

@@ -26,7 +26,7 @@ const (
 	Session    Kind = "session"
 	Invocation Kind = "invocation"
 
-	// Unattended is for the functions that a function calls which no user called, such as a timer's. It names no user.
+	// Unattended is for a function that is called by one that no user called, such as a timer's. It names no user.
 	Unattended Kind = "unattended"
 )
 
