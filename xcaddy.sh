@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Builds Caddy with this plugin, and runs the example. Needs Go and network, nothing else.
 set -euo pipefail
+readonly here=$PWD # paths on the command line are relative to it
 cd "$(dirname "$0")"
 export GOWORK=off # a workspace around this folder is none of its business
 
@@ -88,7 +89,7 @@ build_like_xcaddy() {
 			name=${module%%[@=]*}
 			printf 'package main\n\nimport _ "%s"\n' "$name" >"import_${name//[^A-Za-z0-9]/_}.go"
 			case $module in
-			*=*) go mod edit -replace "$name=$(cd "$root" && cd "${module#*=}" && pwd)" ;;
+			*=*) go mod edit -replace "$name=$(cd "${module#*=}" && pwd)" ;;
 			*@*) go mod edit -require "$module" ;;
 			esac
 		done
@@ -108,9 +109,12 @@ build() {
 		case $1 in
 		--output)
 			output=$2
-			[[ $output == /* ]] || output=$PWD/$output
+			[[ $output == /* ]] || output=$here/$output
 			;;
-		--with) modules+=("$2") ;;
+		--with)
+			[[ $2 != *=* || $2 == *=/* ]] || set -- "$1" "${2%%=*}=$here/${2#*=}" "${@:3}"
+			modules+=("$2")
+			;;
 		esac
 		shift 2
 	done

@@ -38,8 +38,10 @@ func TestBuildWithOtherModules(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	output := filepath.Join(t.TempDir(), "caddy")
-	said, err := xcaddy(taggedClone(t), "build", "--output", output, "--with", realModule+"@"+realVersion, "--with", "example.com/hello="+module)
+	clone, here := taggedClone(t), filepath.Dir(module)
+	output := filepath.Join(here, "caddy")
+	t.Chdir(here) // to which paths are relative
+	said, err := xcaddy(clone, "build", "--output", "caddy", "--with", realModule+"@"+realVersion, "--with", "example.com/hello="+filepath.Base(module))
 	if err != nil {
 		t.Fatalf("%v\n%s", err, said)
 	}
