@@ -24,7 +24,7 @@ type control struct {
 var controls = map[string]control{
 	"/sandbox/cloudid": {
 		http.MethodPost,
-		`{"openid":string,"kind":"werun"|"phone"|"userinfo"|"share","data"?:any JSON,"ttl"?:seconds}, or {"like":CloudID}`,
+		`{"openid":string,"kind":"werun"|"phone"|"userinfo"|"share","data"?:any JSON,"ttl"?:seconds or "1s"}, or {"like":CloudID}`,
 		mintCloudID,
 	},
 	"/sandbox/encrypted": {
@@ -43,7 +43,7 @@ var controls = map[string]control{
 			`another kind:true,"times"?:number}`,
 		addFault,
 	},
-	"/sandbox/token": {http.MethodPost, `{"appid":string,"ends_in"?:seconds}`, changeToken},
+	"/sandbox/token": {http.MethodPost, `{"appid":string,"ends_in"?:seconds or "1s"}`, changeToken},
 	"/sandbox/reset": {http.MethodPost, `{} or no body`, reset},
 	"/sandbox/calls": {http.MethodGet, "no body", countCalls},
 }
@@ -76,7 +76,7 @@ func mintCloudID(s *Server, body []byte) (any, error) {
 		OpenID string          `json:"openid"`
 		Kind   string          `json:"kind"`
 		Data   json.RawMessage `json:"data"`
-		TTL    *float64        `json:"ttl"`
+		TTL    json.RawMessage `json:"ttl"`
 		Like   *string         `json:"like"`
 	}
 	if err := decode(body, &q); err != nil {
@@ -91,7 +91,7 @@ func mintCloudID(s *Server, body []byte) (any, error) {
 	}
 	d := OpenData{OpenID: q.OpenID, Kind: q.Kind, Data: q.Data}
 	if q.TTL != nil {
-		ttl, err := seconds("ttl", *q.TTL)
+		ttl, err := duration("ttl", q.TTL)
 		if err != nil {
 			return nil, err
 		}
@@ -144,15 +144,18 @@ func mintCode(s *Server, body []byte) (any, error) {
 
 func changeToken(s *Server, body []byte) (any, error) {
 	var q struct {
-		AppID  string  `json:"appid"`
-		EndsIn float64 `json:"ends_in"`
+		AppID  string          `json:"appid"`
+		EndsIn json.RawMessage `json:"ends_in"`
 	}
 	if err := decode(body, &q); err != nil {
 		return nil, err
 	}
-	left, err := seconds("ends_in", q.EndsIn)
-	if err != nil {
-		return nil, err
+	var left time.Duration
+	if q.EndsIn != nil {
+		var err error
+		if left, err = duration("ends_in", q.EndsIn); err != nil {
+			return nil, err
+		}
 	}
 	if left == 0 {
 		return emptyReply{}, s.KillToken(q.AppID)
@@ -221,7 +224,9 @@ func (f *Fault) set(name string, raw json.RawMessage) error {
 	case "errcode", "status":
 		return value(name, raw, &f.Code)
 	case "latency":
-		return f.setLatency(raw)
+		var err error
+		f.Latency, err = duration(name, raw)
+		return err
 	case "garbage":
 		if value(name, raw, &f.Body) == nil {
 			return nil
@@ -230,26 +235,6 @@ func (f *Fault) set(name string, raw json.RawMessage) error {
 	}
 	if string(raw) != "true" {
 		return fmt.Errorf("%s is %s, which must be true; leave it out for no such fault", name, raw)
-	}
-	return nil
-}
-
-func (f *Fault) setLatency(raw json.RawMessage) error {
-	var (
-		number float64
-		text   string
-		err    error
-	)
-	if value("latency", raw, &number) == nil {
-		f.Latency, err = seconds("latency", number)
-		return err
-	}
-	if err := value("latency", raw, &text); err != nil {
-		return fmt.Errorf("latency is %s, which must be a number of seconds or a duration such as \"1.5s\"", raw)
-	}
-	f.Latency, err = time.ParseDuration(text)
-	if err != nil {
-		return fmt.Errorf("latency is %q, which must be a number of seconds or a duration such as \"1.5s\"", text)
 	}
 	return nil
 }
@@ -270,6 +255,11 @@ func decode(body []byte, pointer any) error {
 		if errors.Is(err, io.EOF) {
 			return errors.New("the body is empty, which must be a JSON object")
 		}
+		if wrong, ok := errors.AsType[*json.UnmarshalTypeError](err); ok && wrong.Field == "" {
+			return fmt.Errorf("the body is of type %s, which must be a JSON object", wrong.Value)
+		} else if ok {
+			return fmt.Errorf("%s is of type %s, which is wrong", wrong.Field, wrong.Value)
+		}
 		return fmt.Errorf("the body cannot be read: %w", err)
 	}
 	if _, err := d.Token(); !errors.Is(err, io.EOF) {
@@ -278,11 +268,18 @@ func decode(body []byte, pointer any) error {
 	return nil
 }
 
-// seconds turns a number of seconds into a duration, and rejects what would overflow one.
-func seconds(name string, n float64) (time.Duration, error) {
+// duration reads a number of seconds, or a text such as "1.5s".
+func duration(name string, raw json.RawMessage) (time.Duration, error) {
 	const most = 1e9 // some 31 years
-	if math.Abs(n) > most {
-		return 0, fmt.Errorf("%s is %g, which must be a number of seconds up to %g", name, n, most)
+	var number float64
+	var text string
+	if value(name, raw, &number) == nil && math.Abs(number) <= most {
+		return time.Duration(number * float64(time.Second)), nil
 	}
-	return time.Duration(n * float64(time.Second)), nil
+	if value(name, raw, &text) == nil {
+		if d, err := time.ParseDuration(text); err == nil {
+			return d, nil
+		}
+	}
+	return 0, fmt.Errorf("%s is %s, which must be a number of seconds up to %g, or a duration such as \"1.5s\"", name, raw, most)
 }

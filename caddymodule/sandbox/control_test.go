@@ -30,15 +30,17 @@ func TestControlDoesWhatGoDoes(t *testing.T) {
 	})
 	t.Run("cloudid: a life in seconds, or none", func(t *testing.T) {
 		g := newRig(t)
-		id := g.post("/sandbox/cloudid", `{"openid":"o1","kind":"werun","ttl":1.5}`).text("cloudID")
-		if text := g.ask("o1", id).one(); !strings.Contains(text, "stepInfoList") {
-			t.Errorf("at once: %s", text)
+		for _, ttl := range []string{`1.5`, `"1500ms"`} {
+			id := g.post("/sandbox/cloudid", `{"openid":"o1","kind":"werun","ttl":`+ttl+`}`).text("cloudID")
+			if text := g.ask("o1", id).one(); !strings.Contains(text, "stepInfoList") {
+				t.Errorf("%s: at once: %s", ttl, text)
+			}
+			g.pass(1500 * time.Millisecond)
+			if text := g.ask("o1", id).one(); !strings.Contains(text, "-601006") {
+				t.Errorf("%s: after 1.5 s: %s", ttl, text)
+			}
 		}
-		g.pass(1500 * time.Millisecond)
-		if text := g.ask("o1", id).one(); !strings.Contains(text, "-601006") {
-			t.Errorf("after 1.5 s: %s", text)
-		}
-		id = g.post("/sandbox/cloudid", `{"openid":"o1","kind":"werun","ttl":0}`).text("cloudID")
+		id := g.post("/sandbox/cloudid", `{"openid":"o1","kind":"werun","ttl":0}`).text("cloudID")
 		if text := g.ask("o1", id).one(); !strings.Contains(text, "-601006") {
 			t.Errorf("with no life at all: %s", text)
 		}
@@ -107,7 +109,11 @@ func TestControlSaysWhatIsWrong(t *testing.T) {
 		{"a mistyped member", "POST", "/sandbox/cloudid", `{"openid":"o1","knid":"werun"}`, `unknown field "knid"`},
 		{"a missing kind", "POST", "/sandbox/cloudid", `{"openid":"o1"}`, "werun, phone, userinfo, share"},
 		{"an openid that no user has", "POST", "/sandbox/cloudid", `{"openid":"","kind":"werun"}`, "1 to 64"},
-		{"a ttl of the wrong type", "POST", "/sandbox/cloudid", `{"openid":"o1","kind":"werun","ttl":"5m"}`, "ttl"},
+		{"a ttl of the wrong type", "POST", "/sandbox/cloudid", `{"openid":"o1","kind":"werun","ttl":true}`, `ttl is true, which must be a number of seconds up to 1e+09, or a duration such as "1.5s"`},
+		{"a ttl that is no time", "POST", "/sandbox/cloudid", `{"openid":"o1","kind":"werun","ttl":"soon"}`, `ttl is "soon"`},
+		{"an end that is no time", "POST", "/sandbox/token", `{"appid":"wx1","ends_in":"soon"}`, `ends_in is "soon"`},
+		{"an openid that is a number", "POST", "/sandbox/cloudid", `{"openid":1,"kind":"werun"}`, "openid is of type number, which is wrong ("},
+		{"a list", "POST", "/sandbox/code", `[]`, "the body is of type array, which must be a JSON object ("},
 		{"a ttl without sense", "POST", "/sandbox/cloudid", `{"openid":"o1","kind":"werun","ttl":1e300}`, "number of seconds"},
 		{"no body", "POST", "/sandbox/cloudid", ``, "must be a JSON object"},
 		{"two bodies", "POST", "/sandbox/cloudid", `{"openid":"o1","kind":"werun"}{}`, "goes on"},
