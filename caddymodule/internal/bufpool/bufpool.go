@@ -10,6 +10,7 @@ package bufpool
 import (
 	"math/bits"
 	"sync"
+	"unsafe"
 )
 
 const (
@@ -20,7 +21,7 @@ const (
 	headroom = 512
 )
 
-var pools [maxClass - minClass + 1]sync.Pool // of *[]byte with room for 1<<(minClass+i) + headroom
+var pools [maxClass - minClass + 1]sync.Pool // of *byte, the first of a buffer with room for 1<<(minClass+i) + headroom
 
 // Get returns an empty slice with room for at least size bytes.
 func Get(size int) []byte {
@@ -28,8 +29,8 @@ func Get(size int) []byte {
 	if class > maxClass {
 		return make([]byte, 0, size)
 	}
-	if buffer, ok := pools[class-minClass].Get().(*[]byte); ok {
-		return (*buffer)[:0]
+	if first, ok := pools[class-minClass].Get().(*byte); ok {
+		return unsafe.Slice(first, 1<<class+headroom)[:0]
 	}
 	return make([]byte, 0, 1<<class+headroom)
 }
@@ -41,5 +42,5 @@ func Put(buffer []byte) {
 		return // it was made for one body alone
 	}
 	poison(buffer[:cap(buffer)])
-	pools[class-minClass].Put(&buffer)
+	pools[class-minClass].Put(unsafe.SliceData(buffer))
 }
