@@ -1,6 +1,7 @@
 package http1
 
 import (
+	"bufio"
 	"bytes"
 	"context"
 	"io"
@@ -9,6 +10,8 @@ import (
 	"net/http/httptest"
 	"strings"
 	"testing"
+
+	"github.com/caddy-cloudid/caddy-cloudid/tests/rawserver"
 )
 
 // opaque hides from a transport that a body is in memory, as Caddy's wrappers do.
@@ -72,5 +75,71 @@ func byteSize(n int) string {
 		return "2_KB"
 	default:
 		return "100_KB"
+	}
+}
+
+// usual is a head of a response such as Node.js servers say, and a body of 200 bytes.
+var usual = "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nDate: Sat, 28 Nov 2026 14:35:00 GMT\r\nConnection: keep-alive\r\n" +
+	"Keep-Alive: timeout=5\r\nContent-Length: 200\r\n\r\n" + strings.Repeat("x", 200)
+
+// BenchmarkExchange measures a request in memory and its response with a server that costs next to nothing and allocates nothing:
+// what is allocated is the client's.
+func BenchmarkExchange(b *testing.B) {
+	u := rawserver.Start(b, rawserver.ListenTCP(b), func(c *rawserver.Conn) {
+		response, request := []byte(usual), make([]byte, 16<<10)
+		for {
+			if _, err := c.Read(request); err != nil { // head and body come at once
+				return
+			}
+			_, _ = c.Write(response)
+		}
+	})
+	client := New(Options{Dial: (&net.Dialer{}).DialContext})
+	defer client.CloseIdle()
+	for _, size := range []int{0, 200, 2 << 10} {
+		b.Run(byteSize(size), func(b *testing.B) {
+			req, _ := http.NewRequestWithContext(b.Context(), http.MethodPost, "http://upstream/path", nil)
+			for name := range strings.FieldsSeq("Accept Accept-Encoding Content-Type X-Forwarded-For X-Forwarded-Proto X-Forwarded-Host Via User-Agent X-Wx-Openid X-Wx-Appid X-Wx-Source X-Wx-Env") {
+				req.Header[name] = []string{"value of " + name}
+			}
+			data, text := bytes.Repeat([]byte("x"), size), make([]byte, 512)
+			body := NewInMemory(data, nil)
+			b.ReportAllocs()
+			for b.Loop() {
+				if size > 0 {
+					body.Reset(data)
+					req.Body, req.ContentLength = body, int64(size)
+				}
+				res, err := client.RoundTrip(req, u.Network, u.Address)
+				if err != nil {
+					b.Fatal(err)
+				}
+				if n, err := res.Body.Read(text); n != 200 || err != io.EOF {
+					b.Fatal(n, err)
+				}
+			}
+		})
+	}
+}
+
+// BenchmarkResponseHead compares the two that read heads of responses.
+func BenchmarkResponseHead(b *testing.B) {
+	req, text := new(http.Request), strings.NewReader("")
+	reader := bufio.NewReader(text)
+	for name, read := range map[string]func() *http.Response{
+		"net,http": func() *http.Response { res, _ := http.ReadResponse(reader, req); return res },
+		"http1":    func() *http.Response { return readUsual(reader, req) },
+	} {
+		b.Run(name, func(b *testing.B) {
+			b.ReportAllocs()
+			for b.Loop() {
+				text.Reset(usual)
+				reader.Reset(text)
+				_, _ = reader.Peek(1)
+				if read() == nil {
+					b.Fatal("it was not read")
+				}
+			}
+		})
 	}
 }

@@ -4,55 +4,62 @@ import (
 	"compress/gzip"
 	"io"
 	"net/http"
-	"sync"
+	"sync/atomic"
 )
 
 // body is a response's body. Its end, or Close, ends the exchange. Close may be called while Read waits.
 type body struct {
-	src      io.Reader // of net/http, which knows lengths, chunks and trailers
 	exchange *exchange
+	src      io.Reader // of net/http, which knows lengths, chunks and trailers; nil where the length is all there is to know
+	left     int64     // how many bytes are to come, if src is nil
 	keep     bool
-
-	mu  sync.Mutex
-	err error // what every further Read returns
+	err      error // what every further Read returns
+	closed   atomic.Bool
 }
 
 func (b *body) Read(p []byte) (int, error) {
-	if err := b.ended(); err != nil {
-		return 0, err
+	if b.closed.Load() {
+		return 0, http.ErrBodyReadAfterClose
 	}
-	n, err := b.src.Read(p)
+	if b.err != nil {
+		return 0, b.err
+	}
+	n, err := b.read(p)
 	if err == nil {
 		return n, nil
 	}
 	b.exchange.finish(b.keep && err == io.EOF)
-	if err != io.EOF {
+	switch {
+	case err == io.EOF:
+	case b.closed.Load():
+		err = http.ErrBodyReadAfterClose
+	default:
 		err = b.exchange.reason(err)
 	}
-	return n, b.end(err)
+	b.err = err
+	return n, err
+}
+
+func (b *body) read(p []byte) (int, error) {
+	if b.src != nil {
+		return b.src.Read(p)
+	}
+	n, err := b.exchange.conn.reader.Read(p[:min(int64(len(p)), b.left)])
+	b.left -= int64(n)
+	switch {
+	case b.left == 0:
+		return n, io.EOF
+	case err == io.EOF:
+		return n, io.ErrUnexpectedEOF
+	}
+	return n, err
 }
 
 // Close closes the connection if the body was not read to its end.
 func (b *body) Close() error {
+	b.closed.Store(true)
 	b.exchange.finish(false)
-	_ = b.end(http.ErrBodyReadAfterClose)
 	return nil
-}
-
-func (b *body) ended() error {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.err
-}
-
-// end remembers the first end, and returns it.
-func (b *body) end(err error) error {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	if b.err == nil {
-		b.err = err
-	}
-	return b.err
 }
 
 // gzipBody decodes a body that came compressed because the client asked for that, and its caller did not.
@@ -66,8 +73,8 @@ func (g *gzipBody) Read(p []byte) (int, error) {
 	if g.err != nil {
 		return 0, g.err
 	}
-	if err := g.body.ended(); err == http.ErrBodyReadAfterClose {
-		return 0, err
+	if g.body.closed.Load() {
+		return 0, http.ErrBodyReadAfterClose
 	}
 	if g.reader == nil {
 		if g.reader, g.err = gzip.NewReader(g.body); g.err != nil {

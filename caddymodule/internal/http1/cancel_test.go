@@ -6,6 +6,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"os"
 	"runtime"
 	"strings"
 	"testing"
@@ -84,6 +85,25 @@ func TestCancelledBeforeAndWhileDialing(t *testing.T) {
 		t.Errorf("the body was closed %d times, want each once", closed)
 	}
 }
+
+// A dialer looks at the clock, too, and may do so before the context's timer.
+func TestADeadlineThatTheDialerNotices(t *testing.T) {
+	ctx := deadlineOnly{t.Context(), time.Now()}
+	c := newClient(t, func(o *Options) {
+		o.Dial = func(context.Context, string, string) (net.Conn, error) { return nil, os.ErrDeadlineExceeded }
+	})
+	if _, err := c.RoundTrip(newRequest(ctx, http.MethodGet, nil, 0), "tcp", "127.0.0.1:1"); err != context.DeadlineExceeded {
+		t.Errorf("got %v", err)
+	}
+}
+
+// deadlineOnly is a context whose deadline is past, and whose timer did not notice.
+type deadlineOnly struct {
+	context.Context
+	deadline time.Time
+}
+
+func (d deadlineOnly) Deadline() (time.Time, bool) { return d.deadline, true }
 
 // After the end of a response its context no longer matters: the connection is somebody else's.
 func TestCancelledAfterTheEnd(t *testing.T) {

@@ -27,14 +27,18 @@ type conn struct {
 	reused bool          // it carried a request before
 	idleAt time.Time
 	gone   atomic.Bool // it was discarded
+
+	exchange *exchange          // that it carries
+	turn     func(uintptr) bool // a turn of that at the socket
 }
 
 func newConn(raw net.Conn, to endpoint) *conn {
 	c := &conn{Conn: raw, socket: socketOf(raw), to: to}
 	switch raw.(type) {
 	case *net.TCPConn, *net.UnixConn: // others have time-outs of their own, or have read already what is to come next
-		c.plain = c.socket != nil
+		c.plain = Supported && c.socket != nil
 	}
+	c.turn = func(fd uintptr) bool { return c.exchange.turn(fd) }
 	return c
 }
 
@@ -61,6 +65,21 @@ func (c *conn) await() error {
 		return nil
 	}
 	return awaitInput(c.socket)
+}
+
+// writeAtOnce writes what a connection takes without waiting of a request, if it has a socket of its own: one with TLS is more than that.
+func (c *conn) writeAtOnce(head, data []byte) (n int, err error) {
+	if _, ok := c.Conn.(syscall.Conn); !ok || c.socket == nil {
+		return 0, nil
+	}
+	var writeErr error
+	err = c.socket.Control(func(fd uintptr) { // not Write, which minds a deadline that was another request's
+		n, writeErr = writeOnce(fd, head, data)
+	})
+	if writeErr != nil {
+		return n, writeErr
+	}
+	return n, err
 }
 
 // source is what a connection's buffer reads from.

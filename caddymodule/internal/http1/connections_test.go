@@ -3,6 +3,7 @@ package http1
 import (
 	"errors"
 	"io"
+	"net"
 	"net/http"
 	"strconv"
 	"strings"
@@ -128,6 +129,32 @@ func TestWhatComesUnaskedIsNoResponse(t *testing.T) {
 					}
 					<-said // and on one machine, what was written has arrived
 				}
+			})
+		}
+	}
+}
+
+// Wherever a response breaks off, it does not look complete.
+func TestAResponseThatBreaksOff(t *testing.T) {
+	for kind, text := range map[string]string{
+		"with a length": withLength("0123456789"), "in chunks": inChunks("0123456789"), "that was announced": announcement + withLength("ok"),
+	} {
+		for end, with := range map[string]func(net.Conn){"closes": func(c net.Conn) { _ = c.Close() }, "resets": reset, "ends": endWriting} {
+			t.Run(kind+", the server "+end, func(t *testing.T) {
+				u, c := startUpstream(t, func(c *rawserver.Conn) {
+					req := c.Request()
+					said, _ := strconv.Atoi(strings.TrimPrefix(req.URL.Path, "/"))
+					c.Say(text[:said])
+					with(c.Conn)
+				}), newClient(t, nil)
+				for said := range len(text) {
+					req := newRequest(t.Context(), http.MethodGet, nil, 0)
+					req.URL.Path = "/" + strconv.Itoa(said)
+					if got, err := u.do(c, req); err == nil {
+						t.Errorf("after %q: %q", text[:said], got)
+					}
+				}
+				u.WantOpen(t, 0)
 			})
 		}
 	}

@@ -25,10 +25,13 @@ type exchange struct {
 	req    *http.Request
 	out    *outgoing
 
-	anyWritten bool
-	awaited    bool // the response's first byte was, when the request was sent
-	awaitErr   error
-	place      place // in the client's watch
+	written  int   // bytes of the request, before another goroutine wrote any
+	writeErr error // of the turn at the socket
+	turned   bool  // that has begun
+	awaited  bool  // the response's first byte was, when the request was sent
+	awaitErr error
+	place    place // in the client's watch
+	body     body  // of the response
 
 	mu       sync.Mutex
 	stop     func() bool // ends the waiting for the context's end; nil: it is not waited for, or not yet
@@ -38,8 +41,14 @@ type exchange struct {
 	timer    *time.Timer // of ResponseHeaderTimeout
 }
 
+// newExchange begins to send a request on a connection.
 func newExchange(c *Client, conn *conn, req *http.Request, out *outgoing) *exchange {
-	x := &exchange{client: c, conn: conn, req: req, out: out}
+	x := &out.first
+	if x.out != nil { // it was sent before, by an exchange that somebody may still want to end
+		x = new(exchange)
+	}
+	x.client, x.conn, x.req, x.out = c, conn, req, out
+	conn.exchange = x
 	c.watch.add(x)
 	return x
 }
@@ -62,7 +71,7 @@ func (x *exchange) run() (*http.Response, error) {
 		return nil, x.unused(writeErr)
 	}
 	if writeErr != nil {
-		if !x.anyWritten {
+		if x.written == 0 {
 			return nil, x.fail(&staleError{writeErr, true})
 		}
 		if errors.Is(writeErr, os.ErrDeadlineExceeded) {
@@ -95,6 +104,9 @@ func (x *exchange) readHead() (*http.Response, error) {
 	c.reader = x.client.reader(c)
 	if _, err := c.reader.Peek(1); err != nil {
 		return nil, &staleError{err, false}
+	}
+	if res := readUsual(c.reader, x.req); res != nil {
+		return res, nil
 	}
 	for {
 		res, err := http.ReadResponse(c.reader, x.req)
@@ -136,34 +148,28 @@ func hasSpacedName(header http.Header) bool {
 
 // begin prepares the response's body, whose end frees the connection. If there is none, it is free at once.
 func (x *exchange) begin(res *http.Response, written bool) {
-	x.mu.Lock()
-	x.headRead = true
-	if x.timer != nil {
-		x.timer.Stop()
+	if x.client.options.ResponseHeaderTimeout > 0 {
+		x.stopTimer()
 	}
-	x.mu.Unlock()
 	x.conn.limit = math.MaxInt64
 	if !written {
 		_ = x.conn.SetReadDeadline(time.Time{})
 	}
-	keep := written && !res.Close && res.ProtoMajor == 1
+	keep := !res.Close && res.ProtoMajor == 1
 	if res.Body == http.NoBody {
 		x.finish(keep)
 		return
 	}
-	b := &body{src: res.Body, exchange: x, keep: keep}
-	res.Body = b
+	x.body.exchange, x.body.src, x.body.left, x.body.keep = x, res.Body, res.ContentLength, keep
+	res.Body = &x.body
 	if x.out.askedGzip && strings.EqualFold(res.Header.Get("Content-Encoding"), "gzip") {
-		res.Body = &gzipBody{body: b}
+		res.Body = &gzipBody{body: &x.body}
 		res.Header.Del("Content-Encoding")
 		res.Header.Del("Content-Length")
 		res.ContentLength = -1
 		res.Uncompressed = true
 	}
 }
-
-// wrote is told how many bytes were written at first.
-func (x *exchange) wrote(n int) { x.anyWritten = x.anyWritten || n > 0 }
 
 // sent is told that the whole request was written. From now on the response may take as long as ResponseHeaderTimeout says.
 func (x *exchange) sent() {
@@ -184,6 +190,16 @@ func (x *exchange) sent() {
 			x.abort(&timeoutError{limit})
 		}
 	})
+}
+
+// stopTimer is told that the response's head was read.
+func (x *exchange) stopTimer() {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	x.headRead = true
+	if x.timer != nil {
+		x.timer.Stop()
+	}
 }
 
 // abort ends the exchange, whatever it waits for, unless it is over.
@@ -250,6 +266,7 @@ func (x *exchange) over(keep func() bool) {
 	}
 	x.mu.Unlock()
 	x.client.watch.remove(x)
+	x.conn.exchange = nil
 	if kept && x.client.putReader(x.conn) {
 		x.client.pool.put(x.conn)
 		return

@@ -47,7 +47,7 @@ func checkedFields(fields []field, header http.Header) ([]field, error) {
 			return nil, fmt.Errorf("the header field %q must be written in its canonical form", name)
 		}
 		for _, value := range values {
-			if !httpguts.ValidHeaderFieldValue(value) {
+			if !isText(value) {
 				return nil, fmt.Errorf("invalid value of the header field %q", name) // the value may be a secret
 			}
 		}

@@ -15,10 +15,11 @@
 //
 //   - The request on the wire is the same, byte for byte. A header field or a method that would break out of its line is an
 //     error before anything is sent.
-//   - A response is read by http.ReadResponse, so the verdict on what a server sends is net/http's. Stricter: a status below
-//     100, 101 (Switching Protocols), which nobody asked for, and a space before a field's colon are errors.
+//   - A response is read by http.ReadResponse or, where its head is what most are, as that would read it, so the verdict on what a
+//     server sends is net/http's. Stricter: a status below 100, 101 (Switching Protocols), which nobody asked for, and a space
+//     before a field's colon are errors.
 //   - 1xx responses go to httptrace.ClientTrace.Got1xxResponse; no other hook of httptrace is called.
-//   - A body in memory (InMemory) leaves together with the head, as far as the connection takes it at once; the rest follows from
+//   - A body in memory (InMemory) leaves together with the head, as far as the connection takes both at once; the rest follows from
 //     another goroutine. It can be sent again, unless some of it is still to follow.
 //   - Of other bodies, one of up to 64 KiB that can be read within a millisecond leaves together with the head. A larger or slower
 //     one is sent as it comes, from another goroutine, while this one reads the response. So a response may come, and is

@@ -7,6 +7,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"path/filepath"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -39,7 +40,7 @@ var dials = map[string]func(ctx context.Context, network, address string) (net.C
 	"little by little": func(ctx context.Context, network, address string) (net.Conn, error) {
 		conn, err := (&net.Dialer{}).DialContext(ctx, network, address)
 		if err == nil {
-			err = conn.(*net.TCPConn).SetWriteBuffer(4 << 10)
+			err = conn.(interface{ SetWriteBuffer(int) error }).SetWriteBuffer(4 << 10)
 		}
 		return conn, err
 	},
@@ -150,6 +151,47 @@ func TestAnEarlyResponseToABodyInMemory(t *testing.T) {
 			wantDone(t, done) // since the connection, on which the request is not complete, was closed
 			close(over)
 			u.WantOpen(t, 0)
+		})
+	}
+}
+
+// The same goes for whatever a connection does not take at once. Its memory is its own until it was written.
+func TestAnEarlyResponseToWhatIsNotTakenAtOnce(t *testing.T) {
+	text := strings.Repeat("0123456789", 1000)
+	for sentence, newRequest := range map[string]func() *http.Request{
+		"a head": func() *http.Request {
+			req := newRequest(t.Context(), http.MethodGet, nil, 0)
+			req.Header["X"] = []string{text, text, text}
+			return req
+		},
+		"a body that is read first": func() *http.Request { return post(t.Context(), text+text+text) },
+		"a body in memory, joined to its head": func() *http.Request {
+			req, _ := inMemory(t.Context(), text+text[:6000], 16_000)
+			return req
+		},
+		"a body in memory": func() *http.Request { req, _ := inMemory(t.Context(), text+text+text, 30_000); return req },
+	} {
+		t.Run(sentence, func(t *testing.T) {
+			received := make(chan string, 1)
+			u := startUpstreamOn(t, rawserver.Listen(t, "unix", filepath.Join(t.TempDir(), "socket")), func(c *rawserver.Conn) {
+				c.Reader = bufio.NewReaderSize(c, 16)
+				_, _ = c.Reader.Peek(1)
+				c.Say("HTTP/1.1 413 Too Large\r\nContent-Length: 2\r\n\r\nno")
+				time.Sleep(20 * time.Millisecond)
+				req := c.Request()
+				received <- strings.Join(req.Header["X"], "") + rawserver.Body(req)
+			})
+			c := newClient(t, func(o *Options) { o.Dial = dials["little by little"] })
+			res, err := c.RoundTrip(newRequest(), u.Network, u.Address)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if got := <-received; len(got) < 16_000 || strings.ReplaceAll(got, text, "") != "" && got != text+text[:6000] {
+				t.Errorf("the server received other bytes, %d", len(got))
+			}
+			if got, err := io.ReadAll(res.Body); string(got) != "no" || err != nil {
+				t.Errorf("got %q, %v", got, err)
+			}
 		})
 	}
 }

@@ -31,34 +31,28 @@ func isSilent(fd uintptr) bool {
 	return err == syscall.EAGAIN || err == syscall.EWOULDBLOCK
 }
 
-// sendAndAwait writes a request to a plain connection and waits until a response begins. Both are one turn at the socket, which the
-// runtime watches from its beginning, so that no response is missed, and the socket need not be asked for one after the
-// write: that would be one more system call. sent is called when the whole request was written.
+// turn writes a request to a plain connection, and is over when a response begins. It is called with the socket when its turn
+// comes, and again when there is something to read. It is one turn, which the runtime watches from its beginning, so that no response
+// is missed, and the socket need not be asked for one after the write: that would be one more system call.
 //
 // Where something came on the connection before, nothing is written, and the error is errUnasked. Where it does not take the whole
-// request at once, nothing is waited for. Else the error is that of waiting.
-func sendAndAwait(c *conn, head, data []byte, sent func()) (n int, err error) {
-	var writeErr error
-	begun := false
-	err = c.socket.Read(func(fd uintptr) bool {
-		if begun {
-			return true // for nothing, at worst: then the read that follows waits
-		}
-		begun = true
-		if c.ended || c.reused && !isSilent(fd) {
-			writeErr = errUnasked
-			return true
-		}
-		if n, writeErr = writeOnce(fd, head, data); n < len(head)+len(data) {
-			return true
-		}
-		sent()
-		return false
-	})
-	if writeErr != nil {
-		return n, writeErr
+// request at once, nothing is waited for.
+func (x *exchange) turn(fd uintptr) (over bool) {
+	if x.turned {
+		return true // for nothing, at worst: then the read that follows waits
 	}
-	return n, err
+	x.turned = true
+	if c := x.conn; c.ended || c.reused && !isSilent(fd) {
+		x.writeErr = errUnasked
+		return true
+	}
+	o := x.out
+	size := len(o.buf) + len(o.data)
+	if x.written, x.writeErr = writeOnce(fd, o.buf, o.data); x.written < size {
+		return true
+	}
+	o.complete(x)
+	return false
 }
 
 // awaitInput waits until a connection can be read from: something came, or it ended.
@@ -73,21 +67,6 @@ func awaitInput(socket syscall.RawConn) error {
 		n, err := unix.Poll(polled, 0)
 		return n > 0 || err != nil
 	})
-}
-
-// writeAtOnce writes as much of a request as a connection takes without waiting. It returns how many bytes that are.
-func writeAtOnce(socket syscall.RawConn, head, data []byte) (n int, err error) {
-	if socket == nil {
-		return 0, nil
-	}
-	var writeErr error
-	err = socket.Control(func(fd uintptr) { // not Write, for the same reason
-		n, writeErr = writeOnce(fd, head, data)
-	})
-	if writeErr != nil {
-		return n, writeErr
-	}
-	return n, err
 }
 
 // writeOnce writes what a socket takes. That it takes nothing now is no error.

@@ -7,7 +7,6 @@ import (
 	"net/http"
 	"os"
 	"sync"
-	"syscall"
 	"time"
 
 	"github.com/caddy-cloudid/caddy-cloudid/caddymodule/internal/bufpool"
@@ -42,6 +41,7 @@ type outgoing struct {
 	anew      bool          // buf can be made once more: there is no body, or it is in memory
 	askedGzip bool          // which the caller did not
 	pumped    chan struct{} // closed at the end of the goroutine that reads the body; nil if there is none
+	first     exchange      // that it is sent in; most are in no other, and both in one piece of memory
 
 	mu       sync.Mutex
 	buf      []byte // the head, and what was read of the body; later a buffer for what follows
@@ -123,70 +123,53 @@ func (o *outgoing) send(x *exchange) error {
 			return &bodyError{err}
 		}
 	}
-	if o.read && x.conn.plain {
-		return o.sendAndAwait(x)
+	if o.read {
+		return o.sendHeld(x)
 	}
 	if !x.conn.quiet() {
 		return errUnasked
 	}
-	switch {
-	case o.read: // there is none, or it is sent again
-	case o.length > maxHeld:
+	if o.length > maxHeld {
 		return o.sendLarge(x)
-	default:
-		if err := o.hold(x); err != nil {
-			return err
+	}
+	if err := o.hold(x); err != nil || o.stream {
+		return err
+	}
+	return o.sendHeld(x)
+}
+
+// sendHeld writes a request that is in memory, as far as the connection takes it at once. The rest follows from another goroutine: a
+// server may respond before it has read all. Where there is no rest and the connection is plain, the response is waited for.
+func (o *outgoing) sendHeld(x *exchange) error {
+	c, size := x.conn, len(o.buf)+len(o.data)
+	var err error
+	switch {
+	case c.plain:
+		if err = c.socket.Read(c.turn); x.written == size {
+			x.awaited, x.awaitErr = true, err
+			return nil
 		}
+		if x.writeErr != nil {
+			err = x.writeErr
+		}
+	case !c.quiet():
+		err = errUnasked
+	case o.data == nil:
+		x.written, err = c.Write(o.buf)
+	default:
+		x.written, err = c.writeAtOnce(o.buf, o.data)
 	}
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	if o.stream {
-		return nil
-	}
-	if o.data != nil {
-		return o.sendData(x)
-	}
-	n, err := x.conn.Write(o.buf)
-	x.wrote(n)
-	if err == nil {
+	switch {
+	case err != nil:
+	case x.written == size:
 		o.complete(x)
+	default:
+		o.sendRest(x)
 	}
 	return err
 }
 
-// sendAndAwait writes a request that is in memory, and waits for the response. Where a connection does not take all of it at once,
-// nothing is waited for.
-func (o *outgoing) sendAndAwait(x *exchange) error {
-	size := len(o.buf) + len(o.data)
-	n, err := sendAndAwait(x.conn, o.buf, o.data, func() {
-		o.mu.Lock()
-		defer o.mu.Unlock()
-		o.complete(x)
-	})
-	x.wrote(n)
-	switch {
-	case n == size:
-		x.awaited, x.awaitErr = true, err
-		return nil
-	case err != nil:
-		return err
-	case o.data != nil:
-		o.sendRest(x, n)
-		return nil
-	}
-	n, err = x.conn.Write(o.buf[n:])
-	x.wrote(n)
-	if err != nil {
-		return err
-	}
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	o.complete(x)
-	return nil
-}
-
-// complete takes note that the whole request was written. A buffer that can be filled anew does not wait for the response. The caller
-// holds o.mu.
+// complete takes note that the whole request was written. A buffer that can be filled anew does not wait for the response.
 func (o *outgoing) complete(x *exchange) {
 	o.written = true
 	if o.anew {
@@ -196,26 +179,11 @@ func (o *outgoing) complete(x *exchange) {
 	x.sent()
 }
 
-// sendData writes the head, and of a body that is in memory what the connection takes at once. The rest follows from another
-// goroutine: a server may respond before it has read all. The caller holds o.mu.
-func (o *outgoing) sendData(x *exchange) error {
-	n, err := o.writeAtOnce(x)
-	x.wrote(n)
-	if err != nil {
-		return err
-	}
-	if n == len(o.buf)+len(o.data) {
-		o.complete(x)
-		return nil
-	}
-	o.sendRest(x, n)
-	return nil
-}
-
-// sendRest writes what follows the first n bytes of a request in memory, from another goroutine.
-func (o *outgoing) sendRest(x *exchange, n int) {
+// sendRest writes what was not written yet of a request in memory, from another goroutine.
+func (o *outgoing) sendRest(x *exchange) {
+	n := x.written
 	head, data := o.buf[min(n, len(o.buf)):], o.data[max(0, n-len(o.buf)):]
-	o.stream = true
+	o.stream, o.ended = true, false
 	o.pumped = make(chan struct{})
 	go func() {
 		defer close(o.pumped)
@@ -225,14 +193,6 @@ func (o *outgoing) sendRest(x *exchange, n int) {
 		}
 		o.end(x, err)
 	}()
-}
-
-// writeAtOnce writes what the socket takes now. A connection with TLS is not its socket.
-func (o *outgoing) writeAtOnce(x *exchange) (int, error) {
-	if _, ok := x.conn.Conn.(syscall.Conn); !ok {
-		return 0, nil
-	}
-	return writeAtOnce(x.conn.socket, o.buf, o.data)
 }
 
 // hold reads a body that is small enough to be kept. Where that takes too long, the request leaves as it comes.
@@ -255,16 +215,15 @@ func (o *outgoing) hold(x *exchange) error {
 		return o.err
 	}
 	o.stream = true
-	n, err := x.conn.Write(o.buf)
-	x.wrote(n)
+	var err error
+	x.written, err = x.conn.Write(o.buf)
 	return err
 }
 
 // sendLarge writes the head, and lets the body follow.
 func (o *outgoing) sendLarge(x *exchange) error {
-	n, err := x.conn.Write(o.buf)
-	x.wrote(n)
-	if err != nil {
+	var err error
+	if x.written, err = x.conn.Write(o.buf); err != nil {
 		o.closeBody()
 		return err
 	}
@@ -387,17 +346,14 @@ func (o *outgoing) wait() {
 
 // wasWritten reports whether the whole request was written. It waits a little for that.
 func (o *outgoing) wasWritten() bool {
-	if o.pumped != nil {
-		select {
-		case <-o.pumped:
-		default:
-			timer := time.NewTimer(writeWait)
-			defer timer.Stop()
-			select {
-			case <-o.pumped:
-			case <-timer.C:
-			}
-		}
+	if o.pumped == nil {
+		return o.written
+	}
+	timer := time.NewTimer(writeWait)
+	defer timer.Stop()
+	select {
+	case <-o.pumped:
+	case <-timer.C:
 	}
 	o.mu.Lock()
 	defer o.mu.Unlock()

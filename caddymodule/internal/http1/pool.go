@@ -48,8 +48,10 @@ func (p *pool) open(ctx context.Context, to endpoint) (*conn, error) {
 		return c, nil
 	}
 	p.free(to)
-	if ctx.Err() != nil {
-		err = context.Cause(ctx)
+	if cause := context.Cause(ctx); cause != nil {
+		err = cause
+	} else if deadline, ok := ctx.Deadline(); ok && !time.Now().Before(deadline) { // the dialer's clock was the first to notice
+		err = context.DeadlineExceeded
 	}
 	return nil, err
 }

@@ -15,7 +15,7 @@ import (
 // startExchange begins an exchange on a connection that nothing comes from.
 func startExchange(ctx context.Context, c *Client) *exchange {
 	connection := &conn{Conn: fakeConn{closed: func() {}}, to: endpoint{"tcp", "a"}}
-	return newExchange(c, connection, newRequest(ctx, http.MethodGet, nil, 0), nil)
+	return newExchange(c, connection, newRequest(ctx, http.MethodGet, nil, 0), new(outgoing))
 }
 
 func (x *exchange) followsContext() bool {

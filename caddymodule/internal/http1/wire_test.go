@@ -57,6 +57,7 @@ func TestWhatComesUnaskedOverTLS(t *testing.T) {
 		"a response": func(c *rawserver.Conn) { c.Say(okResponse) },
 		"a byte":     func(c *rawserver.Conn) { c.Say("x") },
 		"the end":    func(c *rawserver.Conn) { _ = c.Close() },
+		"goodbye":    func(c *rawserver.Conn) { endWriting(c.Conn) },
 		"no TLS":     func(c *rawserver.Conn) { _, _ = io.WriteString(c.Conn.(*tls.Conn).NetConn(), okResponse) },
 	} {
 		t.Run(name, func(t *testing.T) {

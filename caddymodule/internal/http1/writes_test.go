@@ -176,15 +176,22 @@ func (a *afterFuncs) AfterFunc(func()) func() bool {
 
 // A context may outlive its requests by far: nothing of them is kept with it.
 func TestNobodyWaitsForTheEndOfAContextWhenTheResponseIsOver(t *testing.T) {
-	u, c := startUpstream(t, rawserver.SayEach(okResponse)), newClient(t, nil)
 	ctx := &afterFuncs{Context: t.Context()}
+	u, c := startUpstream(t, func(c *rawserver.Conn) {
+		for c.Request() != nil {
+			for ctx.waiting.Load() == 0 { // the context is told of an exchange that lasts
+				time.Sleep(time.Millisecond)
+			}
+			c.Say(okResponse)
+		}
+	}), newClient(t, nil)
 	for range 3 {
 		if got, err := u.get(ctx, c); got != "ok" || err != nil {
 			t.Errorf("got %q, %v", got, err)
 		}
-	}
-	if n := ctx.waiting.Load(); n != 0 {
-		t.Errorf("%d wait", n)
+		if n := ctx.waiting.Load(); n != 0 {
+			t.Errorf("%d wait", n)
+		}
 	}
 }
 
@@ -207,6 +214,9 @@ func TestAnExchangeThatIsOverIsNotAborted(t *testing.T) {
 	}
 	if text, err := io.ReadAll(res.Body); string(text) != "ok" || err != nil {
 		t.Errorf("got %q, %v", text, err)
+	}
+	if conn.exchange != nil {
+		t.Error("a connection that is idle keeps its latest exchange")
 	}
 	x.abort(errors.New("too late"))
 	if got, err := u.get(t.Context(), c); got != "ok" || err != nil {
