@@ -234,8 +234,8 @@ func (b *jsonBody) setRequestBody(r *http.Request, rewritten []byte, changed boo
 	}
 	if changed || b.decoded {
 		// What the client said of its bytes does not hold for these.
-		for _, digest := range []string{"Content-MD5", "Digest", "Content-Digest", "Repr-Digest"} {
-			r.Header.Del(digest)
+		for _, digest := range []string{"Content-Md5", "Digest", "Content-Digest", "Repr-Digest"} {
+			delete(r.Header, digest)
 		}
 	}
 	return body

@@ -72,14 +72,24 @@ func LooksLikeCloudID(s string) bool {
 // inAlphabet reports whether s has only characters that CloudIDs have.
 func inAlphabet(s string) bool {
 	for i := range len(s) {
-		switch c := s[i]; {
-		case c-'0' <= 9, c-'A' <= 25, c-'a' <= 25, c == '_', c == '-':
-		default:
+		if c := s[i]; !isLetterOrDigit(c) && c != '_' && c != '-' {
 			return false
 		}
 	}
 	return true
 }
+
+// isAlphanumeric reports whether s has only letters and digits of ASCII.
+func isAlphanumeric(s string) bool {
+	for i := range len(s) {
+		if !isLetterOrDigit(s[i]) {
+			return false
+		}
+	}
+	return true
+}
+
+func isLetterOrDigit(c byte) bool { return (c|0x20)-'a' <= 25 || c-'0' <= 9 }
 
 // possibleID returns the text of a string in quotes if it can be a CloudID, else "". The result may share the memory of
 // raw.

@@ -297,6 +297,9 @@ func (p *parser) checkListed() error {
 
 // checkUnique rejects an event in which some parser would take another member for one that is replaced.
 func (p *parser) checkUnique() error {
+	if p.hasPlainNames() {
+		return nil
+	}
 	e := &p.event
 	names := eventNames.empty(len(e.Declarations) + len(p.list))
 	for i := range e.Declarations {
@@ -330,6 +333,27 @@ func (p *parser) checkUnique() error {
 		return duplicateOf(p.nameAt(repeated), repeatedAs)
 	}
 	return nil
+}
+
+// hasPlainNames reports whether the event has few members, with names of ASCII letters and digits alone, of which no two are the same
+// but for letter case where one is replaced. That is the usual event, and every parser tells these names apart.
+func (p *parser) hasPlainNames() bool {
+	if p.memberCount > len(p.members) || len(p.list) > 0 {
+		return false
+	}
+	text := unsafeString(p.event.text)
+	for _, m := range p.members[:p.memberCount] {
+		name := text[m.NameStart+1 : m.NameEnd-1]
+		if !isAlphanumeric(name) {
+			return false
+		}
+		for _, other := range p.event.members {
+			if other != m && strings.EqualFold(name, text[other.NameStart+1:other.NameEnd-1]) {
+				return false
+			}
+		}
+	}
+	return true
 }
 
 // nameAt returns the name of the i-th declaration.
