@@ -183,7 +183,7 @@ func (c *configCheck) live(ctx context.Context) {
 	}
 }
 
-// loadAccounts provisions nothing but the app of accounts.
+// loadAccounts provisions the app of accounts alone.
 func loadAccounts(raw []byte) (app *account.App, unload func(), err error) {
 	off := false
 	base, err := caddy.ProvisionContext(&caddy.Config{

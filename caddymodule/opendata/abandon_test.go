@@ -95,10 +95,10 @@ func TestWhoWaitsLeavesAtOnce(t *testing.T) {
 }
 
 // tokenAfter is a token source that does something first.
-type tokenAfter func()
+type tokenAfter func(context.Context)
 
-func (do tokenAfter) Token(context.Context) (string, error) {
-	do()
+func (do tokenAfter) Token(ctx context.Context) (string, error) {
+	do(ctx)
 	return "t1", nil
 }
 func (tokenAfter) Rejected(string) {}
@@ -118,7 +118,7 @@ func TestARequestThatEndsBeforeItsCall(t *testing.T) {
 		ctx, leave := context.WithCancel(t.Context())
 		defer leave()
 		others := make(chan opendata.Result, test.others)
-		tokens := tokenAfter(func() {
+		tokens := tokenAfter(func(context.Context) {
 			for range test.others {
 				go func() { others <- r.resolve(t, "27_a") }()
 			}
@@ -163,4 +163,29 @@ func TestOpenDataThatNobodyWaitsForIsKept(t *testing.T) {
 	open()
 	wantOpenData(t, r.resolve(t, "27_a"), goodJSON("27_a"))
 	r.wantCalls(t, []string{"27_a"})
+}
+
+// What waited in the name of an exchange ends with it: a timer, or an entry with the request's context, would stay for the whole of
+// the timeout.
+func TestTheContextOfAnExchangeEndsWithIt(t *testing.T) {
+	t.Parallel()
+	for sentence, wait := range map[string]func(context.Context){
+		"somebody has waited": func(ctx context.Context) { ctx.Done() },
+		"nobody has":          func(context.Context) {},
+	} {
+		r := newRig(t, new(fakeWeChat))
+		var seen context.Context
+		tokens := tokenAfter(func(ctx context.Context) {
+			seen = ctx
+			wait(ctx)
+		})
+		r.Resolver = opendata.New(opendata.Config{AppID: appid, Timeout: time.Minute}, r.client, apicall.NewCaller(apicall.Config{
+			API: wechat.APIGetOpenData, Tokens: tokens,
+		}))
+		r.resolve(t, "27_a")
+		if err := seen.Err(); !errors.Is(err, context.Canceled) {
+			t.Errorf("%s: its error is %v", sentence, err)
+		}
+		r.Close()
+	}
 }

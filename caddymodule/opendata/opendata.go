@@ -131,15 +131,14 @@ const (
 	Limited                 // nowhere: it is a guess beyond the user's limit
 )
 
-// Resolve returns the open data for req. Beside the error of ctx, when that ends first, it returns a *LimitError when the
-// user's limit leaves too little for the ids that are no guesses; nothing is asked of WeChat then. The Lookup is there beside
-// an error too.
+// Resolve returns the open data for req. The error is that of ctx, if that ends first, or a *LimitError if the user's limit
+// leaves too little for the ids that are no guesses; nothing is asked of WeChat then. The Lookup is set beside an error too.
 //
 // A request that needs what nobody has asked for yet starts an exchange, and others that need the same wait for it. That takes
 // no goroutine: the request makes the exchange itself. When its ctx is canceled, because its client has gone, a call that was
 // sent goes on for those who wait and for the cache, and Resolve returns when WeChat has responded, after Timeout at the latest.
 // In all other cases it returns as soon as ctx ends: where the request waits for the exchange of another, or for its turn to
-// call, or where ctx has a deadline before the end of Timeout; only then the exchange gets a goroutine of its own.
+// call, or where ctx has a deadline before the end of Timeout. Only in the last case the exchange gets a goroutine of its own.
 func (r *Resolver) Resolve(ctx context.Context, req Request) (Result, error) {
 	result := Result{OpenData: make([]wechat.OpenData, len(req.IDs)), Origins: make([]Origin, len(req.IDs))}
 	if err := ctx.Err(); err != nil {

@@ -44,8 +44,8 @@ type encryptedFor struct {
 	key   []byte
 }
 
-// EncryptLike encrypts the open data of a user of before once more, with the session_key of then, and with a watermark of now unless
-// the data was given as a whole.
+// EncryptLike encrypts again what e was encrypted from, with the same session_key. The watermark has the time of this call, unless the
+// data was given as a whole.
 func (s *Server) EncryptLike(e Encrypted) (Encrypted, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -13,7 +13,6 @@ import (
 	"slices"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/caddyserver/caddy/v2"
 	caddycmd "github.com/caddyserver/caddy/v2/cmd"
@@ -22,6 +21,7 @@ import (
 	_ "github.com/caddy-cloudid/caddy-cloudid/caddymodule"
 	"github.com/caddy-cloudid/caddy-cloudid/tests/caddyrig"
 	"github.com/caddy-cloudid/caddy-cloudid/tests/freeport"
+	"github.com/caddy-cloudid/caddy-cloudid/tests/probe"
 )
 
 // hidden is a part of every secret.
@@ -255,14 +255,12 @@ func (r *rig) config(t *testing.T, o option, written string) []byte {
 func (r *rig) load(t *testing.T, config []byte) string {
 	t.Helper()
 	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
-	res, err := client.Post("http://"+r.admin+"/load", "application/json", bytes.NewReader(config))
-	for deadline := time.Now().Add(5 * time.Second); err != nil && time.Now().Before(deadline); { // it listens anew with each config that runs
-		time.Sleep(time.Millisecond)
+	var res *http.Response
+	probe.Eventually(t, "the admin API, which listens anew with each config that runs, responds", func() (ok bool) {
+		var err error
 		res, err = client.Post("http://"+r.admin+"/load", "application/json", bytes.NewReader(config))
-	}
-	if err != nil {
-		t.Fatal(err)
-	}
+		return err == nil
+	})
 	defer res.Body.Close()
 	said, err := io.ReadAll(res.Body)
 	if err != nil {

@@ -155,8 +155,8 @@ func (r *Rules) declaration(rawName, value string) (d Declaration, ok bool) {
 }
 
 // declaredByObject returns what an object declares: the CloudID in its member cloudID, or else, with EncryptedData, its
-// members encryptedData and iv. Of several cloudID the last that looks like one counts, of the others the last, as with
-// nearly every parser; the whole object is replaced in any case.
+// members encryptedData and iv. If there are several cloudID, the last one that looks like a CloudID counts, as the last
+// of several encryptedData or iv does; nearly every parser takes the last. The whole object is replaced in any case.
 func (r *Rules) declaredByObject(value string) (d Declaration, ok bool) {
 	if !strings.Contains(value, "cloudID") && !strings.Contains(value, `\u`) &&
 		(!r.EncryptedData || !strings.Contains(value, "encryptedData")) {

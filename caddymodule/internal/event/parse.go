@@ -276,8 +276,8 @@ func (p *parser) checkName(raw, name string) error {
 	return nil
 }
 
-// checkListed checks, in strict mode, that a cloudid_list names listed members that the event does not have. Of the
-// event's own members visitListed has seen that they are unique.
+// checkListed checks, in strict mode, that a cloudid_list names listed members that the event does not have. That
+// the event's own members are unique, visitListed has checked.
 func (p *parser) checkListed() error {
 	for _, entry := range p.list {
 		i := p.rules.fields.find(entry.rawName[1 : len(entry.rawName)-1]).index

@@ -52,7 +52,7 @@ func codeUnit(s string) rune {
 	return rune(unit)
 }
 
-// decodeChar reads the first character of a string's inside. Of an empty inside it is U+FFFD with size 0.
+// decodeChar reads the first character of a string's inside. An empty inside has U+FFFD with size 0.
 func decodeChar(inside string) (r rune, size int) {
 	if inside != "" && inside[0] == '\\' {
 		r, size, _ = decodeEscape(inside)

@@ -142,7 +142,8 @@ func skipSpace(text []byte, pos int) int {
 	return skipSpaces(text, pos)
 }
 
-// skipSpaces is skipSpace for where there is space: one, or a line end and an indentation. Were it inlined, skipSpace could not be.
+// skipSpaces is skipSpace for where there is space: one, or a line end and an indentation. It must not be inlined, so that
+// skipSpace is.
 //
 //go:noinline
 func skipSpaces(text []byte, pos int) int {

@@ -55,8 +55,8 @@ func ResolveLoaded(setting, text string, checks ...Check) (string, error) {
 	return Resolve(setting, text, checks...)
 }
 
-// Secret is Resolve for a value that no error may show, not even a part of it that stands in braces. Of a value that does not pass the
-// checks, errors name the {env.*} and {file.*} in it.
+// Secret is Resolve for a value that no error may show, not even a part of it that stands in braces. If it does not pass the checks,
+// the error names the {env.*} and {file.*} in it.
 func Secret(setting, text string, checks ...Check) (string, error) {
 	value, err := resolve(setting, text, func(string) (string, error) {
 		return "", errors.New("a placeholder in the value is unknown; use {env.*} or {file.*}, and write \\{ for a brace")

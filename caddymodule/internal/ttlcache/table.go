@@ -5,8 +5,8 @@ import "hash/maphash"
 // place is where a table has a value, 0 that it has none.
 type place int32
 
-// table is a hash table in two slices. A value stays in its place until it is removed, so that others can refer to it by that. There
-// are at least twice as many chains of values as values, so that most keys which are not there are found missing without a look at any.
+// table is a hash table in two slices. A value stays in its place until it is removed, so that others can refer to it by its place.
+// There are at least twice as many chains as values, so that most keys that are missing are found missing without a look at any value.
 type table[K comparable, V any] struct {
 	seed   maphash.Seed
 	max    int          // values at most
@@ -80,7 +80,7 @@ func (t *table[K, V]) grow() {
 	}
 }
 
-// remove removes the value in a place, and refers to it no more.
+// remove removes the value in a place, and keeps no reference to it.
 func (t *table[K, V]) remove(at place) {
 	before := t.chain(t.hash(t.nodes[at].key))
 	for *before != at {

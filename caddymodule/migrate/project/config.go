@@ -40,8 +40,8 @@ func (p *Project) readConfig() (functions, client string, err error) {
 	return functions, p.clientFolder(clean(c.MiniRoot), clean(c.SourceRoot)), nil
 }
 
-// usualFolders are those where functions are, in projects whose project.config.json does not say. Of the later ones that counts
-// only if a function is in it.
+// usualFolders are where functions are in projects whose project.config.json does not say. One of the later ones counts only if a
+// function is in it.
 var usualFolders = []string{"cloudfunctions", "cloud/functions", "functions", "cloud-functions", "cloud"}
 
 func (p *Project) functionsFolder(named string) string {

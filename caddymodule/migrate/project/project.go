@@ -139,8 +139,8 @@ func (p *Project) read(name string, limit int64) ([]byte, error) {
 	return io.ReadAll(io.LimitReader(file, limit))
 }
 
-// Find returns the file that a module of the project is, asked for in a file beside it; "" if there is none. Of a folder it is
-// what its package.json names, or its index.
+// Find returns the file of the project that a module is, as the file from asks for it; "" if there is none. For a folder it is the
+// file that its package.json names, or its index.
 func (p *Project) Find(from, module string) string {
 	base := path.Join(path.Dir(from), module)
 	if strings.HasPrefix(base, "..") {

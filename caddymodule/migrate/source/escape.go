@@ -48,7 +48,7 @@ func (a *analysis) arguments(call *js.CallExpr) {
 	}
 	if dot, ok := call.X.(*js.DotExpr); ok {
 		if v, isVar := dot.X.(*js.Var); isVar && string(v.Data) == "console" {
-			return // which shows it, no more
+			return // which only prints it
 		}
 	}
 	if interop.MatchString(calleeName(call.X)) {
