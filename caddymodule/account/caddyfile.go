@@ -13,6 +13,7 @@ import (
 
 	"github.com/caddy-cloudid/caddy-cloudid/caddymodule/internal/directive"
 	"github.com/caddy-cloudid/caddy-cloudid/caddymodule/internal/placeholder"
+	"github.com/caddy-cloudid/caddy-cloudid/caddymodule/wechat"
 )
 
 func init() {
@@ -80,9 +81,9 @@ func (a *App) unmarshalAccount(d *caddyfile.Dispenser) error {
 	account := new(Account)
 	a.Accounts[appid] = account
 	return directive.Block(d, "account "+appid, directive.Options{
-		"secret":    directive.String(&account.Secret, "secret <secret>"),
+		"secret":    directive.String(&account.Secret, "secret <secret>", placeholder.Check(checkSecret).CheckSecretWord),
 		"token":     account.unmarshalToken,
-		"endpoint":  directive.String(&account.Endpoint, "endpoint <url>"),
+		"endpoint":  directive.String(&account.Endpoint, "endpoint <url>", placeholder.Check(wechat.CheckEndpoint).CheckSecretWord),
 		"timeout":   directive.Duration(&account.Timeout, minDuration, "timeout <duration>"),
 		"retries":   directive.Int(&account.Retries, 0, maxRetries, "retries <n>"),
 		"cache":     directive.Args(account.readCache),

@@ -119,7 +119,7 @@ func (a *Account) warnOfLimit() {
 
 func (a *Account) resolveSecret() (err error) {
 	if a.Secret != "" {
-		a.Secret, err = secretValue("secret", a.Secret)
+		a.Secret, err = placeholder.Secret("secret", a.Secret, checkSecret)
 	}
 	return err
 }
@@ -243,14 +243,12 @@ func checkKey(secret string) error {
 
 var errSwapped = errors.New("what stands in the place of an AppID looks like a secret (32 hexadecimal digits); write the AppID behind account, and the secret behind secret")
 
-// secretValue resolves the secret of an AppID. Errors never show it.
-func secretValue(setting, text string) (string, error) {
-	return placeholder.Secret(setting, text, func(secret string) error {
-		if looksLikeAppID(secret) {
-			return errors.New("is an AppID; write the secret that belongs to it")
-		}
-		return nil
-	})
+// checkSecret returns an error for what cannot be the secret of an AppID.
+func checkSecret(secret string) error {
+	if looksLikeAppID(secret) {
+		return errors.New("is an AppID; write the secret that belongs to it")
+	}
+	return nil
 }
 
 // looksLikeSecret reports whether a word has the form of WeChat's secrets.

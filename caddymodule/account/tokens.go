@@ -52,13 +52,13 @@ func (*StableToken) CaddyModule() caddy.ModuleInfo {
 
 // Provision resolves the secret.
 func (s *StableToken) Provision(caddy.Context) (err error) {
-	s.Secret, err = secretValue("token stable", s.Secret)
+	s.Secret, err = placeholder.Secret("token stable", s.Secret, checkSecret)
 	return err
 }
 
 // UnmarshalCaddyfile reads `stable <secret>`.
 func (s *StableToken) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
-	return oneArgument(d, &s.Secret)
+	return oneArgument(d, &s.Secret, checkSecret)
 }
 
 // Key implements TokenModule.
@@ -92,7 +92,7 @@ func (s *ServiceToken) Provision(caddy.Context) (err error) {
 
 // UnmarshalCaddyfile reads `service <url>`.
 func (s *ServiceToken) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
-	return oneArgument(d, &s.URL)
+	return oneArgument(d, &s.URL, wechat.CheckURL)
 }
 
 // Key implements TokenModule.
@@ -205,12 +205,17 @@ type noSource struct{}
 func (noSource) Token(context.Context) (string, error) { return "", nil }
 func (noSource) Rejected(string)                       {}
 
-// oneArgument reads `<name> <argument>`. Its error does not repeat the argument, which may be a secret.
-func oneArgument(d *caddyfile.Dispenser, to *string) error {
+// oneArgument reads `<name> <argument>`. Its errors do not repeat the argument, which may be a secret.
+func oneArgument(d *caddyfile.Dispenser, to *string, checks ...placeholder.Check) error {
 	d.Next() // the module's name
 	name := d.Val()
 	if !d.AllArgs(to) || *to == "" {
 		return d.Errf("token %s takes exactly one argument", name)
+	}
+	for _, check := range checks {
+		if err := check.CheckSecretWord(*to); err != nil {
+			return d.Errf("token %s: %v", name, err)
+		}
 	}
 	return noBlock(d, name)
 }

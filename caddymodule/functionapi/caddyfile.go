@@ -41,16 +41,8 @@ func (h *Handler) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 		"trust":     directive.Strings(&h.Trust, "trust <cidr>...", allow.Check),
 		"openapi":   directive.Strings(&h.OpenAPI, "openapi <name>...|*", placeholder.Check(checkOpenAPI).CheckWord),
 		"relay":     directive.Strings(&h.Relay, "relay <path>...", placeholder.Check(checkRelay).CheckWord),
-		"functions": directive.Args(h.readFunctions),
+		"functions": directive.String(&h.Functions, "functions <url>", placeholder.Check(checkFunctionURL).CheckLoadedWord),
 	})
-}
-
-func (h *Handler) readFunctions(args []string) error {
-	if len(args) != 1 {
-		return directive.WrongArguments("functions <url>")
-	}
-	h.Functions = args[0]
-	return placeholder.Check(checkFunctionURL).CheckLoadedWord(args[0])
 }
 
 // Interface guards

@@ -85,8 +85,8 @@ func WrongArguments(syntax string) error {
 
 var errEmpty = errors.New("an argument is empty")
 
-// String reads exactly one argument that is not empty. Errors do not repeat it.
-func String(to *string, syntax string) Option {
+// String reads exactly one argument that is not empty and passes the checks. Errors of this function do not repeat it.
+func String(to *string, syntax string, checks ...func(string) error) Option {
 	return Args(func(args []string) error {
 		if len(args) != 1 {
 			return WrongArguments(syntax)
@@ -95,6 +95,11 @@ func String(to *string, syntax string) Option {
 			return fmt.Errorf("%w; the syntax is: %s", errEmpty, syntax)
 		}
 		*to = args[0]
+		for _, check := range checks {
+			if err := check(args[0]); err != nil {
+				return err
+			}
+		}
 		return nil
 	})
 }

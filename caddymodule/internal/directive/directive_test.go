@@ -27,7 +27,7 @@ type values struct {
 
 func (v *values) options() directive.Options {
 	return directive.Options{
-		"word":  directive.String(&v.word, "word <w>"),
+		"word":  directive.String(&v.word, "word <w>", noX),
 		"words": directive.Strings(&v.words, "words <w>...", noX),
 		"flag":  directive.Flag(&v.flag),
 		"n":     directive.Int(&v.n, 0, 10, "n <n>"),
@@ -100,6 +100,7 @@ func TestWhatIsRejected(t *testing.T) {
 		{"word", `word: wrong number of arguments; the syntax is: word <w>, at Testfile:2`},
 		{"word secret1 secret2", `word: wrong number of arguments; the syntax is: word <w>, at Testfile:2`},
 		{`word ""`, `word: an argument is empty; the syntax is: word <w>, at Testfile:2`},
+		{"word x", `word: an x is not allowed, at Testfile:2`},
 		{"word a {\nn 1\n}", `word takes no block, at Testfile:2`},
 		{"flag {\n}", `flag takes no block, at Testfile:2`},
 		{"words", `words: wrong number of arguments; the syntax is: words <w>..., at Testfile:2`},

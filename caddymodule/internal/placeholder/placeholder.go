@@ -90,6 +90,17 @@ func (c Check) CheckLoadedWord(text string) error {
 
 func hasPlaceholder(text string) bool { return strings.Contains(text, "{") }
 
+// CheckSecretWord is CheckWord for options that are resolved with Secret: its errors do not show the value.
+func (c Check) CheckSecretWord(text string) error {
+	if hasPlaceholder(text) {
+		return nil
+	}
+	if err := c(trim(text)); err != nil {
+		return fmt.Errorf("the value %w", err)
+	}
+	return nil
+}
+
 func (c Check) word(text string) error {
 	if err := c(text); err != nil {
 		return fmt.Errorf("%s %w", strconv.Quote(text), err)

@@ -148,17 +148,20 @@ func TestChecks(t *testing.T) {
 // What a Caddyfile can tell is said while it is read.
 func TestChecksOfACaddyfile(t *testing.T) {
 	check := placeholder.Check(checkShort)
-	for _, test := range []struct{ text, word, loaded string }{
-		{"abc", "", ""},
-		{"long", `"long" is longer than 3 bytes`, `"long" is longer than 3 bytes`},
-		{"{env.X}", "", ""},
-		{"/{own}", "", `"/{own}" is longer than 3 bytes`},
+	for _, test := range []struct{ text, word, loaded, secret string }{
+		{"abc", "", "", ""},
+		{"long", `"long" is longer than 3 bytes`, `"long" is longer than 3 bytes`, "the value is longer than 3 bytes"},
+		{"{env.X}", "", "", ""},
+		{"/{own}", "", `"/{own}" is longer than 3 bytes`, ""},
 	} {
 		if err := check.CheckWord(test.text); !begins(err, test.word) {
 			t.Errorf("CheckWord: %s: %v", test.text, err)
 		}
 		if err := check.CheckLoadedWord(test.text); !begins(err, test.loaded) {
 			t.Errorf("CheckLoadedWord: %s: %v", test.text, err)
+		}
+		if err := check.CheckSecretWord(test.text); !begins(err, test.secret) {
+			t.Errorf("CheckSecretWord: %s: %v", test.text, err)
 		}
 	}
 }
