@@ -208,6 +208,12 @@ func dialed(address string) string {
 	return strings.ToLower(a.JoinHostPort(0))
 }
 
+// SpeaksToSandbox reports whether the accounts of an adapted config ask its own sandbox, so that no WeChat is there before it runs.
+func SpeaksToSandbox(adapted []byte) bool {
+	var c config
+	return json.Unmarshal(adapted, &c) == nil && c.speaksToSandbox()
+}
+
 // speaksToSandbox reports whether the accounts of the config ask its own sandbox, and so not WeChat. An endpoint on this machine
 // alone may be a relay to WeChat.
 func (c *config) speaksToSandbox() bool {

@@ -175,6 +175,10 @@ func (c *configCheck) live(ctx context.Context) {
 	}
 	wg.Wait()
 	for i, appid := range appids {
+		if _, network := errors.AsType[*wechat.NetworkError](results[i]); network && check.SpeaksToSandbox(c.json) {
+			fmt.Fprintf(c.out, "account %s: not asked, since its endpoint is the sandbox of this config, which does not run\n\n", app.Accounts[appid].Name())
+			continue
+		}
 		if results[i] != nil {
 			c.say("account "+app.Accounts[appid].Name(), results[i].Error(), wechat.Advice(results[i]))
 			continue

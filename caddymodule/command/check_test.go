@@ -120,6 +120,12 @@ func TestCheckAsksWeChatForATokenOfEachAccount(t *testing.T) {
 			t.Error("it shows the secret")
 		}
 	})
+	t.Run("the sandbox of the config does not run", func(t *testing.T) {
+		out, err := run(t, config("http://127.0.0.1:1", right+"http://127.0.0.1:1 {\n\tbind 127.0.0.1\n\tcloudid_sandbox\n}\n"))
+		if err != nil || !strings.Contains(out, "account wx3d289323f5900f8e: not asked, since its endpoint is the sandbox of this config") {
+			t.Errorf("%v: %s", err, out)
+		}
+	})
 	t.Run("nobody is there", func(t *testing.T) {
 		out, err := run(t, config("http://127.0.0.1:1", right))
 		if err == nil || !strings.Contains(out, "network") {
