@@ -7,6 +7,7 @@
 package check
 
 import (
+	"bytes"
 	"cmp"
 	"encoding/json"
 	"fmt"
@@ -36,6 +37,10 @@ type Finding struct {
 // Config returns what is wrong in an adapted config, in a stable order. The error is that of JSON which is no config.
 func Config(adapted []byte) ([]Finding, error) {
 	var c config
+	var compact bytes.Buffer // so that matchers that are alike are so to the byte
+	if json.Compact(&compact, adapted) == nil {
+		adapted = compact.Bytes()
+	}
 	if err := json.Unmarshal(adapted, &c); err != nil {
 		return nil, fmt.Errorf("the config is not JSON as Caddy knows it: %w", err)
 	}

@@ -133,7 +133,9 @@ func (w *walker) routes(routes []*route, st state, next, fail func(state)) {
 		rest(st)
 		return
 	case maybe:
-		if w.step() {
+		if r.changesNothing() {
+			rest(st)
+		} else if w.step() {
 			w.routes(routes, st.assume(*open, true), next, fail)
 			w.routes(routes, st.assume(*open, false), next, fail)
 		}
@@ -153,6 +155,15 @@ func (w *walker) routes(routes []*route, st state, next, fail func(state)) {
 		}
 	}, fail)
 }
+
+// changesNothing reports whether it is all the same to a walk who takes a route: its handlers only look on, or see to the response.
+func (r *route) changesNothing() bool {
+	return !r.Terminal && r.Group == "" && !slices.ContainsFunc(r.Handle, func(h *handler) bool {
+		return !slices.Contains(onlookers, h.Handler) && (h.Handler != "headers" || len(h.Request) > 0)
+	})
+}
+
+var onlookers = []string{"encode", "templates", "tracing", "log_append", "push", "copy_response_headers", "timeouts"}
 
 // words names a route by its matchers.
 func (r *route) words() string {
@@ -191,6 +202,10 @@ func (w *walker) handlers(handlers []*handler, st state, next, fail func(state))
 
 // handler does to a request's state what the handler would do to the request.
 func (w *walker) handler(h *handler, st state, next, fail func(state)) {
+	if slices.Contains(onlookers, h.Handler) {
+		next(st)
+		return
+	}
 	switch h.Handler {
 	case "subroute":
 		if h.Errors != nil {
@@ -232,8 +247,6 @@ func (w *walker) handler(h *handler, st state, next, fail func(state)) {
 		if h.PassThru {
 			next(st)
 		}
-	case "encode", "templates", "tracing", "log_append", "push", "copy_response_headers", "timeouts":
-		next(st)
 	case "request_body", "acme_server":
 		fail(st)
 		next(st)

@@ -1,6 +1,7 @@
 package check
 
 import (
+	"fmt"
 	"slices"
 	"strings"
 	"testing"
@@ -39,6 +40,9 @@ func TestRequestsAreFollowedAsCaddyDoes(t *testing.T) {
 		{"responses that are intercepted", `[{"handle":[{"handler":"intercept","handle_response":[{"routes":[{"match":[{"path":["/x"]}],"handle":[P]}]}]},C,P]}]`, "", "", "bypass"},
 		{"an intercept goes on", `[{"handle":[{"handler":"intercept"},C,P]}]`, "", "", ""},
 		{"a path that is rewritten", `[{"handle":[{"handler":"rewrite","strip_path_prefix":"/api"}]},{"match":[{"path":["/fn/*"]}],"handle":[C,P]},{"match":[{"path":["/other/*"]}],"handle":[P]}]`, "", "", "bypass"},
+
+		{"matchers that are alike take the same requests, however they are written", `[{"match":[{"header":{"A":["1"]}}],"handle":[C]},{"match":[{"header": {"A": ["1"]}}],"handle":[P]}]`, "", "", ""},
+		{"matchers that differ do not", `[{"match":[{"header":{"A":["1"]}}],"handle":[C]},{"match":[{"header":{"A":["2"]}}],"handle":[P]}]`, "", "", "bypass"},
 
 		{"nobody is logged in", `[{"handle":[{"handler":"cloudid","fields":["a"]},P]}]`, "", "", "no-session"},
 		{"a handler of another plugin may log in", `[{"handle":[{"handler":"of_another"},{"handler":"cloudid","fields":["a"]},P]}]`, "", "", ""},
@@ -85,7 +89,7 @@ func TestRequestsAreFollowedAsCaddyDoes(t *testing.T) {
 // Routes that no matcher of which can be decided double the ways with each: at some point there are enough.
 func TestAWalkEndsSomewhere(t *testing.T) {
 	undecided := func(expression string) *route {
-		return &route{Match: []matcherSet{{"expression": []byte(expression)}}, Handle: []*handler{{Handler: "encode"}}}
+		return &route{Match: []matcherSet{{"expression": []byte(expression)}}, Handle: []*handler{{Handler: "vars"}}}
 	}
 	for _, test := range []struct {
 		steps int // that were taken before
@@ -97,6 +101,18 @@ func TestAWalkEndsSomewhere(t *testing.T) {
 		if w.exhausted != test.want {
 			t.Errorf("after %d steps it is exhausted: %t", test.steps, w.exhausted)
 		}
+	}
+}
+
+// Matchers of what no walk looks at cost it nothing.
+func TestHeadersOfResponsesDoNotBranch(t *testing.T) {
+	var routes []string
+	for i := range 40 {
+		routes = append(routes, fmt.Sprintf(`{"match":[{"query":{"a":["%d"]}}],"handle":[{"handler":"headers","response":{"set":{"A":["1"]}}}]}`, i))
+	}
+	found, err := Config([]byte(`{"apps":{"http":{"servers":{"s":{"listen":[":443"],"routes":[` + strings.Join(routes, ",") + `,{"handle":[{"handler":"reverse_proxy","upstreams":[{"dial":"f:1"}]}]}]}}}}}`))
+	if err != nil || len(found) > 0 {
+		t.Errorf("%v, %+v", err, found)
 	}
 }
 
