@@ -3,6 +3,7 @@ package opendata_test
 import (
 	"context"
 	"errors"
+	"sync"
 	"testing"
 	"time"
 
@@ -103,36 +104,44 @@ func (do tokenAfter) Token(ctx context.Context) (string, error) {
 }
 func (tokenAfter) Rejected(string) {}
 
-// Nobody is told of the end of a request that never had to wait. Still no call begins after it, unless others wait for that.
+// Nobody is told of the end of a request that never had to wait. Still no call begins after it, unless others wait for that, and
+// what was not asked for does not count against the user's limit.
 func TestARequestThatEndsBeforeItsCall(t *testing.T) {
 	t.Parallel()
 	for _, test := range []struct {
 		sentence string
 		others   int
+		limited  bool // the user has had a CloudID exchanged
 		calls    [][]string
 	}{
-		{"nobody else waits", 0, nil},
-		{"another request waits", 1, [][]string{{"27_a"}}},
+		{"nobody else waits", 0, false, [][]string{{"27_b"}}},
+		{"another request waits", 1, true, [][]string{{"27_a"}}},
 	} {
 		r := newRig(t, new(fakeWeChat))
 		ctx, leave := context.WithCancel(t.Context())
 		defer leave()
 		others := make(chan opendata.Result, test.others)
+		var once sync.Once
 		tokens := tokenAfter(func(context.Context) {
-			for range test.others {
-				go func() { others <- r.resolve(t, "27_a") }()
-			}
-			probe.Eventually(t, "all wait", func() bool { return r.Waiting() == 1+test.others })
-			leave()
+			once.Do(func() {
+				for range test.others {
+					go func() { others <- r.resolve(t, "27_a") }()
+				}
+				probe.Eventually(t, "all wait", func() bool { return r.Waiting() == 1+test.others })
+				leave()
+			})
 		})
-		r.Resolver = opendata.New(opendata.Config{AppID: appid, Timeout: time.Minute}, r.client, apicall.NewCaller(apicall.Config{
-			API: wechat.APIGetOpenData, Tokens: tokens,
-		}))
+		r.Resolver = opendata.New(opendata.Config{AppID: appid, Timeout: time.Minute, Limiter: opendata.NewLimiter(1, time.Minute)}, r.client,
+			apicall.NewCaller(apicall.Config{API: wechat.APIGetOpenData, Tokens: tokens}))
 		if _, err := r.Resolve(ctx, opendata.Request{OpenID: "o1", IDs: []string{"27_a"}}); !errors.Is(err, context.Canceled) {
 			t.Errorf("%s: %v", test.sentence, err)
 		}
 		for range test.others {
 			wantOpenData(t, <-others, goodJSON("27_a"))
+		}
+		_, err := r.Resolve(t.Context(), opendata.Request{OpenID: "o1", IDs: []string{"27_b"}})
+		if _, limited := errors.AsType[*opendata.LimitError](err); limited != test.limited {
+			t.Errorf("%s: the next request has the error %v", test.sentence, err)
 		}
 		r.wantCalls(t, test.calls...)
 		r.Close()

@@ -179,7 +179,7 @@ var responses = []struct {
 	lost   bool   // nobody knows what became of the code
 }{
 	{it: "busy", fault: errcode(-1), status: 503, says: "wechat is busy; call wx.login again", retry: "1", logs: `"errcode":"-1"`},
-	{it: "invalid code", fault: errcode(40029), status: 400, says: "the code is wrong, has ended or is of another mini program; call wx.login again"},
+	{it: "invalid code", fault: errcode(40029), status: 400, says: "the code is wrong, has expired or is of another mini program; call wx.login again"},
 	{it: "used code", fault: errcode(40163), status: 400, says: "the code was used before; call wx.login again"},
 	{it: "blocked user", fault: errcode(40226), status: 403, says: "wechat blocks this user"},
 	{it: "too often", fault: errcode(45011), status: 429, says: "this user logs in too often", retry: "60"},

@@ -29,7 +29,7 @@ const errcodeInvalidCode = 40029
 // rejections has the errcodes that are about the code or the user, or that pass by themselves.
 var rejections = map[int]rejection{
 	-1:                 {status: http.StatusServiceUnavailable, message: "wechat is busy; call wx.login again in a moment", retryAfter: time.Second},
-	errcodeInvalidCode: {status: http.StatusBadRequest, message: "the code is wrong, has ended or is of another mini program; call wx.login again and send the fresh one", client: true},
+	errcodeInvalidCode: {status: http.StatusBadRequest, message: "the code is wrong, has expired or is of another mini program; call wx.login again and send the fresh one", client: true},
 	40163:              {status: http.StatusBadRequest, message: "the code was used before; call wx.login again for every login", client: true},
 	40226:              {status: http.StatusForbidden, message: "wechat blocks this user as high risk; another login does not help", client: true},
 	// WeChat's limit is a number of logins a minute for each user.
