@@ -55,7 +55,11 @@ func TestTheEndOfALifetime(t *testing.T) {
 					done = l.Done()
 				}
 				if done != nil {
+					ended := time.Now()
 					<-done
+					if late := time.Since(ended); late > 0 {
+						t.Errorf("%s, waited for %s: the end is told %s late", test.sentence, waits, late)
+					}
 				}
 				for range 2 {
 					if err := l.Err(); !errors.Is(err, test.want) {

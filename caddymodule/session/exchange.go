@@ -81,13 +81,14 @@ func (e *exchanger) wait(hash codeHash) (queue context.Context, leave func()) {
 // login asks WeChat whose code this is. Equal codes at the same time are one call, whose failure is reported once. The call is not
 // tied to any request: while others wait it goes on, and once the code was sent it is used up anyway. It ends with the account's
 // timeout.
-func (e *exchanger) login(ctx context.Context, a *account.Account, code string, report func(*account.Account, error)) (wechat.Session, error) {
+func (e *exchanger) login(ctx context.Context, a *account.Account, code string, report func(error)) (wechat.Session, error) {
 	hash := codeHash(sha256.Sum256([]byte(a.AppID() + "\x00" + code)))
 	queue, leave := e.wait(hash)
 	defer leave()
 	detached := context.WithoutCancel(ctx)
+	ask := func() (wechat.Session, error) { return a.Login(detached, queue, code) }
 	for {
-		response := e.calls.DoChan(string(hash[:]), func() (any, error) { return e.send(detached, queue, hash, a, code, report) })
+		response := e.calls.DoChan(string(hash[:]), func() (any, error) { return e.send(hash, ask, report) })
 		select {
 		case <-ctx.Done():
 			return wechat.Session{}, ctx.Err()
@@ -103,11 +104,11 @@ func (e *exchanger) login(ctx context.Context, a *account.Account, code string, 
 
 // send makes the call, unless the code was sent before. It runs inside the shared call, so that no other call for this code can
 // come between the look and the note.
-func (e *exchanger) send(ctx, queue context.Context, hash codeHash, a *account.Account, code string, report func(*account.Account, error)) (any, error) {
+func (e *exchanger) send(hash codeHash, ask func() (wechat.Session, error), report func(error)) (any, error) {
 	if _, known := e.unanswered.Get(hash); known {
 		return nil, errCodeMayBeUsed
 	}
-	session, err := a.Login(ctx, queue, code)
+	session, err := ask()
 	switch {
 	case err == nil:
 		return session, nil
@@ -116,7 +117,7 @@ func (e *exchanger) send(ctx, queue context.Context, hash codeHash, a *account.A
 	case mayBeUsed(err):
 		e.unanswered.Add(hash, struct{}{})
 	}
-	report(a, err)
+	report(err)
 	return nil, err
 }
 

@@ -112,7 +112,7 @@ func (l *Login) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhttp
 		l.report(acct, err)
 		return l.fail(w, r, acct, resultRejected, caddyhttp.Error(http.StatusInternalServerError, errNotSetUp), err.Error())
 	}
-	session, err := exchanges.login(r.Context(), acct, code, l.report)
+	session, err := exchanges.login(r.Context(), acct, code, func(err error) { l.report(acct, err) })
 	if err != nil {
 		l.warnIfAll(acct, err)
 		return l.fail(w, r, acct, resultOf(err), reject(w, err), causeOf(err))
