@@ -16,6 +16,7 @@ package event
 
 import (
 	"bytes"
+	"fmt"
 	"strings"
 
 	"github.com/caddy-cloudid/caddy-cloudid/caddymodule/internal/jsonscan"
@@ -127,9 +128,21 @@ func (r *Rules) ParseVisiting(body []byte, visit func(name, value string)) (Even
 		return Event{}, err
 	}
 	if !p.event.found && (r.Fields != nil || r.ReplaceUserInfo && mayHoldEvent(body)) {
-		return Event{}, ErrNoEvent
+		return Event{}, r.noEvent()
 	}
 	return p.event, nil
+}
+
+// noEvent is ErrNoEvent with the place where the object is expected.
+func (r *Rules) noEvent() error {
+	place := ""
+	if !r.Pointer.IsRoot() {
+		place = " at " + QuoteName("/"+strings.Join(r.Pointer.steps, "/"))
+	}
+	if r.IsString {
+		place += ", as JSON text in a string"
+	}
+	return fmt.Errorf("%w%s", ErrNoEvent, place)
 }
 
 // mayHoldEvent reports whether a function could find an event in a body that holds none where it is expected: an object, by looking

@@ -149,6 +149,31 @@ func TestErrorsCanBeToldApart(t *testing.T) {
 	}
 }
 
+func TestWhereAnEventIsExpected(t *testing.T) {
+	pointer, err := event.ParsePointer("/a~1b/data")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, test := range []struct {
+		rules      event.Rules
+		body, want string
+	}{
+		{event.Rules{}, `[]`, ""},
+		{event.Rules{Pointer: pointer}, `{"a":1}`, " at '/a/b/data'"},
+		{event.Rules{Pointer: pointer, IsString: true}, `{"a/b":{"data":{}}}`, " at '/a/b/data', as JSON text in a string"},
+		{event.Rules{CloudEvent: true}, `{"specversion":"1.0","id":"1","source":"a","type":"b","data":1}`, " at '/data'"},
+	} {
+		test.rules.Fields = []string{"phone"}
+		if err := test.rules.Compile(); err != nil {
+			t.Fatal(err)
+		}
+		_, err := test.rules.Parse([]byte(test.body))
+		if want := event.ErrNoEvent.Error() + test.want; !errors.Is(err, event.ErrNoEvent) || err.Error() != want {
+			t.Errorf("%s: %v, want %s", test.body, err, want)
+		}
+	}
+}
+
 // Names stand in messages that an error page may put into JSON or HTML.
 func TestQuoteName(t *testing.T) {
 	for name, want := range map[string]string{

@@ -23,7 +23,7 @@ const (
 // reasons are their names and what they say to people. The names are stable: logs are searched for them, and the inspector translates
 // them.
 var reasons = [...]struct{ name, text string }{
-	Nested:      {"nested", "it looks like a CloudID, but only direct members of the event are looked at: send it at the top level of `data`"},
+	Nested:      {"nested", "it looks like a CloudID, but only direct members of the event are looked at: send it at the top level of the event, or say with the option `event` where the event is"},
 	NotListed:   {"not_listed", "it declares open data, but `fields` does not list this member"},
 	NotCloudID:  {"not_a_cloudid", "it looked like a CloudID, but WeChat says that it is none"},
 	WrongForm:   {"wrong_form", "an ordinary member, which is no CloudID and declares none"},
