@@ -4,7 +4,6 @@ package allow
 
 import (
 	"errors"
-	"fmt"
 	"net/netip"
 	"slices"
 	"strings"
@@ -23,26 +22,33 @@ func Private() []string {
 	return append(Loopback(), "10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "169.254.0.0/16", "fc00::/7", "fe80::/10")
 }
 
-// Parse reads ranges such as 192.168.0.0/16, single addresses, and the word private_ranges, as Caddy's remote_ip has it.
-func Parse(texts []string) (Ranges, error) {
+// Load reads ranges for an option of a config: such as 192.168.0.0/16, single addresses, and the word private_ranges, as Caddy's
+// remote_ip has it. Placeholders such as {env.OFFICE} are replaced. Without texts, fallback is loaded.
+func Load(option string, texts, fallback []string) (Ranges, error) {
+	if len(texts) == 0 {
+		texts = fallback
+	}
 	var ranges Ranges
-	for _, text := range texts {
-		parsed, err := parseRange(text)
-		if err != nil {
-			return nil, fmt.Errorf("%q %w", text, err)
-		}
-		ranges = append(ranges, parsed...)
+	if err := placeholder.ResolveAll(option, texts, ranges.add); err != nil {
+		return nil, err
 	}
 	return ranges, nil
 }
 
-// parseRange reads what may be written for one range; the word private_ranges is several. Its errors are those of a placeholder.Check.
-func parseRange(text string) (Ranges, error) {
+// Check returns the error that Load would have for one text of a Caddyfile, unless it has placeholders.
+func Check(text string) error { return placeholder.Check(new(Ranges).add).CheckWord(text) }
+
+// add adds what may be written for one range; the word private_ranges is several. Its errors are those of a placeholder.Check.
+func (r *Ranges) add(text string) error {
 	if text == "private_ranges" {
-		return Parse(Private())
+		for _, private := range Private() {
+			*r = append(*r, netip.MustParsePrefix(private))
+		}
+		return nil
 	}
 	prefix, err := parseOne(text)
-	return Ranges{prefix}, err
+	*r = append(*r, prefix)
+	return err
 }
 
 func parseOne(text string) (netip.Prefix, error) {
@@ -54,33 +60,6 @@ func parseOne(text string) (netip.Prefix, error) {
 		return netip.Prefix{}, errors.New("is no address and no range of addresses; write one as in 192.168.0.0/16")
 	}
 	return prefix.Masked(), nil
-}
-
-// Load is Parse for the option of a config, in which placeholders such as {env.OFFICE} are replaced. Without texts, fallback is
-// loaded.
-func Load(option string, texts, fallback []string) (Ranges, error) {
-	if len(texts) == 0 {
-		texts = fallback
-	}
-	var ranges Ranges
-	err := placeholder.ResolveAll(option, texts, func(text string) error {
-		parsed, err := parseRange(text)
-		ranges = append(ranges, parsed...)
-		return err
-	})
-	if err != nil {
-		return nil, err
-	}
-	return ranges, nil
-}
-
-// Check returns the error that Parse would have for one text of a Caddyfile. Load checks what has placeholders.
-func Check(text string) error {
-	check := placeholder.Check(func(text string) error {
-		_, err := parseRange(text)
-		return err
-	})
-	return check.CheckWord(text)
 }
 
 // Contain reports whether a connection from remote, as http.Request.RemoteAddr has it, may be answered. A Unix socket may

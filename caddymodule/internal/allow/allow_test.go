@@ -34,7 +34,7 @@ func TestWhoMayConnect(t *testing.T) {
 		{"what is no address", allow.Private(), "localhost", false},
 	} {
 		t.Run(c.sentence, func(t *testing.T) {
-			ranges, err := allow.Parse(c.ranges)
+			ranges, err := allow.Load("allow", c.ranges, nil)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -46,9 +46,13 @@ func TestWhoMayConnect(t *testing.T) {
 }
 
 func TestWrongRanges(t *testing.T) {
-	for _, text := range []string{"", "localhost", "10.0.0.0/33", "10.0.0.0/8,", "fe80::1%eth0"} {
-		if _, err := allow.Parse([]string{text}); err == nil || !strings.Contains(err.Error(), "192.168.0.0/16") {
+	for _, text := range []string{"localhost", "10.0.0.0/33", "10.0.0.0/8,", "fe80::1%eth0"} {
+		const want = "is no address and no range of addresses; write one as in 192.168.0.0/16"
+		if _, err := allow.Load("allow", []string{text}, nil); err == nil || !strings.HasSuffix(err.Error(), want) {
 			t.Errorf("%q: %v", text, err)
+		}
+		if err := allow.Check(text); err == nil || !strings.HasSuffix(err.Error(), want) {
+			t.Errorf("%q in a Caddyfile: %v", text, err)
 		}
 	}
 }
