@@ -58,15 +58,6 @@ func socketOf(connection net.Conn) syscall.RawConn {
 	return socket
 }
 
-// await waits until something can be read, so that there need be no buffer to read into before. It does not wait for a connection
-// that is more than a socket.
-func (c *conn) await() error {
-	if !c.plain {
-		return nil
-	}
-	return awaitInput(c.socket)
-}
-
 // writeAtOnce writes what a connection takes without waiting of a request, if it has a socket of its own: one with TLS is more than that.
 func (c *conn) writeAtOnce(head, data []byte) (n int, err error) {
 	if _, ok := c.Conn.(syscall.Conn); !ok || c.socket == nil {

@@ -28,8 +28,7 @@ type exchange struct {
 	written  int   // bytes of the request, before another goroutine wrote any
 	writeErr error // of the turn at the socket
 	turned   bool  // that has begun
-	awaited  bool  // the response's first byte was, when the request was sent
-	awaitErr error
+	awaitErr error // of waiting in that turn for the response
 	place    place // in the client's watch
 	body     body  // of the response
 
@@ -95,9 +94,6 @@ func (x *exchange) run() (*http.Response, error) {
 func (x *exchange) readHead() (*http.Response, error) {
 	c := x.conn
 	c.limit = x.client.options.MaxResponseHeader
-	if !x.awaited {
-		x.awaitErr = c.await()
-	}
 	if x.awaitErr != nil {
 		return nil, &staleError{x.awaitErr, false}
 	}

@@ -11,6 +11,4 @@ func silent(syscall.RawConn) bool { return false }
 
 func (*exchange) turn(uintptr) bool { return true }
 
-func awaitInput(syscall.RawConn) error { return nil }
-
 func writeOnce(uintptr, []byte, []byte) (int, error) { return 0, nil }

@@ -6,8 +6,6 @@ import (
 	"errors"
 	"os"
 	"syscall"
-
-	"golang.org/x/sys/unix"
 )
 
 // Supported reports whether a connection can be asked, without waiting, if anything came on it. Where it cannot, none is kept.
@@ -53,20 +51,6 @@ func (x *exchange) turn(fd uintptr) (over bool) {
 	}
 	o.complete(x)
 	return false
-}
-
-// awaitInput waits until a connection can be read from: something came, or it ended.
-func awaitInput(socket syscall.RawConn) error {
-	waited := false
-	return socket.Read(func(fd uintptr) bool {
-		if waited {
-			return true // for nothing, at worst: then the read that follows waits
-		}
-		waited = true
-		polled := []unix.PollFd{{Fd: int32(fd), Events: unix.POLLIN}}
-		n, err := unix.Poll(polled, 0)
-		return n > 0 || err != nil
-	})
 }
 
 // writeOnce writes what a socket takes. That it takes nothing now is no error.

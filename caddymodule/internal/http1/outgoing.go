@@ -146,7 +146,7 @@ func (o *outgoing) sendHeld(x *exchange) error {
 	switch {
 	case c.plain:
 		if err = c.socket.Read(c.turn); x.written == size {
-			x.awaited, x.awaitErr = true, err
+			x.awaitErr = err
 			return nil
 		}
 		if x.writeErr != nil {
