@@ -138,12 +138,12 @@ func TestConnectionsAndRetries(t *testing.T) {
 			s.getAtOnce(5)
 			s.upstream.WantOpen(s.t, 3)
 		}},
-		{"write_timeout is no matter of the next request", setup{site: "held_body", transport: "write_timeout 50ms"}, nil, func(s *side) {
+		{"write_timeout is no matter of the next request", setup{site: "held_body", transport: "write_timeout 500ms"}, nil, func(s *side) {
 			c, large := s.dial(), strings.Repeat("large ", 20_000)
 			for range 3 {
 				c.say(fmt.Sprintf("POST / HTTP/1.1\r\nHost: site\r\nContent-Length: %d\r\n\r\n%s", len(large), large)).wantResponse(http.StatusOK, "POST / "+large)
 				c.say(post("body")).wantResponse(http.StatusOK, "POST / body")
-				time.Sleep(70 * time.Millisecond)
+				time.Sleep(550 * time.Millisecond)
 			}
 			s.wantAccepted(1)
 		}},
@@ -206,10 +206,10 @@ func TestTimeoutsAndCancellation(t *testing.T) {
 			s.dial().say(post("body")).wantResponse(http.StatusGatewayTimeout, "")
 			s.upstream.WantOpen(s.t, 0)
 		}},
-		{"response_header_timeout counts from the end of the request", setup{transport: "response_header_timeout 300ms"}, nil, func(s *side) {
+		{"response_header_timeout counts from the end of the request", setup{transport: "response_header_timeout 1s"}, nil, func(s *side) {
 			c := s.dial().say("POST / HTTP/1.1\r\nHost: site\r\nContent-Length: 4\r\n\r\n")
 			for _, piece := range strings.Split("body", "") {
-				time.Sleep(100 * time.Millisecond)
+				time.Sleep(300 * time.Millisecond)
 				c.say(piece)
 			}
 			c.wantResponse(http.StatusOK, "POST / body")
@@ -233,14 +233,14 @@ func TestTimeoutsAndCancellation(t *testing.T) {
 			}
 			s.upstream.WantOpen(s.t, 0)
 		}},
-		{"read_timeout is of each read", setup{transport: "read_timeout 200ms"}, func(c *rawserver.Conn) {
+		{"read_timeout is of each read", setup{transport: "read_timeout 1s"}, func(c *rawserver.Conn) {
 			c.Request()
-			c.Say("HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n")
-			for range 5 {
-				time.Sleep(100 * time.Millisecond)
+			c.Say("HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\n")
+			for range 4 {
+				time.Sleep(300 * time.Millisecond)
 				c.Say("x")
 			}
-		}, func(s *side) { s.dial().say(get("/")).wantResponse(http.StatusOK, "xxxxx") }},
+		}, func(s *side) { s.dial().say(get("/")).wantResponse(http.StatusOK, "xxxx") }},
 		{"write_timeout", setup{transport: "write_timeout 200ms"}, func(c *rawserver.Conn) { c.Head(); time.Sleep(time.Second) }, func(s *side) {
 			c := s.dial()
 			go func() { _, _ = io.WriteString(c.Conn, post(strings.Repeat("x", 1<<25))) }()
