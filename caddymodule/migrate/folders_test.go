@@ -75,3 +75,30 @@ func TestFilesOfAnySizeAreCopied(t *testing.T) {
 		t.Errorf("the tool: %v, %v", info, err)
 	}
 }
+
+func TestWhatConfigurationsSay(t *testing.T) {
+	const main = "exports.main = () => 1"
+	for _, test := range []struct {
+		sentence string
+		files    map[string]string
+		says     string
+	}{
+		{"an AppID of project.private.config.json", map[string]string{"project.private.config.json": `{"appid":"wx7a51c0e29b4d8f36"}`, "cloudfunctions/a/index.js": main}, "wx7a51c0e29b4d8f36: 1 function"},
+		{"a config.json that is not read", map[string]string{"cloudfunctions/a/index.js": main, "cloudfunctions/a/config.json": `{"triggers":{}}`}, "1. cloudfunctions/a/config.json is not read"},
+		{"a trigger without a type", map[string]string{"cloudfunctions/a/index.js": main, "cloudfunctions/a/config.json": `{"triggers":[{"name":"t","config":"0 0 2 * * * *"}]}`}, `1. the trigger t of a has no type, which is "timer" for a timer`},
+		{"weekdays as numbers", map[string]string{"cloudfunctions/a/index.js": main, "cloudfunctions/a/config.json": `{"triggers":[{"name":"t","type":"timer","config":"0 0 2 * * 1-5 *"}]}`}, "its systemd unit says Mon..Fri"},
+	} {
+		t.Run(test.sentence, func(t *testing.T) {
+			if _, text := written(t, test.files); !strings.Contains(text, test.says) {
+				t.Errorf("it does not say %q:\n%s", test.says, text)
+			}
+		})
+	}
+	folder := t.TempDir()
+	if err := os.WriteFile(filepath.Join(folder, "project.config.json"), []byte(`{"cloudfunctionRoot":"./"}`), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := run(new(strings.Builder), folder, "", false); err == nil || !strings.Contains(err.Error(), "is the project itself") {
+		t.Errorf("%v", err)
+	}
+}

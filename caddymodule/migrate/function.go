@@ -1,6 +1,7 @@
 package migrate
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"maps"
@@ -30,7 +31,7 @@ type functionReader struct {
 func analyzeFunction(p *project.Project, f *project.Function, packages map[string]bool) *Function {
 	r := &functionReader{
 		project: p, packages: packages, own: f.Dependencies,
-		function: &Function{Name: f.Name, Folder: f.Folder, Triggers: f.Triggers, Problems: f.Problems, Notes: f.Notes, entry: f.Entry, dependencies: maps.Clone(f.Dependencies)},
+		function: &Function{Name: f.Name, Folder: f.Folder, Triggers: f.Triggers, Problems: f.Problems, unread: f.Unread, entry: f.Entry, dependencies: maps.Clone(f.Dependencies)},
 		exports:  map[string]map[string]source.Value{}, needs: map[string]bool{}, known: source.Known{},
 	}
 	if r.function.dependencies == nil {
@@ -122,6 +123,8 @@ func (r *functionReader) judgeKind(name string, text []byte, file *source.File) 
 			r.problem("%s waits outside of functions, which takes an ES module: write \"type\": \"module\" into package.json", name)
 		}
 		return // as CommonJS it finds of the SDK all that is there
+	case !isModule && !file.IsModule && file.CommonJS != "" && bytes.Contains(text, []byte("await")) && source.Compile(name, text) == nil:
+		r.problem("%s:%d: await outside of functions takes an ES module, in which %s is not there", name, file.CommonJSLine, file.CommonJS)
 	case !isModule && file.IsModule && strings.HasSuffix(name, ".cjs"):
 		r.problem("%s has import or export, which the extension .cjs rules out", name)
 	case !isModule && file.IsModule:

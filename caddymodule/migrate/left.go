@@ -37,6 +37,9 @@ func (r *Report) leftToDo() []string {
 		left = append(left, fmt.Sprintf("%s: versions of wx-server-sdk that speak to Tencent's host alone: write ~3.0.4 into package.json (what --out writes has it)", strings.Join(old, ", ")))
 	}
 	for _, f := range r.Functions {
+		if f.unread != "" {
+			left = append(left, f.unread)
+		}
 		left = append(left, f.wrongTimers()...)
 	}
 	for _, what := range slices.Sorted(maps.Keys(needs)) {
@@ -55,6 +58,10 @@ func (r *Report) leftToDo() []string {
 func (f *Function) wrongTimers() []string {
 	var wrong []string
 	for _, trigger := range f.Triggers {
+		if trigger.Type == "" {
+			wrong = append(wrong, fmt.Sprintf("the trigger %s of %s has no type, which is \"timer\" for a timer; write it, and run this again", trigger.Name, f.Name))
+			continue
+		}
 		if trigger.Type != "timer" {
 			wrong = append(wrong, fmt.Sprintf("the trigger %s of %s is of type %q, which only the cloud has", trigger.Name, f.Name, trigger.Type))
 			continue

@@ -26,6 +26,8 @@ func (r *functionReader) require(file string, required source.Require) {
 		r.unknown("%s: which module is loaded here shows only when it runs", place)
 	case found != "":
 		r.read(found)
+	case strings.HasPrefix(name, "/"):
+		missing("%s: %s is a path of the machine, which is no part of the project", place, name)
 	case strings.HasPrefix(name, ".") || r.localPackage(packageName(name)) != "":
 		missing("%s: there is no file %s", place, name)
 	case isBuiltin(name):

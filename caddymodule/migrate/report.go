@@ -63,7 +63,8 @@ type Function struct {
 	Triggers []project.Trigger `json:"triggers,omitempty"`
 
 	entry        string
-	noMain       bool // it exports none
+	noMain       bool   // it exports none
+	unread       string // why its config.json is not read
 	dependencies map[string]string
 	files        []string // that it loads
 	folders      []string // beside its own, of packages that it asks for

@@ -23,14 +23,16 @@ type config struct {
 // readConfig returns the folders of the functions and of the client.
 func (p *Project) readConfig() (functions, client string, err error) {
 	var c config
-	text, err := p.Read("project.config.json")
-	switch {
-	case errors.Is(err, fs.ErrNotExist):
-	case err != nil:
-		return "", "", fmt.Errorf("project.config.json cannot be read: %w", err)
-	default:
+	for _, name := range []string{"project.config.json", "project.private.config.json"} { // what the second says goes before the first
+		text, err := p.Read(name)
+		if errors.Is(err, fs.ErrNotExist) {
+			continue
+		}
+		if err != nil {
+			return "", "", fmt.Errorf("%s cannot be read: %w", name, err)
+		}
 		if err := unmarshal(text, &c); err != nil {
-			return "", "", fmt.Errorf("project.config.json is no JSON: %w", err)
+			return "", "", fmt.Errorf("%s is no JSON: %w", name, err)
 		}
 	}
 	p.AppID = c.AppID
@@ -68,6 +70,9 @@ func (p *Project) hasFunctions(folder string) bool {
 
 // noProject says what is missing, and where it may be.
 func (p *Project) noProject(named string) error {
+	if named != "" && clean(named) == "." {
+		return fmt.Errorf("%s, which project.config.json names as the cloudfunctionRoot, is the project itself: the functions must be in a folder of their own", named)
+	}
 	if named != "" {
 		return fmt.Errorf("%s, which project.config.json names as the cloudfunctionRoot, is not there: build the functions, or check them out, first", named)
 	}

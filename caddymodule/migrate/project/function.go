@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"path"
 	"regexp"
 )
@@ -54,10 +55,7 @@ func (p *Project) readFunction(name, folder string) *Function {
 	manifest, err := p.manifest(folder)
 	switch {
 	case err == nil:
-		f.Dependencies = manifest.Dependencies
-		if f.Dependencies == nil {
-			f.Dependencies = map[string]string{}
-		}
+		f.Dependencies = manifest.dependencies()
 	case !errors.Is(err, fs.ErrNotExist):
 		f.Problems = append(f.Problems, fmt.Sprintf("package.json: %v", err))
 	}
@@ -68,7 +66,7 @@ func (p *Project) readFunction(name, folder string) *Function {
 		Triggers []Trigger `json:"triggers"`
 	}
 	if err := p.readJSON(path.Join(folder, "config.json"), &config); err != nil && !errors.Is(err, fs.ErrNotExist) {
-		f.Notes = append(f.Notes, fmt.Sprintf("%s/config.json is not read, so its permissions and timers are not in this report: %v", folder, err))
+		f.Unread = fmt.Sprintf("%s/config.json is not read, so its permissions and timers are not in this report: %v", folder, err)
 	}
 	f.OpenAPI, f.Triggers = config.Permissions.OpenAPI, config.Triggers
 	for _, main := range []string{manifest.Main, "index"} {
@@ -87,6 +85,17 @@ type manifest struct {
 	Main         string            `json:"main"`
 	Type         string            `json:"type"`
 	Dependencies map[string]string `json:"dependencies"`
+	Optional     map[string]string `json:"optionalDependencies"`
+	Peer         map[string]string `json:"peerDependencies"`
+}
+
+// dependencies are the packages that npm installs.
+func (m *manifest) dependencies() map[string]string {
+	all := map[string]string{}
+	for _, of := range []map[string]string{m.Peer, m.Dependencies, m.Optional} {
+		maps.Copy(all, of)
+	}
+	return all
 }
 
 func (p *Project) manifest(folder string) (m manifest, err error) {
@@ -96,7 +105,7 @@ func (p *Project) manifest(folder string) (m manifest, err error) {
 // Dependencies are the packages that the package.json of a folder asks for, with their versions.
 func (p *Project) Dependencies(folder string) map[string]string {
 	m, _ := p.manifest(folder) // one that cannot be read names none
-	return m.Dependencies
+	return m.dependencies()
 }
 
 // IsModule reports whether Node.js takes a file for an ES module whatever is in it: by its extension, or by the package.json nearest to

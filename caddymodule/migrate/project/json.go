@@ -2,7 +2,10 @@ package project
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
+	"errors"
+	"fmt"
 )
 
 // unmarshal reads JSON as devtools and people write it: with a byte order mark, comments and commas before a closing bracket, if
@@ -10,8 +13,13 @@ import (
 func unmarshal(text []byte, into any) error {
 	text = bytes.TrimPrefix(text, []byte("\uFEFF"))
 	err := json.Unmarshal(text, into)
-	if err == nil || json.Unmarshal(plain(text), into) == nil {
-		return nil
+	if err != nil {
+		if again := json.Unmarshal(plain(text), into); again == nil || !json.Valid(text) {
+			err = again
+		}
+	}
+	if wrong, ok := errors.AsType[*json.UnmarshalTypeError](err); ok {
+		return fmt.Errorf("%s is of type %s, which is wrong there", cmp.Or(wrong.Field, "the whole"), wrong.Value)
 	}
 	return err
 }

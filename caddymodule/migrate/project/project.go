@@ -59,8 +59,8 @@ type Function struct {
 	// What is wrong with its package.json, so that it does not load.
 	Problems []string
 
-	// What else somebody should know.
-	Notes []string
+	// Why its config.json is not read; "" if it is, or there is none.
+	Unread string
 }
 
 // Trigger is a timer of a function, as config.json writes it.

@@ -2,6 +2,7 @@ package project_test
 
 import (
 	"errors"
+	"maps"
 	"os"
 	"path/filepath"
 	"strings"
@@ -133,18 +134,26 @@ func TestFunctions(t *testing.T) {
 		"cloudfunctions/c/config.json":  "{\"permissions\":",
 		"cloudfunctions/d/index.js":     "",
 		"cloudfunctions/d/package.json": "{",
+		"cloudfunctions/e/index.js":     "",
+		"cloudfunctions/e/config.json":  `{ /* as an object */ "triggers":{"name":"t"}}`,
+		"cloudfunctions/e/package.json": `{"dependencies":["lodash"]}`,
+		"cloudfunctions/f/index.js":     "",
+		"cloudfunctions/f/config.json":  "[]",
+		"cloudfunctions/f/package.json": `{"optionalDependencies":{"b":"2"},"peerDependencies":{"b":"1","c":"3"},"devDependencies":{"d":"4"}}`,
 		"cloudfunctions/shared/util.js": "",
 		"cloudfunctions/.git/index.js":  "",
 	})
 	var got []string
 	for _, f := range p.Functions {
-		got = append(got, strings.Join([]string{f.Name, f.Entry, strings.Join(f.OpenAPI, " "), strings.Join(f.Problems, " "), strings.Join(f.Notes, " ")}, "|"))
+		got = append(got, strings.Join([]string{f.Name, f.Entry, strings.Join(f.OpenAPI, " "), strings.Join(f.Problems, " "), f.Unread}, "|"))
 	}
 	want := []string{
 		"a|cloudfunctions/a/lib/a.js|wxacode.get||",
 		"b|cloudfunctions/b/index.ts|||",
 		"c|cloudfunctions/c/index.js|||cloudfunctions/c/config.json is not read, so its permissions and timers are not in this report: unexpected end of JSON input",
 		"d|cloudfunctions/d/index.js||package.json: unexpected end of JSON input|",
+		"e|cloudfunctions/e/index.js||package.json: dependencies is of type array, which is wrong there|cloudfunctions/e/config.json is not read, so its permissions and timers are not in this report: triggers is of type object, which is wrong there",
+		"f|cloudfunctions/f/index.js|||cloudfunctions/f/config.json is not read, so its permissions and timers are not in this report: the whole is of type array, which is wrong there",
 	}
 	if strings.Join(got, "\n") != strings.Join(want, "\n") {
 		t.Errorf("got\n%s", strings.Join(got, "\n"))
@@ -154,6 +163,9 @@ func TestFunctions(t *testing.T) {
 	}
 	if c := p.Functions[2]; c.Dependencies != nil {
 		t.Errorf("%v, without a package.json", c.Dependencies)
+	}
+	if f := p.Functions[5]; !maps.Equal(f.Dependencies, map[string]string{"b": "2", "c": "3"}) {
+		t.Errorf("%v; want what npm installs", f.Dependencies)
 	}
 }
 
