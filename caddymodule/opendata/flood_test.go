@@ -43,7 +43,10 @@ func TestBeyondTheLimit(t *testing.T) {
 	} {
 		t.Run(test.sentence, func(t *testing.T) {
 			t.Parallel()
-			r := limited(t, new(fakeWeChat), 3)
+			var observed []opendata.Lookup
+			r := limited(t, new(fakeWeChat), 3, func(c *opendata.Config) {
+				c.Observe = func(l opendata.Lookup) { observed = append(observed, l) }
+			})
 			_ = r.resolve(t, "27_a", "27_b")
 			result, err := r.Resolve(t.Context(), opendata.Request{OpenID: "o1", IDs: test.ids, Guesses: test.guesses})
 			limit, rejected := errors.AsType[*opendata.LimitError](err)
@@ -55,6 +58,9 @@ func TestBeyondTheLimit(t *testing.T) {
 			}
 			if result.Limited != test.left {
 				t.Errorf("%d guesses were left, want %d", result.Limited, test.left)
+			}
+			if len(observed) != 2 || observed[1] != result.Lookup {
+				t.Errorf("observed are %+v, want %+v at last", observed, result.Lookup)
 			}
 			want := [][]string{{"27_a", "27_b"}}
 			if test.asked != nil {
