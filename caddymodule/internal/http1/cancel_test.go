@@ -120,6 +120,48 @@ func TestCancelledAfterTheEnd(t *testing.T) {
 	}
 }
 
+// timed is a connection that gives each Read and Write some time, as Caddy's do where read_timeout or write_timeout is set.
+type timed struct{ *net.TCPConn }
+
+const readAndWriteTime = 50 * time.Millisecond
+
+func (c timed) Read(p []byte) (int, error) {
+	_ = c.SetReadDeadline(time.Now().Add(readAndWriteTime))
+	return c.TCPConn.Read(p)
+}
+
+func (c timed) Write(p []byte) (int, error) {
+	_ = c.SetWriteDeadline(time.Now().Add(readAndWriteTime))
+	return c.TCPConn.Write(p)
+}
+
+// What was a deadline of one request is none of the next one on its connection.
+func TestDeadlinesOfAnEarlierRequest(t *testing.T) {
+	for _, name := range []string{"none", "small", "small, in memory", "large, in memory"} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			u, c := startUpstream(t, rawserver.SayEach(okResponse)), newClient(t, func(o *Options) {
+				o.Dial = func(ctx context.Context, network, address string) (net.Conn, error) {
+					conn, err := (&net.Dialer{}).DialContext(ctx, network, address)
+					if err != nil {
+						return nil, err
+					}
+					return timed{conn.(*net.TCPConn)}, nil
+				}
+			})
+			for range 3 {
+				if got, err := u.do(c, bodies[name](t.Context())); got != "ok" || err != nil {
+					t.Errorf("got %q, %v", got, err)
+				}
+				time.Sleep(readAndWriteTime + 10*time.Millisecond)
+			}
+			if n := u.Accepted.Load(); n != 1 {
+				t.Errorf("%d connections were opened", n)
+			}
+		})
+	}
+}
+
 func TestCloseWhileReading(t *testing.T) {
 	u, c := startUpstream(t, func(c *rawserver.Conn) { c.Request(); c.Say("HTTP/1.1 200 OK\r\n\r\n") }), newClient(t, nil)
 	res, err := c.RoundTrip(newRequest(t.Context(), http.MethodGet, nil, 0), u.Network, u.Address)

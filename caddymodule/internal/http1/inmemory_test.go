@@ -196,6 +196,48 @@ func TestAnEarlyResponseToWhatIsNotTakenAtOnce(t *testing.T) {
 	}
 }
 
+// That a request was written whole on one connection says nothing of the next one: on that, the rest may still be on its way when
+// the response is over, and nobody else may use it.
+func TestARequestThatIsSentAgainLittleByLittle(t *testing.T) {
+	over := make(chan struct{})
+	defer close(over)
+	u := startUpstreamOn(t, rawserver.Listen(t, "unix", filepath.Join(t.TempDir(), "socket")), func(c *rawserver.Conn) {
+		if c.Number == 2 {
+			_, _ = c.Reader.Peek(1)
+			c.Say(okResponse)
+			<-over
+			return
+		}
+		c.Request()
+		c.Say(okResponse)
+		if c.Number == 1 {
+			c.Request()
+			_ = c.Close()
+		}
+	})
+	dialed := 0
+	c := newClient(t, func(o *Options) {
+		o.Dial = func(ctx context.Context, network, address string) (net.Conn, error) {
+			if dialed++; dialed == 2 {
+				return dials["little by little"](ctx, network, address)
+			}
+			return dials["at once"](ctx, network, address)
+		}
+	})
+	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
+	defer cancel()
+	again, _ := inMemory(ctx, strings.Repeat("x", 100<<10), 100<<10)
+	again.Method = http.MethodGet
+	for i, req := range []*http.Request{post(ctx, "first"), again, post(ctx, "third")} {
+		if got, err := u.do(c, req); got != "ok" || err != nil {
+			t.Errorf("request %d: %q, %v", i+1, got, err)
+		}
+	}
+	if dialed != 3 {
+		t.Errorf("%d connections were opened", dialed)
+	}
+}
+
 // A connection that the server has just closed is no reason to fail.
 func TestABodyInMemoryIsSentAgain(t *testing.T) {
 	for sentence, size := range map[string]int{"small": 4, "large": 100 << 10, "more than a socket takes": 8 << 20} {

@@ -118,6 +118,7 @@ func (o *outgoing) take(req *http.Request) error {
 // send writes the request to a connection, or begins to: what is large or slow follows from another goroutine, which tells x
 // about its end. A *bodyError says that nothing was sent. So does errUnasked.
 func (o *outgoing) send(x *exchange) error {
+	o.written = false // on this connection
 	if o.buf == nil { // it is sent again
 		if err := o.fill(x.client, x.req); err != nil {
 			return &bodyError{err}
