@@ -51,7 +51,8 @@ type record struct {
 // NewCache returns a cache that keeps each entry for ttl, and at most maxEntries of them.
 func NewCache(ttl time.Duration, maxEntries int) *Cache {
 	user := func(k key) key { return key{openid: k.openid} }
-	return &Cache{ttlcache.NewShared[key, record](ttl, maxEntries, maxEntries/8, user)}
+	hash := func(k key) uint64 { return k.openid + 3*k.id } // of hashes; not the same for all whose id is their openid
+	return &Cache{ttlcache.NewShared[key, record](ttl, maxEntries, maxEntries/8, user, hash)}
 }
 
 // Len returns the number of entries.

@@ -74,7 +74,7 @@ func (c *Client) GetOpenData(ctx context.Context, token, openid string, ids []st
 		if i > 0 {
 			body = append(body, ',')
 		}
-		body = gjson.AppendJSONString(body, id)
+		body = appendString(body, id)
 	}
 	body = append(body, `]}`...)
 	response, err := c.post(ctx, Call{API: APIGetOpenData, IDs: len(ids)}, withCredentials("/wxa/getopendata", token, openid), body)
@@ -82,6 +82,17 @@ func (c *Client) GetOpenData(ctx context.Context, token, openid string, ids []st
 		return nil, err
 	}
 	return matchItems(response.dataList, ids), nil
+}
+
+// appendString appends a text as a JSON string. A CloudID has only characters that are written as they are, in which case that takes
+// a third of the time.
+func appendString(to []byte, text string) []byte {
+	for i := range len(text) {
+		if c := text[i]; (c|0x20)-'a' > 25 && c-'0' > 9 && c != '_' && c != '-' {
+			return gjson.AppendJSONString(to, text)
+		}
+	}
+	return append(append(append(to, '"'), text...), '"')
 }
 
 const (

@@ -62,7 +62,7 @@ func FuzzCache(f *testing.F) {
 		m := &model{ttl: time.Minute, maxEntries: max(1, int(maxEntries)), share: int(share)}
 		c := New[byte, byte](m.ttl, int(maxEntries))
 		if share > 0 {
-			c = NewShared[byte, byte](m.ttl, int(maxEntries), m.share, ownerOf)
+			c = NewShared[byte, byte](m.ttl, int(maxEntries), m.share, ownerOf, nil)
 		}
 		for pair := range slices.Chunk(steps[:min(len(steps), 2000)], 2) {
 			what, with := pair[0], pair[len(pair)-1]

@@ -1,14 +1,12 @@
 package ttlcache
 
-import "hash/maphash"
-
 // place is where a table has a value, 0 that it has none.
 type place int32
 
 // table is a hash table in two slices. A value stays in its place until it is removed, so that others can refer to it by its place.
 // There are at least twice as many chains as values, so that most keys that are missing are found missing without a look at any value.
 type table[K comparable, V any] struct {
-	seed   maphash.Seed
+	hash   func(K) uint64
 	max    int          // values at most
 	chains []place      // by hash: the first of each chain. Their number is a power of two
 	nodes  []node[K, V] // nil, or the first is never used
@@ -21,8 +19,6 @@ type node[K comparable, V any] struct {
 	next  place // in the chain
 	value V
 }
-
-func (t *table[K, V]) hash(key K) uint64 { return maphash.Comparable(t.seed, key) }
 
 // chain returns where the chain of a hash begins.
 func (t *table[K, V]) chain(hash uint64) *place { return &t.chains[hash&uint64(len(t.chains)-1)] }

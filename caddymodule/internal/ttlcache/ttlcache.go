@@ -18,6 +18,7 @@ type Cache[K comparable, V any] struct {
 	maxEntries int
 	share      int       // how many entries one owner may have
 	owner      func(K) K // nil: entries have no owner
+	hash       func(K) uint64
 	epoch      time.Time
 
 	mu      sync.Mutex
@@ -52,16 +53,22 @@ const minPlaces = 64
 
 // New returns a cache that keeps each value for ttl, and at most maxEntries of them: those added last.
 func New[K comparable, V any](ttl time.Duration, maxEntries int) *Cache[K, V] {
-	c := &Cache[K, V]{ttl: ttl, maxEntries: min(max(1, maxEntries), math.MaxInt32-2), epoch: time.Now()}
-	c.reset()
-	return c
+	return NewShared[K, V](ttl, maxEntries, math.MaxInt, nil, nil)
 }
 
 // NewShared returns a cache like New in which one owner has at most share entries, so that no owner can push out those of
 // all others. An owner who adds more loses their own oldest. Keys belong to the same owner if owner returns the same for them.
-func NewShared[K comparable, V any](ttl time.Duration, maxEntries, share int, owner func(K) K) *Cache[K, V] {
-	c := New[K, V](ttl, maxEntries)
-	c.share, c.owner = max(1, share), owner
+// Keys are found by their hash, which clients must not be able to foresee. nil: the cache makes one.
+func NewShared[K comparable, V any](ttl time.Duration, maxEntries, share int, owner func(K) K, hash func(K) uint64) *Cache[K, V] {
+	if hash == nil {
+		seed := maphash.MakeSeed()
+		hash = func(key K) uint64 { return maphash.Comparable(seed, key) }
+	}
+	c := &Cache[K, V]{
+		ttl: ttl, maxEntries: min(max(1, maxEntries), math.MaxInt32-2),
+		share: max(1, share), owner: owner, hash: hash, epoch: time.Now(),
+	}
+	c.reset()
 	return c
 }
 
@@ -186,9 +193,8 @@ func (c *Cache[K, V]) remove(at place) {
 
 // reset forgets all entries. There is room for one more than there may be: that is added before the oldest is removed.
 func (c *Cache[K, V]) reset() {
-	seed := maphash.MakeSeed()
-	c.entries = table[K, entry[V]]{seed: seed, max: c.maxEntries + 1}
-	c.owners = table[K, list]{seed: seed, max: c.maxEntries + 1}
+	c.entries = table[K, entry[V]]{hash: c.hash, max: c.maxEntries + 1}
+	c.owners = table[K, list]{hash: c.hash, max: c.maxEntries + 1}
 	c.queue = list{}
 }
 

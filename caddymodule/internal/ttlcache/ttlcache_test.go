@@ -74,8 +74,8 @@ func TestACacheKeepsAtLeastOneValue(t *testing.T) {
 	for size := -1; size <= 1; size++ {
 		for name, c := range map[string]*Cache[string, int]{
 			"of this size":                New[string, int](time.Minute, size),
-			"with this share":             NewShared[string, int](time.Minute, 10, size, owner),
-			"of this size, and no shares": NewShared[string, int](time.Minute, size, 10, owner),
+			"with this share":             NewShared[string, int](time.Minute, 10, size, owner, nil),
+			"of this size, and no shares": NewShared[string, int](time.Minute, size, 10, owner, nil),
 		} {
 			c.Add("a", 1)
 			want(t, c, map[string]int{"a": 1})
@@ -106,7 +106,7 @@ func TestACacheShrinks(t *testing.T) {
 		{500, 500, 1000},
 	} {
 		synctest.Test(t, func(t *testing.T) {
-			c := NewShared[int, int](time.Minute, 1000, 1000, func(key int) int { return key % 3 })
+			c := NewShared[int, int](time.Minute, 1000, 1000, func(key int) int { return key % 3 }, nil)
 			for i := range test.entries {
 				c.Add(i, i)
 			}
@@ -154,7 +154,7 @@ func TestAValueThatIsNotKeptCanBeCollected(t *testing.T) {
 // Owners come and go while the cache is never empty.
 func TestAnOwnerWithoutValuesTakesNoMemory(t *testing.T) {
 	t.Parallel()
-	c := NewShared[int, int](time.Minute, 10, 2, func(key int) int { return key })
+	c := NewShared[int, int](time.Minute, 10, 2, func(key int) int { return key }, nil)
 	for i := range 1000 {
 		c.Add(i, i)
 	}
@@ -172,7 +172,7 @@ func TestWhatHasExpiredTakesNoMemory(t *testing.T) {
 		"Len": func(c *Cache[int, int]) { c.Len() },
 	} {
 		synctest.Test(t, func(t *testing.T) {
-			c := NewShared[int, int](time.Minute, 1000, 600, func(key int) int { return key & 1 })
+			c := NewShared[int, int](time.Minute, 1000, 600, func(key int) int { return key & 1 }, nil)
 			for i := range 10_000 {
 				c.Add(i, i)
 				c.Add(0, i)
@@ -195,7 +195,7 @@ func TestWhatHasExpiredTakesNoMemory(t *testing.T) {
 
 func TestOneOwnerHasAShareOfTheCache(t *testing.T) {
 	t.Parallel()
-	c := NewShared[string, int](time.Minute, 4, 2, func(key string) string { return key[:1] })
+	c := NewShared[string, int](time.Minute, 4, 2, func(key string) string { return key[:1] }, nil)
 	for i, key := range []string{"a1", "b1", "b2", "b3", "b1", "a2", "a2"} {
 		c.Add(key, i+1)
 	}
