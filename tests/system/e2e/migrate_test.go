@@ -34,6 +34,7 @@ func TestVerdictsOnFunctionsAreTrue(t *testing.T) {
 		"cjs_frozen":   {"index.js": "module.exports = Object.freeze({ main: " + calls + " })"},
 		"cjs_getter":   {"index.js": "Object.defineProperty(exports, 'main', { get: () => main })\nconst main = " + calls},
 		"cjs_module":   {"index.js": "exports.main = " + returns, "package.json": module},
+		"cjs_waits":    {"index.js": "await null\nexports.main = " + returns},
 		"es":           {"index.js": "export const main = " + returns, "package.json": module},
 		"es_callback":  {"index.js": "export const main = " + calls, "package.json": module},
 		"es_cjs":       {"index.cjs": "export const main = " + returns},
