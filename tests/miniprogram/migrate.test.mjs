@@ -95,20 +95,20 @@ test('a timer calls its function in nobody\'s name, with the line of its unit', 
 test('each function runs with the packages that it asks for, and one that fails to load stops no other', async () => {
   const project = path.join(folder, 'packages')
   const files = {
-    'project.config.json': '{"appid":"wx3d289323f5900f8e","cloudfunctionRoot":"cloudfunctions"}',
-    'cloudfunctions/common/package.json': '{"name":"common","version":"1.0.0","main":"lib/main.js"}',
-    'cloudfunctions/common/lib/main.js': "exports.version = () => require('wx-server-sdk/package.json').version",
-    'cloudfunctions/fails/index.js': "process.env.NOT_SET.split(',')\nexports.main = () => 1",
-    'cloudfunctions/callback/index.js': 'exports.main = (event, context, callback) => { setTimeout(() => callback(null, { n: event.n }), 10) }',
-    'cloudfunctions/module/index.js': "import cloud from 'wx-server-sdk'\ncloud.init()\nexport const main = () => cloud.getWXContext().OPENID",
-    'cloudfunctions/module/package.json': '{"name":"same","type":"module","dependencies":{"wx-server-sdk":"~3.0.4"}}'
+    'project.config.json': '{"appid":"wx3d289323f5900f8e","cloudfunctionRoot":"cloud [x]"}',
+    'cloud [x]/common/package.json': '{"name":"common","version":"1.0.0","main":"lib/main.js"}',
+    'cloud [x]/common/lib/main.js': "exports.version = () => require('wx-server-sdk/package.json').version",
+    'cloud [x]/fails/index.js': "process.env.NOT_SET.split(',')\nexports.main = () => 1",
+    'cloud [x]/callback/index.js': 'exports.main = (event, context, callback) => { setTimeout(() => callback(null, { n: event.n }), 10) }',
+    'cloud [x]/module/index.js': "import cloud from 'wx-server-sdk'\ncloud.init()\nexport const main = () => cloud.getWXContext().OPENID",
+    'cloud [x]/module/package.json': '{"name":"same","type":"module","dependencies":{"wx-server-sdk":"~3.0.4"}}'
   }
-  for (const [name, version] of Object.entries({ first: '~3.0.4', second: '~2.6.3', third: '3.0.4', '[x]': '~2.6.3' })) {
-    files[`cloudfunctions/${name}/package.json`] = JSON.stringify({
+  for (const [name, version] of Object.entries({ first: '~3.0.4', second: '~2.6.3', third: '3.0.4', fourth: '~2.6.3' })) {
+    files[`cloud [x]/${name}/package.json`] = JSON.stringify({
       name: 'same', scripts: { preinstall: 'exit 1' }, devDependencies: { 'no-such-package': 'file:nowhere' },
       dependencies: { 'wx-server-sdk': version, ...(name === 'first' && { common: 'file:../common' }) }
     })
-    files[`cloudfunctions/${name}/index.js`] = name === 'first'
+    files[`cloud [x]/${name}/index.js`] = name === 'first'
       ? "exports.main = () => require('common').version()"
       : "exports.main = () => require('wx-server-sdk/package.json').version"
   }
@@ -130,7 +130,7 @@ test('each function runs with the packages that it asks for, and one that fails 
     assert.equal(await call('third'), '3.0.4')
     assert.equal(await call('module'), 'openid-of-alice')
     await assert.rejects(call('fails'))
-    assert.match(fs.readFileSync(path.join(running.out, 'project/cloudfunctions/[x]/node_modules/wx-server-sdk/package.json'), 'utf8'), /"2\.6\.3"/)
+    assert.match(fs.readFileSync(path.join(running.out, 'project/cloud [x]/fourth/node_modules/wx-server-sdk/package.json'), 'utf8'), /"2\.6\.3"/)
   } finally { await running.stop() }
 })
 
