@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"maps"
 	"path"
+	"regexp"
 	"slices"
 	"strings"
 )
@@ -137,11 +138,27 @@ func (st state) undecided() []string {
 
 // near reports whether only addresses that the operator has named get here, by remote_ip or client_ip.
 func (st state) near() bool {
-	return slices.ContainsFunc(st.assumed, func(f fact) bool {
-		var of struct{ Ranges []string }
-		return f.holds && (f.matcher == "remote_ip" || f.matcher == "client_ip") && json.Unmarshal([]byte(f.arguments), &of) == nil && areNamed(of.Ranges)
-	})
+	return slices.ContainsFunc(st.assumed, func(f fact) bool { return f.holds && areNamed(f.ranges()) })
 }
+
+// ranges are the addresses that a fact names; nil if it is about something else.
+func (f fact) ranges() []string {
+	var of struct{ Ranges []string }
+	switch f.matcher {
+	case "remote_ip", "client_ip":
+		_ = json.Unmarshal([]byte(f.arguments), &of) // Caddy has read it already
+	case "expression":
+		if call := onlyAddresses.FindStringSubmatch(f.arguments); call != nil {
+			for _, text := range strings.Split(call[1], ",") {
+				of.Ranges = append(of.Ranges, strings.Trim(text, " '`\"\\"))
+			}
+		}
+	}
+	return of.Ranges
+}
+
+// onlyAddresses finds the arguments of an expression that asks for addresses, and perhaps for more.
+var onlyAddresses = regexp.MustCompile(`^[^!|?]*\b(?:remote_ip|client_ip)\(([^)]*)\)[^|?]*$`)
 
 func decided(matches bool) verdict {
 	if matches {
