@@ -53,7 +53,7 @@ func TestUsualHeads(t *testing.T) {
 		"of Go":                            {"HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nDate: Sat, 28 Nov 2026 14:35:00 GMT\r\n" + length, true},
 		"of Node.js":                       {"HTTP/1.1 200 OK\r\nX-Powered-By: Express\r\n" + length + "Connection: keep-alive\r\nKeep-Alive: timeout=5\r\n", true},
 		"of Python":                        {"HTTP/1.1 500 Internal Server Error\r\nserver: uvicorn\r\ncontent-length: 2\r\n", true},
-		"a field of several lines":         {"HTTP/1.1 200 OK\r\nSet-Cookie: a\r\nset-cookie: b\r\nSet-Cookie: c\r\n" + length, true},
+		"a field of several lines":         {"HTTP/1.1 200 OK\r\nSet-Cookie: a\r\nset-cookie: b\r\nA: b\r\nSet-Cookie: c\r\n" + length, true},
 		"space around values":              {"HTTP/1.1 200 OK\r\nA:b\r\nC: \t d e\t \r\nF:\r\nContent-Length:  2 \r\n", true},
 		"an odd reason":                    {"HTTP/1.1 200   ä \r\n" + length, true},
 		"no reason":                        {"HTTP/1.1 200 \r\n" + length, true},
@@ -89,6 +89,7 @@ func TestUsualHeads(t *testing.T) {
 		"a carriage return too many":       {"HTTP/1.1 200 OK\r\nA: b\r\r\n" + length, false},
 		"a value with a DEL":               {"HTTP/1.1 200 OK\r\nA: 1234\x7f678\r\n" + length, false},
 		"a value with tabs":                {"HTTP/1.1 200 OK\r\nA: 1234\t678\t\t\t\t\t\t\t\t\t\ta\r\n" + length, true},
+		"a line feed alone":                {"HTTP/1.1 200 OK\r\nA: bc\n" + length, false},
 		"line feeds alone":                 {"HTTP/1.1 200 OK\nA: b\nContent-Length: 2\r\n", false},
 	} {
 		if read := wantAsNetHTTP(t, test.head+"\r\nok and more", http.MethodPost); read != test.read {
