@@ -19,6 +19,7 @@ func TestWhatStandsBesideAPath(t *testing.T) {
 			{`{"c" : ` + beside + ` , "a" : {"b" : "x"} }`, []string{`"x"`}},
 			{`{"a":{"c":` + beside + `,"b":"x"},"c":` + beside + `}`, []string{`"x"`}},
 			{`{"a":{"c":` + beside + `},"a":{"b":"x"}}`, []string{`"x"`}},
+			{`{"a":{},"c":` + beside + `,"a":{ },"a":{"b":"x"}}`, []string{`"x"`}},
 			{`{"a":{"b":` + beside + `},"a":{"b":"x"}}`, []string{beside, `"x"`}},
 		} {
 			var got []string
