@@ -4,7 +4,7 @@
 // Call Put only when no reference to the buffer remains. One that is never given back is simply garbage collected. A build
 // with the tag `poison` overwrites buffers that are given back, so that a test notices any reference that remained:
 //
-//	go test -tags poison ./caddymodule/gateway
+//	go test -tags poison ./caddymodule/gateway ./caddymodule/internal/http1
 package bufpool
 
 import (
