@@ -37,10 +37,10 @@ func (r *route) matches(st state) (v verdict, open *fact) {
 		return yes, nil
 	}
 	for _, set := range r.Match {
-		of, inner := set.matches(st)
-		v = or(v, of)
+		one, asks := set.matches(st)
+		v = or(v, one)
 		if open == nil {
-			open = inner
+			open = asks
 		}
 	}
 	return v, open
@@ -49,10 +49,10 @@ func (r *route) matches(st state) (v verdict, open *fact) {
 func (set matcherSet) matches(st state) (v verdict, open *fact) {
 	v = yes
 	for _, name := range slices.Sorted(maps.Keys(set)) {
-		of, inner := matchOne(name, set[name], st)
-		v = and(v, of)
+		one, asks := matchOne(name, set[name], st)
+		v = and(v, one)
 		if open == nil {
-			open = inner
+			open = asks
 		}
 	}
 	return v, open
@@ -80,15 +80,15 @@ func matchOne(name string, raw json.RawMessage, st state) (v verdict, open *fact
 	case "not":
 		var sets []matcherSet
 		if json.Unmarshal(raw, &sets) == nil {
-			any := no
-			for _, inner := range sets {
-				of, asks := inner.matches(st)
-				any = or(any, of)
+			excluded := no
+			for _, set := range sets {
+				one, asks := set.matches(st)
+				excluded = or(excluded, one)
 				if open == nil {
 					open = asks
 				}
 			}
-			return not(any), open
+			return not(excluded), open
 		}
 	}
 	for _, f := range st.assumed {
@@ -143,18 +143,18 @@ func (st state) near() bool {
 
 // ranges are the addresses that a fact names; nil if it is about something else.
 func (f fact) ranges() []string {
-	var of struct{ Ranges []string }
+	var named struct{ Ranges []string }
 	switch f.matcher {
 	case "remote_ip", "client_ip":
-		_ = json.Unmarshal([]byte(f.arguments), &of) // Caddy has read it already
+		_ = json.Unmarshal([]byte(f.arguments), &named) // Caddy has read it already
 	case "expression":
 		if call := onlyAddresses.FindStringSubmatch(f.arguments); call != nil {
 			for _, text := range strings.Split(call[1], ",") {
-				of.Ranges = append(of.Ranges, strings.Trim(text, " '`\"\\"))
+				named.Ranges = append(named.Ranges, strings.Trim(text, " '`\"\\"))
 			}
 		}
 	}
-	return of.Ranges
+	return named.Ranges
 }
 
 // onlyAddresses finds the arguments of an expression that asks for addresses, and perhaps for more.
