@@ -146,6 +146,7 @@ func (c *call) reject(r *http.Request, err error) error {
 
 // forward is called before the next handler is.
 func (c *call) forward(r *http.Request, body *replayableBody) {
+	c.describeHeaders(r.Header)
 	c.body = body
 	c.record.Sizes.Forwarded = r.ContentLength
 	c.record.Outcome = c.outcome()

@@ -45,7 +45,8 @@ func (h *Handler) id(r *http.Request, c *call, placeholder, header string) strin
 	return id
 }
 
-// replaceAll is the replacer's own, without the text that it would build around the usual value, a single placeholder.
+// replaceAll is Replacer.ReplaceAll, which copies the value of a text that is a single placeholder, as nearly all are; here it is not
+// copied.
 func replaceAll(repl *caddy.Replacer, text string) string {
 	if last := len(text) - 1; last > 0 && text[0] == '{' && strings.IndexByte(text, '}') == last && strings.LastIndexByte(text, '{') == 0 {
 		value, _ := repl.GetString(text[1:last])

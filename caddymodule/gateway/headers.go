@@ -69,8 +69,7 @@ func dropHTTPUpgrade(r *http.Request) {
 // setCallerHeaders tells the function who calls, and which members hold open data that WeChat really gave.
 func (h *Handler) setCallerHeaders(r *http.Request, c *call) error {
 	pruneConnectionHeader(r)
-	defer c.describeHeaders(r.Header)
-	set := headerSetter{r.Header, make([]string, 0, 6)}
+	set := headerSetter{r.Header, make([]string, 0, 7)}
 	set.value(headerOpenDataInfo, openDataInfo(c.keys()))
 	if c.caller.openid == "" {
 		return nil
@@ -100,7 +99,7 @@ func (h *Handler) setCallerHeaders(r *http.Request, c *call) error {
 	return nil
 }
 
-// headerSetter sets header fields of one value each. The values stand in one slice, which is one allocation in place of six.
+// headerSetter sets header fields of one value each. The values stand in one slice, which is one allocation for all of them.
 type headerSetter struct {
 	header http.Header
 	values []string

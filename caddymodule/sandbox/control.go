@@ -73,11 +73,11 @@ func (c control) handle(s *Server, method string, body []byte) (any, error) {
 
 func mintCloudID(s *Server, body []byte) (any, error) {
 	var q struct {
-		OpenID string          `json:"openid"`
-		Kind   string          `json:"kind"`
-		Data   json.RawMessage `json:"data"`
-		TTL    json.RawMessage `json:"ttl"`
-		Like   *string         `json:"like"`
+		OpenID string           `json:"openid"`
+		Kind   string           `json:"kind"`
+		Data   json.RawMessage  `json:"data"`
+		TTL    *json.RawMessage `json:"ttl"` // null is as good as none
+		Like   *string          `json:"like"`
 	}
 	if err := decode(body, &q); err != nil {
 		return nil, err
@@ -91,7 +91,7 @@ func mintCloudID(s *Server, body []byte) (any, error) {
 	}
 	d := OpenData{OpenID: q.OpenID, Kind: q.Kind, Data: q.Data}
 	if q.TTL != nil {
-		ttl, err := duration("ttl", q.TTL)
+		ttl, err := duration("ttl", *q.TTL)
 		if err != nil {
 			return nil, err
 		}
@@ -144,8 +144,8 @@ func mintCode(s *Server, body []byte) (any, error) {
 
 func changeToken(s *Server, body []byte) (any, error) {
 	var q struct {
-		AppID  string          `json:"appid"`
-		EndsIn json.RawMessage `json:"ends_in"`
+		AppID  string           `json:"appid"`
+		EndsIn *json.RawMessage `json:"ends_in"` // null is as good as none
 	}
 	if err := decode(body, &q); err != nil {
 		return nil, err
@@ -153,7 +153,7 @@ func changeToken(s *Server, body []byte) (any, error) {
 	var left time.Duration
 	if q.EndsIn != nil {
 		var err error
-		if left, err = duration("ends_in", q.EndsIn); err != nil {
+		if left, err = duration("ends_in", *q.EndsIn); err != nil {
 			return nil, err
 		}
 	}

@@ -40,7 +40,11 @@ func TestControlDoesWhatGoDoes(t *testing.T) {
 				t.Errorf("%s: after 1.5 s: %s", ttl, text)
 			}
 		}
-		id := g.post("/sandbox/cloudid", `{"openid":"o1","kind":"werun","ttl":0}`).text("cloudID")
+		id := g.post("/sandbox/cloudid", `{"openid":"o1","kind":"werun","ttl":null}`).text("cloudID")
+		if text := g.ask("o1", id).one(); !strings.Contains(text, "stepInfoList") {
+			t.Errorf("with the usual life: %s", text)
+		}
+		id = g.post("/sandbox/cloudid", `{"openid":"o1","kind":"werun","ttl":0}`).text("cloudID")
 		if text := g.ask("o1", id).one(); !strings.Contains(text, "-601006") {
 			t.Errorf("with no life at all: %s", text)
 		}
@@ -57,7 +61,7 @@ func TestControlDoesWhatGoDoes(t *testing.T) {
 		g.wantWorks("with a minute left", token, 0)
 		g.pass(time.Minute)
 		g.wantWorks("after it", token, 42001)
-		for _, more := range []string{``, `,"ends_in":0`} {
+		for _, more := range []string{``, `,"ends_in":0`, `,"ends_in":null`} {
 			token = g.token()
 			g.post("/sandbox/token", `{"appid":"`+appid+`"`+more+`}`)
 			g.wantWorks("a killed one", token, 40001)

@@ -58,7 +58,8 @@ func socketOf(connection net.Conn) syscall.RawConn {
 	return socket
 }
 
-// writeAtOnce writes what a connection takes without waiting of a request, if it has a socket of its own: one with TLS is more than that.
+// writeAtOnce writes as much of a request as a connection takes without waiting. It writes nothing where a connection is more than its
+// socket, as one with TLS is.
 func (c *conn) writeAtOnce(head, data []byte) (n int, err error) {
 	if _, ok := c.Conn.(syscall.Conn); !ok || c.socket == nil {
 		return 0, nil
