@@ -56,7 +56,7 @@ func parseOne(text string) (netip.Prefix, error) {
 		return netip.PrefixFrom(ip.Unmap(), ip.Unmap().BitLen()), nil
 	}
 	prefix, err := netip.ParsePrefix(text)
-	if err != nil {
+	if err != nil || prefix.Addr().Is4In6() { // which no address would be in: Contain looks for that of IPv4
 		return netip.Prefix{}, errors.New("is no address and no range of addresses; write one as in 192.168.0.0/16")
 	}
 	return prefix.Masked(), nil

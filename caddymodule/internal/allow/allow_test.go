@@ -26,6 +26,7 @@ func TestWhoMayConnect(t *testing.T) {
 		{"a public address", allow.Private(), "203.0.113.7:4000", false},
 		{"Caddy's word for private ranges", []string{"private_ranges"}, "10.1.2.3:4000", true},
 		{"a single address", []string{"203.0.113.7"}, "203.0.113.7:4000", true},
+		{"a single IPv4 address in the form of IPv6", []string{"::ffff:203.0.113.7"}, "203.0.113.7:4000", true},
 		{"its neighbour", []string{"203.0.113.7"}, "203.0.113.8:4000", false},
 		{"a range whose text has host bits", []string{"203.0.113.7/24"}, "203.0.113.200:4000", true},
 		{"nobody is named", nil, "127.0.0.1:4000", false},
@@ -45,8 +46,20 @@ func TestWhoMayConnect(t *testing.T) {
 	}
 }
 
+func TestRangesThatAnOptionHasWhereNoneAreNamed(t *testing.T) {
+	for _, c := range []struct {
+		named []string
+		want  bool
+	}{{nil, true}, {[]string{}, true}, {[]string{"203.0.113.7"}, false}} {
+		ranges, err := allow.Load("allow", c.named, allow.Loopback())
+		if err != nil || ranges.Contain("127.0.0.1:4000") != c.want {
+			t.Errorf("with %q named, this machine may connect: %t, %v", c.named, !c.want, err)
+		}
+	}
+}
+
 func TestWrongRanges(t *testing.T) {
-	for _, text := range []string{"localhost", "10.0.0.0/33", "10.0.0.0/8,", "fe80::1%eth0"} {
+	for _, text := range []string{"localhost", "10.0.0.0/33", "10.0.0.0/8,", "fe80::1%eth0", "::ffff:10.0.0.0/104"} {
 		const want = "is no address and no range of addresses; write one as in 192.168.0.0/16"
 		if _, err := allow.Load("allow", []string{text}, nil); err == nil || !strings.HasSuffix(err.Error(), want) {
 			t.Errorf("%q: %v", text, err)

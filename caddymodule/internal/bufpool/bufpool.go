@@ -23,9 +23,12 @@ const (
 
 var pools [maxClass - minClass + 1]sync.Pool // of *byte, the first of a buffer with room for 1<<(minClass+i) + headroom
 
+// classOf returns the class of the smallest buffers with room for size bytes, which may be above maxClass.
+func classOf(size int) int { return bits.Len(uint(max(size-headroom, 1<<minClass) - 1)) }
+
 // Get returns an empty slice with room for at least size bytes.
 func Get(size int) []byte {
-	class := max(bits.Len(uint(max(size-headroom, 1)-1)), minClass)
+	class := classOf(size)
 	if class > maxClass {
 		return make([]byte, 0, size)
 	}
@@ -37,8 +40,8 @@ func Get(size int) []byte {
 
 // Put gives back what Get returned, with or without bytes in it. Slices from elsewhere are ignored.
 func Put(buffer []byte) {
-	class := bits.Len(uint(max(cap(buffer)-headroom, 1) - 1))
-	if class < minClass || class > maxClass || cap(buffer) != 1<<class+headroom {
+	class := classOf(cap(buffer))
+	if class > maxClass || cap(buffer) != 1<<class+headroom {
 		return // it was made for one body alone
 	}
 	poison(buffer[:cap(buffer)])

@@ -5,23 +5,39 @@ import (
 	"testing"
 )
 
-func TestBuffersHaveRoom(t *testing.T) {
-	for _, size := range []int{0, 1, 2047, 2048, 2560, 2561, 100 << 10, 1 << 20, 1<<20 + 1, 2<<20 + headroom, 2<<20 + headroom + 1, 10 << 20} {
-		for range 2 { // new, and perhaps used before
-			buffer := Get(size)
-			if len(buffer) != 0 || cap(buffer) < size {
-				t.Errorf("for %d bytes: %d bytes long, room for %d", size, len(buffer), cap(buffer))
+func TestBuffers(t *testing.T) {
+	for _, test := range []struct {
+		it         string
+		size, room int
+		kept       bool
+	}{
+		{"nothing", 0, 2<<10 + headroom, true},
+		{"2 KiB and what meets its end", 2<<10 + headroom, 2<<10 + headroom, true},
+		{"one byte more", 2<<10 + headroom + 1, 4<<10 + headroom, true},
+		{"100 KiB", 100 << 10, 128<<10 + headroom, true},
+		{"1 MiB and one byte", 1<<20 + 1, 1<<20 + headroom, true},
+		{"2 MiB and what meets its end", 2<<20 + headroom, 2<<20 + headroom, true},
+		{"too much to be kept", 2<<20 + headroom + 1, 2<<20 + headroom + 1, false},
+	} {
+		body := make([]byte, test.size)
+		use := func() {
+			buffer := Get(test.size)
+			if len(buffer) != 0 || cap(buffer) != test.room {
+				t.Errorf("for %s: %d bytes long, room for %d, want %d", test.it, len(buffer), cap(buffer), test.room)
 			}
-			if cap(buffer) > max(2*size, 1<<minClass)+headroom {
-				t.Errorf("for %d bytes: room for %d, more than twice as much", size, cap(buffer))
-			}
-			Put(append(buffer, make([]byte, size)...))
+			Put(append(buffer, body...))
+		}
+		if again := testing.AllocsPerRun(20, use) == 0; again != test.kept {
+			t.Errorf("for %s: a buffer that was given back is used again: %t", test.it, again)
 		}
 	}
-	for _, strange := range [][]byte{nil, {}, make([]byte, 3000), make([]byte, 0, 64<<20)} {
-		Put(strange)
-		if buffer := Get(cap(strange)); cap(buffer) < cap(strange) {
-			t.Errorf("a buffer of %d bytes was returned for %d", cap(buffer), cap(strange))
+}
+
+func TestSlicesFromElsewhereAreIgnored(t *testing.T) {
+	for _, room := range []int{0, 1, headroom, 3000, 2<<10 + headroom - 1, 2<<10 + headroom + 1, 4<<20 + headroom} {
+		Put(make([]byte, 0, room))
+		if buffer := Get(room); cap(buffer) < room {
+			t.Errorf("a buffer of %d bytes was returned for %d", cap(buffer), room)
 		}
 	}
 }
