@@ -6,6 +6,8 @@ import (
 	"net/http"
 
 	"github.com/caddyserver/caddy/v2"
+
+	"github.com/caddy-cloudid/caddy-cloudid/caddymodule/internal/metrics"
 )
 
 func init() {
@@ -18,12 +20,18 @@ func init() {
 //     to do about it, its calls and its cache;
 //   - GET /cloudid/health: 200, or 503 with the accounts that cannot serve, and why.
 //
-// They tell of the config that runs when they are asked.
+// They tell of the config that runs when they are asked, and so do the metrics of accounts at /metrics.
 type AdminAPI struct{}
 
 // CaddyModule returns the Caddy module information.
 func (AdminAPI) CaddyModule() caddy.ModuleInfo {
 	return caddy.ModuleInfo{ID: "admin.api.cloudid", New: func() caddy.Module { return new(AdminAPI) }}
+}
+
+// Provision has the admin endpoint show the metrics of the accounts that run. Its registry is that of the config that was loaded last, also
+// after that was rejected: its own accounts, if there are any, do not run then.
+func (AdminAPI) Provision(ctx caddy.Context) error {
+	return metrics.Register(ctx.GetMetricsRegistry(), func() []*metrics.Account { return runningApp().metrics })
 }
 
 // Routes implements caddy.AdminRouter.
@@ -35,11 +43,10 @@ func (AdminAPI) Routes() []caddy.AdminRoute {
 }
 
 func serveStatus(w http.ResponseWriter, r *http.Request) error {
-	app, err := runningApp(w, r)
-	if err != nil {
+	if err := onlyGET(w, r); err != nil {
 		return err
 	}
-	status, err := app.Status()
+	status, err := runningApp().Status()
 	if err != nil {
 		return caddy.APIError{HTTPStatus: http.StatusInternalServerError, Err: err}
 	}
@@ -47,11 +54,10 @@ func serveStatus(w http.ResponseWriter, r *http.Request) error {
 }
 
 func serveHealth(w http.ResponseWriter, r *http.Request) error {
-	app, err := runningApp(w, r)
-	if err != nil {
+	if err := onlyGET(w, r); err != nil {
 		return err
 	}
-	health := app.Health(r.Context())
+	health := runningApp().Health(r.Context())
 	code := http.StatusOK
 	if !health.Healthy {
 		code = http.StatusServiceUnavailable
@@ -59,22 +65,23 @@ func serveHealth(w http.ResponseWriter, r *http.Request) error {
 	return respond(w, code, health)
 }
 
-// runningApp returns the app of the config that runs now: admin routes are made before apps, and may outlive them.
-func runningApp(w http.ResponseWriter, r *http.Request) (*App, error) {
-	if r.Method != http.MethodGet && r.Method != http.MethodHead {
-		w.Header().Set("Allow", "GET, HEAD")
-		return nil, caddy.APIError{HTTPStatus: http.StatusMethodNotAllowed, Err: fmt.Errorf("method %s is not allowed; use GET", r.Method)}
+// onlyGET rejects other methods.
+func onlyGET(w http.ResponseWriter, r *http.Request) error {
+	if r.Method == http.MethodGet || r.Method == http.MethodHead {
+		return nil
 	}
+	w.Header().Set("Allow", "GET, HEAD")
+	return caddy.APIError{HTTPStatus: http.StatusMethodNotAllowed, Err: fmt.Errorf("method %s is not allowed; use GET", r.Method)}
+}
+
+// runningApp returns the app of the config that runs now: admin routes are made before apps, and may outlive them. That of a config
+// without accounts has none.
+func runningApp() *App {
 	ctx := caddy.ActiveContext()
-	module, err := ctx.AppIfConfigured("cloudid")
-	if err != nil || module == nil {
-		return new(App), nil //nolint:nilerr // a config without accounts has none that cannot serve
+	if app, err := ctx.AppIfConfigured("cloudid"); err == nil {
+		return app.(*App)
 	}
-	app, ok := module.(*App)
-	if !ok {
-		return nil, caddy.APIError{HTTPStatus: http.StatusInternalServerError, Err: fmt.Errorf("the app cloudid is a %T, which is not this plugin's", module)}
-	}
-	return app, nil
+	return new(App)
 }
 
 // respond writes JSON. An error of writing would be about a client that is gone.
@@ -88,5 +95,8 @@ func respond(w http.ResponseWriter, status int, body any) error {
 	return nil
 }
 
-// Interface guard
-var _ caddy.AdminRouter = AdminAPI{}
+// Interface guards
+var (
+	_ caddy.AdminRouter = AdminAPI{}
+	_ caddy.Provisioner = AdminAPI{}
+)

@@ -29,7 +29,8 @@ type App struct {
 
 	invocations *invocation.Feed
 	pooled      poolRefs
-	unknown     *metrics.Account // of requests that are about no account that is known
+	unknown     *metrics.Account   // of requests that are about no account that is known
+	metrics     []*metrics.Account // of all accounts, and unknown
 }
 
 // Invocations shows the calls through the `cloudid` handlers of this config.
@@ -52,24 +53,12 @@ func (a *App) Provision(ctx caddy.Context) error {
 	if err := a.resolveAppIDs(ctx.Logger()); err != nil {
 		return err
 	}
-	if err := a.eachAccount((*Account).setEndpoint); err != nil {
-		return err
-	}
-	// First: when a config is rejected, Caddy's admin endpoint goes on showing the metrics of its registry.
-	if err := a.loadMetrics(ctx.GetMetricsRegistry()); err != nil {
-		return err
-	}
-	return a.eachAccount(func(one *Account) error { return one.provision(ctx) })
-}
-
-// eachAccount calls do with each account, until one returns an error.
-func (a *App) eachAccount(do func(*Account) error) error {
 	for _, appid := range a.appids() {
-		if err := do(a.Accounts[appid]); err != nil {
+		if err := a.Accounts[appid].provision(ctx); err != nil {
 			return fmt.Errorf("account %s: %w", a.Accounts[appid].Name(), err)
 		}
 	}
-	return nil
+	return a.showMetrics(ctx.GetMetricsRegistry())
 }
 
 // resolveAppIDs replaces the placeholders of AppIDs, and rejects what no account may be called.

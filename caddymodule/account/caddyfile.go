@@ -87,7 +87,7 @@ func (a *App) unmarshalAccount(d *caddyfile.Dispenser) error {
 		"timeout":   directive.Duration(&account.Timeout, minDuration, "timeout <duration>"),
 		"retries":   directive.Int(&account.Retries, 0, maxRetries, "retries <n>"),
 		"cache":     directive.Args(account.readCache),
-		"key":       directive.Strings(&account.Keys, "key <secret>...", nil),
+		"key":       directive.Strings(&account.Keys, "key <secret>...", placeholder.Check(checkKey).CheckSecretWord),
 		"limit":     directive.Args(account.readLimit),
 		"max_calls": directive.Int(&account.MaxCalls, 1, maxMaxCalls, "max_calls <n>"),
 	})

@@ -43,11 +43,11 @@ func TestCaddyfile(t *testing.T) {
 		{"cache with entries", `cache 30s 500`, `{"cache":{"ttl":30000000000,"entries":500}}`},
 		{"the smallest cache", `cache 30s 1`, `{"cache":{"ttl":30000000000,"entries":1}}`},
 		{"cache off", `cache off`, `{"cache":{"off":true}}`},
-		{"key", `key k`, `{"keys":["k"]}`},
+		{"key", `key key-k-of-16-bytes`, `{"keys":["key-k-of-16-bytes"]}`},
 		{"keys", `key {env.NEW} {env.OLD}`, `{"keys":["{env.NEW}","{env.OLD}"]}`},
 		{
-			"all of it", "token stable s\nsecret s\nendpoint http://h\ntimeout 3s\nretries 2\ncache 1m 10000\nkey k",
-			`{"secret":"s","token":{"secret":"s","source":"stable"},"endpoint":"http://h","timeout":3000000000,"retries":2,"cache":{"ttl":60000000000,"entries":10000},"keys":["k"]}`,
+			"all of it", "token stable s\nsecret s\nendpoint http://h\ntimeout 3s\nretries 2\ncache 1m 10000\nkey key-k-of-16-bytes",
+			`{"secret":"s","token":{"secret":"s","source":"stable"},"endpoint":"http://h","timeout":3000000000,"retries":2,"cache":{"ttl":60000000000,"entries":10000},"keys":["key-k-of-16-bytes"]}`,
 		},
 	} {
 		got, err := adapt(t, "cloudid {\naccount wx1 {\n"+test.account+"\n}\n}")
@@ -102,7 +102,7 @@ func TestCaddyfileErrors(t *testing.T) {
 		{"an option twice", "retries 1\nretries 2", []string{"retries is given twice"}},
 		{"a secret twice", "secret KEEP\nsecret KEEP", []string{"secret is given twice"}},
 		{"tokens twice", "token none\ntoken stable KEEP", []string{"token is given twice"}},
-		{"keys in two lines", "key KEEP1\nkey KEEP2", []string{"key is given twice"}},
+		{"keys in two lines", "key KEEP1-of-16-bytes\nkey KEEP2-of-16-bytes", []string{"key is given twice"}},
 		{"no secret", `secret`, []string{"secret <secret>"}},
 		{"two secrets", `secret KEEP1 KEEP2`, []string{"secret <secret>"}},
 		{"an empty secret", `secret ""`, []string{"empty", "secret <secret>"}},
@@ -143,6 +143,8 @@ func TestCaddyfileErrors(t *testing.T) {
 		{"too much of a cache", `cache 1m 10 20`, []string{"cache <ttl> [<entries>]|off"}},
 		{"off and more", `cache off 10`, []string{`"off"`, "cache <ttl> [<entries>]|off"}},
 		{"no key", `key`, []string{"key <secret>..."}},
+		{"a key that could be guessed", `key KEEP-fifteen-by`, []string{"key: the value has less than 16 bytes"}},
+		{"a second one", `key KEEP-KEEP-KEEP-KEEP KEEP`, []string{"key: the value has less than 16 bytes"}},
 		{"a secret in an option's place", `0123456789abcdefKEEP0123456789ab`, []string{"unknown option", "secret"}},
 		{"no limit", `limit`, []string{"limit <n> [<duration>]|off"}},
 		{"a limit of 0", `limit 0`, []string{`"0"`, "limit <n> [<duration>]|off"}},

@@ -28,18 +28,12 @@ func (a *App) Metrics(one *Account) *metrics.Counts {
 	return one.metrics.Counts()
 }
 
-// loadMetrics finds, or makes, the collectors of all accounts, and shows them in the config's registry.
-func (a *App) loadMetrics(registry prometheus.Registerer) (err error) {
-	var (
-		all       []*metrics.Account
-		endpoints []string
-	)
-	for _, appid := range a.appids() {
-		one := a.Accounts[appid]
-		if one.metrics, err = one.loadMetrics(); err != nil {
-			return err
-		}
-		all, endpoints = append(all, one.metrics.Account), append(endpoints, one.Endpoint)
+// showMetrics shows the collectors of all accounts in the config's registry. That of a config with an admin endpoint shows them already
+// (see AdminAPI).
+func (a *App) showMetrics(registry prometheus.Registerer) (err error) {
+	var endpoints []string
+	for _, one := range a.Accounts {
+		a.metrics, endpoints = append(a.metrics, one.metrics.Account), append(endpoints, one.Endpoint)
 	}
 	slices.Sort(endpoints)
 	a.unknown, err = load(&a.pooled, "metrics without an account", []any{slices.Compact(endpoints)}, func() (*pooled[*metrics.Account], error) {
@@ -48,7 +42,8 @@ func (a *App) loadMetrics(registry prometheus.Registerer) (err error) {
 	if err != nil {
 		return err
 	}
-	return metrics.Register(registry, append(all, a.unknown)...)
+	a.metrics = append(a.metrics, a.unknown)
+	return metrics.Register(registry, func() []*metrics.Account { return a.metrics })
 }
 
 // open returns the account's source of access tokens, whose fetches are counted.

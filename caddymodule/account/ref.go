@@ -2,7 +2,7 @@ package account
 
 import (
 	"encoding/json"
-	"fmt"
+	"strings"
 
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/caddyconfig/httpcaddyfile"
@@ -25,11 +25,7 @@ func NewRef(ctx caddy.Context, name string) (Ref, error) {
 	if err != nil {
 		return Ref{}, err
 	}
-	app, ok := module.(*App)
-	if !ok {
-		return Ref{}, fmt.Errorf("the app cloudid is a %T, which is not this plugin's", module)
-	}
-	return app.ref(name)
+	return module.(*App).ref(name)
 }
 
 func (a *App) ref(name string) (Ref, error) {
@@ -84,22 +80,34 @@ func (r Ref) ResolveForUser(replacer *caddy.Replacer) (*Account, bool) {
 	return found, true
 }
 
-// CheckNamed returns an error, which says the place in the Caddyfile, for a directive that names no account although the
-// global option has several. Provisioning would reject it too, but no longer knows the line. example is a placeholder that the
-// directive may name in an account's place; "": it takes none of requests.
+// CheckNamed returns an error, which says the place in the Caddyfile, for a directive that names an account which the global option
+// does not have, or none although it has several. Provisioning would reject it too, but no longer knows the line. Names with
+// placeholders are left to it. example is a placeholder that the directive may name in an account's place; "": it takes none of
+// requests.
 func CheckNamed(h httpcaddyfile.Helper, name, example string) error {
 	option, ok := h.Option("cloudid").(httpcaddyfile.App)
-	if !ok || name != "" {
+	if !ok {
 		return nil
 	}
 	app := new(App)
-	if err := json.Unmarshal(option.Value, app); err != nil || len(app.Accounts) < 2 {
+	if err := json.Unmarshal(option.Value, app); err != nil {
 		return nil //nolint:nilerr // the app itself was read before
-	}
-	if example != "" {
-		example = ", or a placeholder such as account " + example
 	}
 	h.Reset()
 	h.Next()
-	return h.Errf("%s names no account, and there are several; add to it: account <appid>%s; %s", h.Val(), example, app.hint())
+	switch {
+	case name == "" && len(app.Accounts) > 1:
+		if example != "" {
+			example = ", or a placeholder such as account " + example
+		}
+		return h.Errf("%s names no account, and there are several; add to it: account <appid>%s; %s", h.Val(), example, app.hint())
+	case name == "" || strings.Contains(name+strings.Join(app.appids(), ""), "{"):
+		return nil
+	}
+	if _, err := app.ref(name); err != nil {
+		for h.Val() != name && h.Next() { // to the line that has it
+		}
+		return h.WrapErr(err)
+	}
+	return nil
 }

@@ -93,10 +93,12 @@ type limitBounds struct {
 func (a *Account) provision(ctx caddy.Context) error {
 	a.logger, a.report = ctx.Logger(), a.logExchange
 	for _, step := range []func() error{
+		a.setEndpoint,
 		a.resolveSecret,
 		func() error { return a.loadTokens(ctx) },
 		a.setTunables,
 		a.makeKeys,
+		func() (err error) { a.metrics, err = a.loadMetrics(); return err },
 		a.loadShared,
 	} {
 		if err := step(); err != nil {

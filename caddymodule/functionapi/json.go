@@ -9,6 +9,7 @@ import (
 
 	"github.com/tidwall/gjson"
 
+	"github.com/caddy-cloudid/caddy-cloudid/caddymodule/internal/httpbody"
 	"github.com/caddy-cloudid/caddy-cloudid/caddymodule/internal/usertoken"
 	"github.com/caddy-cloudid/caddy-cloudid/caddymodule/wechat"
 )
@@ -37,7 +38,7 @@ func (h *Handler) serveJSON(w http.ResponseWriter, r *http.Request, api jsonAPI)
 	if rejected.code != codeSDKArgs {
 		message = fmt.Sprintf("%s:fail %d %s. %s", api.name, rejected.code, messageOf(rejected.code), rejected.reason)
 	}
-	rejected.setRetryAfter(w)
+	httpbody.SetRetryAfter(w.Header(), rejected.retryAfter)
 	return writeJSON(w, rejected.status, "application/json", struct {
 		ErrCode int    `json:"errCode"`
 		ErrMsg  string `json:"errMsg"`

@@ -4,9 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"math"
 	"net/http"
-	"strconv"
 	"time"
 
 	"github.com/caddy-cloudid/caddy-cloudid/caddymodule/internal/httpbody"
@@ -27,13 +25,6 @@ type rejection struct {
 
 func reject(status, code, errcode int, reason string) *rejection {
 	return &rejection{status: status, code: code, errcode: errcode, reason: reason}
-}
-
-// setRetryAfter tells a caller when to try again, in whole seconds.
-func (r *rejection) setRetryAfter(w http.ResponseWriter) {
-	if r.retryAfter > 0 {
-		w.Header().Set("Retry-After", strconv.Itoa(int(math.Ceil(r.retryAfter.Seconds()))))
-	}
 }
 
 func (r *rejection) Error() string { return r.reason }

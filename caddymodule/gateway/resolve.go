@@ -4,10 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"math"
 	"net/http"
 	"slices"
-	"strconv"
 	"time"
 
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
@@ -102,7 +100,7 @@ func (h *Handler) exchange(ctx context.Context, c caller, ids []string, guesses 
 // resolveError gives an error of exchanging nothing at all its status.
 func (h *Handler) resolveError(r *http.Request, c *call, err error) error {
 	if limit, ok := errors.AsType[*opendata.LimitError](err); ok {
-		c.response.Header().Set("Retry-After", strconv.Itoa(int(math.Ceil(limit.RetryAfter().Seconds()))))
+		httpbody.SetRetryAfter(c.response.Header(), limit.RetryAfter())
 		return caddyhttp.Error(http.StatusTooManyRequests, limit)
 	}
 	if r.Context().Err() != nil {

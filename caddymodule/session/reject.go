@@ -3,9 +3,7 @@ package session
 import (
 	"context"
 	"errors"
-	"math"
 	"net/http"
-	"strconv"
 	"time"
 
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
@@ -64,9 +62,7 @@ func reject(w http.ResponseWriter, err error) error {
 		return httpbody.ContextError(err)
 	}
 	rejection := rejectionFor(err)
-	if rejection.retryAfter > 0 {
-		w.Header().Set("Retry-After", strconv.Itoa(int(math.Ceil(rejection.retryAfter.Seconds()))))
-	}
+	httpbody.SetRetryAfter(w.Header(), rejection.retryAfter)
 	return caddyhttp.Error(rejection.status, errors.New(rejection.message))
 }
 

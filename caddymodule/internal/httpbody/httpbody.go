@@ -1,5 +1,5 @@
 // Package httpbody reads request bodies that are wanted whole, and gives every way in which that can fail its HTTP status. It
-// also decides whether a body is JSON. All handlers of this plugin read bodies by it.
+// also decides whether a body is JSON, and says when a request may be made again. All handlers of this plugin read bodies by it.
 package httpbody
 
 import (
@@ -7,8 +7,11 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"net/http"
 	"os"
+	"strconv"
+	"time"
 
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 
@@ -117,6 +120,13 @@ func ContextError(err error) error {
 		return caddyhttp.Error(http.StatusGatewayTimeout, errors.New("the time for this request ended before it was complete"))
 	}
 	return caddyhttp.Error(StatusClientClosedRequest, errors.New("the client went away"))
+}
+
+// SetRetryAfter tells a client for how long to wait before it tries again, in whole seconds; nothing if waiting does not help (0).
+func SetRetryAfter(header http.Header, after time.Duration) {
+	if after > 0 {
+		header.Set("Retry-After", strconv.Itoa(int(math.Ceil(after.Seconds()))))
+	}
 }
 
 // Message is what an error says, without the identifier and the place in the code that Caddy's error type adds; "" for nil.

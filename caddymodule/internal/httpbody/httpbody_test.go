@@ -12,6 +12,7 @@ import (
 	"strings"
 	"testing"
 	"testing/iotest"
+	"time"
 
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 
@@ -156,6 +157,24 @@ func TestCoding(t *testing.T) {
 			if got := Coding(http.Header{"Content-Encoding": fields}); got != want {
 				t.Errorf("%q is %q, want %q", fields, got, want)
 			}
+		}
+	}
+}
+
+func TestRetryAfter(t *testing.T) {
+	for _, c := range []struct {
+		after time.Duration
+		want  string
+	}{
+		{0, ""},
+		{time.Millisecond, "1"},
+		{time.Second, "1"},
+		{time.Second + time.Nanosecond, "2"},
+		{time.Minute, "60"},
+	} {
+		header := http.Header{}
+		if SetRetryAfter(header, c.after); header.Get("Retry-After") != c.want {
+			t.Errorf("%v: the header is %v", c.after, header)
 		}
 	}
 }

@@ -1,10 +1,11 @@
 // Package metrics holds the gateway's Prometheus collectors, all named caddy_cloudid_*.
 //
 // Each account has its own. They live as long as what an account keeps over config reloads, so that the counts go on although Caddy
-// gives every config a registry of its own; a config's registry shows those of its accounts.
+// gives every config a registry of its own.
 package metrics
 
 import (
+	"errors"
 	"maps"
 	"sync"
 	"sync/atomic"
@@ -114,25 +115,30 @@ func newCounts(appid string) *Counts {
 	return c
 }
 
-// Register shows the collectors of a config's accounts, of which there is at least one, in its registry.
-func Register(registry prometheus.Registerer, accounts ...*Account) error {
-	return registry.Register(collector(accounts))
+// Register has a config's registry show the collectors of the accounts that it is given when the registry is read. One that shows
+// accounts already goes on to show those.
+func Register(registry prometheus.Registerer, accounts func() []*Account) error {
+	err := registry.Register(collector(accounts))
+	if _, registered := errors.AsType[prometheus.AlreadyRegisteredError](err); registered {
+		return nil
+	}
+	return err
 }
 
 // collector shows the collectors of several accounts, each of which has the same metrics.
-type collector []*Account
+type collector func() []*Account
 
 // Describe implements prometheus.Collector.
 func (c collector) Describe(to chan<- *prometheus.Desc) {
 	to <- breakerState
-	for _, one := range c[0].Counts().all {
+	for _, one := range newCounts("").all {
 		one.Describe(to)
 	}
 }
 
 // Collect implements prometheus.Collector.
 func (c collector) Collect(to chan<- prometheus.Metric) {
-	for _, account := range c {
+	for _, account := range c() {
 		account.collect(to)
 	}
 }
