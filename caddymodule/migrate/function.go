@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"path"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -15,6 +17,12 @@ import (
 
 // clientOnly is what a function cannot use, here or in the cloud.
 const clientOnly = "wx.cloud, which is there in the mini program only"
+
+// fromWorkingDirectory is how a function reads files of its own where its folder is the working directory.
+const fromWorkingDirectory = "the function's folder as the working directory"
+
+// platformEnv matches the environment variables that Node.js, the system, the cloud or the preload set, and "?".
+var platformEnv = regexp.MustCompile(`^(\?|(WX|TCB|SCF|TENCENTCLOUD|CLOUDID|NODE|npm)_.*|_.*|TZ|PATH|HOME|PWD|PORT|LANG|USER|TMPDIR|DEBUG)$`)
 
 // functionReader reads a function's files: the one that is loaded, and those of the project that it asks for.
 type functionReader struct {
@@ -40,10 +48,11 @@ func analyzeFunction(p *project.Project, f *project.Function, packages map[strin
 	for _, name := range f.OpenAPI {
 		r.permit(name)
 	}
-	if f.Entry == "" {
-		r.function.Problems = append(r.function.Problems, "there is no index.js, and package.json names no other file")
-	} else {
+	switch {
+	case f.Entry != "":
 		r.read(f.Entry)
+	case len(f.Problems) == 0:
+		r.problem("there is no index.js, and package.json names no other file")
 	}
 	r.notePermits(f.Folder)
 	sortNeeds(r.function.Needs)
@@ -99,6 +108,11 @@ func (r *functionReader) read(name string) {
 	for _, line := range file.Escapes {
 		r.unknown("%s:%d: the SDK is handed to other code here, and what that uses of it cannot be told", name, line)
 	}
+	for _, relative := range file.Relative {
+		if r.project.Exists(path.Join(r.function.Folder, relative.Path)) {
+			r.need(fromWorkingDirectory, fmt.Sprintf("%s:%d", name, relative.Line))
+		}
+	}
 	for _, required := range file.Requires {
 		r.require(name, required)
 	}
@@ -106,6 +120,8 @@ func (r *functionReader) read(name string) {
 		switch {
 		case use.Path[0] == source.SDK:
 			r.use(use, name)
+		case use.Is(source.Process, "env") && len(use.Path) > 2 && !platformEnv.MatchString(use.Path[2]):
+			r.function.Env = addName(r.function.Env, use.Path[2])
 		case use.Is(source.WX, "cloud") && len(use.Path) > 2:
 			r.need(clientOnly, fmt.Sprintf("%s:%d", name, use.Line))
 		}

@@ -90,6 +90,8 @@ func adviceFor(what string) string {
 		return "files stay in Tencent's cloud: leave the function there until they are in a store of your own"
 	}
 	switch {
+	case what == fromWorkingDirectory:
+		return "here all functions share one: name the file by path.join(__dirname, …)"
 	case what == clientOnly:
 		return "in a function it fails, as it did in the cloud: use wx-server-sdk there"
 	case strings.HasPrefix(what, "cloud.cloudPay"):

@@ -309,7 +309,7 @@ func TestOddProjects(t *testing.T) {
 			}
 		}
 		got := report(t, folder)
-		if !strings.Contains(got, "link.js: links are not followed") || strings.Contains(got, "database") {
+		if !strings.Contains(got, "link.js: this link leads out of the project, or nowhere, and is not followed") || strings.Contains(got, "database") {
 			t.Error(got)
 		}
 	})

@@ -157,23 +157,26 @@ func tooOld(asked string) bool {
 	return !newest
 }
 
-// reaches reports whether npm would install 2.3.3 or later for a range.
+// reaches reports whether npm would install 2.3.3 or later for a range. Of two ends the upper one counts.
 func reaches(asked string) bool {
-	found := versions.FindStringSubmatch(asked)
-	if found == nil || strings.HasPrefix(asked, ">") {
+	end := asked[max(0, strings.LastIndexByte(asked, '<'), strings.LastIndex(asked, " - ")):]
+	found := versions.FindStringSubmatch(end)
+	if found == nil || strings.HasPrefix(end, ">") {
 		return true
 	}
 	major, _ := strconv.Atoi(found[1])
 	minor, errMinor := strconv.Atoi(found[2])
 	patch, errPatch := strconv.Atoi(found[3])
 	switch {
+	case strings.HasPrefix(end, "<") && !strings.HasPrefix(end, "<="):
+		return slices.Compare([]int{major, minor, patch}, []int{2, 3, 3}) > 0
 	case major > 2:
 		return true
 	case major < 2:
 		return false
-	case strings.HasPrefix(asked, "^") || errMinor != nil:
+	case strings.HasPrefix(end, "^") || errMinor != nil:
 		return true // anything of 2
-	case strings.HasPrefix(asked, "~") || errPatch != nil:
+	case strings.HasPrefix(end, "~") || errPatch != nil:
 		return minor >= 3 // anything of 2.3
 	}
 	return minor > 3 || minor == 3 && patch >= 3

@@ -330,6 +330,17 @@ func (o *out) OpenAPI() []string {
 	return slices.Sorted(maps.Keys(names))
 }
 
+// Env are the environment variables that functions read.
+func (o *out) Env() []string {
+	var names []string
+	for _, f := range o.loaded() {
+		for _, name := range f.Env {
+			names = addName(names, name)
+		}
+	}
+	return names
+}
+
 // Timers reports whether any function has one.
 func (o *out) Timers() bool {
 	return slices.ContainsFunc(o.loaded(), func(f *Function) bool { return len(f.Triggers) > 0 })

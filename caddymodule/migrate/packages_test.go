@@ -148,7 +148,8 @@ func TestSDKVersions(t *testing.T) {
 	for asked, old := range map[string]bool{
 		"": false, "latest": false, "*": false, "~2.6.3": false, "^2.0.0": false, "2.3.3": false, "2.3.2": true, "~2.3.2": false, "~2.2.1": true,
 		"^1.8.3": true, "1.8.3": true, "0.8.1": true, "3.0.4": false, ">=1.0.0": false, "1.x || 2.x": false, "2": false, "2.1.x": true,
-		"file:../sdk": false, "~3.0.4": false,
+		"file:../sdk": false, "~3.0.4": false, ">=2.0.0 <2.3.0": true, "<2.3.3": true, "<2.3.4": false, "<=2.3.3": false, "<2": true, "<3": false, "<2.4": false,
+		"<=2": false, "< 2.3": true, ">=1 <2 || >=3 <4": false, "1.0.0 - 2.1.0": true, "1.0.0 - 3.0.0": false,
 	} {
 		if got := tooOld(asked); got != old {
 			t.Errorf("%q: %t", asked, got)

@@ -49,6 +49,9 @@ func (f *Function) print(w io.Writer, width int) {
 	for _, note := range f.Notes {
 		line("%s", note)
 	}
+	if len(f.Env) > 0 {
+		line("reads the environment variables %s", list(f.Env, 8))
+	}
 	for _, trigger := range f.Triggers {
 		line("timer %s: %s", trigger.Name, trigger.Config)
 	}

@@ -60,6 +60,9 @@ type Function struct {
 	// What else somebody should know.
 	Notes []string `json:"notes,omitempty"`
 
+	// The environment variables that it reads.
+	Env []string `json:"env,omitempty"`
+
 	Triggers []project.Trigger `json:"triggers,omitempty"`
 
 	entry        string

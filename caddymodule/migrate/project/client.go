@@ -18,14 +18,14 @@ func isSource(name string) bool {
 }
 
 // readClient reads the client's sources.
-func (p *Project) readClient(folder, functions string) {
+func (p *Project) readClient(folder string) {
 	if !p.isFolder(folder) {
 		p.Skipped = append(p.Skipped, folder+": the client's folder is not there")
 		return
 	}
 	names := p.Files(folder)
 	for _, name := range names {
-		if !isSource(name) || strings.HasPrefix(name, functions+"/") || isCompiled(folder, name, names) {
+		if !isSource(name) || isCompiled(folder, name, names) {
 			continue
 		}
 		text, err := p.read(name, maxClient)

@@ -1,6 +1,7 @@
 package project
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -36,10 +37,34 @@ func (p *Project) readConfig() (functions, client string, err error) {
 		}
 	}
 	p.AppID = c.AppID
-	if functions = p.functionsFolder(clean(c.Functions)); functions == "" {
+	cloudbase, err := p.readCloudbase()
+	if err != nil {
+		return "", "", err
+	}
+	if functions = p.functionsFolder(clean(cmp.Or(c.Functions, cloudbase))); functions == "" {
 		return "", "", p.noProject(c.Functions)
 	}
 	return functions, p.clientFolder(clean(c.MiniRoot), clean(c.SourceRoot)), nil
+}
+
+// readCloudbase reads what CloudBase's own command line has in place of devtools: the folder of the functions, and their timers.
+func (p *Project) readCloudbase() (functions string, err error) {
+	var c struct {
+		Functions string `json:"functionRoot"`
+		List      []struct {
+			Name     string    `json:"name"`
+			Triggers []Trigger `json:"triggers"`
+		} `json:"functions"`
+	}
+	const name = "cloudbaserc.json"
+	if err := p.readJSON(name, &c); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return "", fmt.Errorf("%s is no JSON: %w", name, err)
+	}
+	p.timers = map[string][]Trigger{}
+	for _, f := range c.List {
+		p.timers[f.Name] = f.Triggers
+	}
+	return c.Functions, nil
 }
 
 // usualFolders are where functions are in projects whose project.config.json does not say. One of the later ones counts only if a

@@ -2,12 +2,14 @@ package project
 
 import (
 	"bytes"
+	"cmp"
 	"errors"
 	"fmt"
 	"io/fs"
 	"maps"
 	"path"
 	"regexp"
+	"slices"
 )
 
 // readFunctions reads each folder of the functions' own.
@@ -18,12 +20,11 @@ func (p *Project) readFunctions(folder string) error {
 	}
 	for _, entry := range entries {
 		name := path.Join(folder, entry.Name())
-		if entry.Type()&fs.ModeSymlink != 0 {
-			p.Skipped = append(p.Skipped, name+": links are not followed")
+		if entry.Name()[0] == '.' || entry.Name() == "node_modules" {
 			continue
 		}
-		if !entry.IsDir() || entry.Name()[0] == '.' || entry.Name() == "node_modules" {
-			continue
+		if _, err := p.root.Stat(name); err != nil {
+			p.Skipped = append(p.Skipped, name+": "+leadsNowhere)
 		}
 		switch isFunction := p.looksLikeFunction(name); {
 		case isFunction && !functionName.MatchString(entry.Name()):
@@ -69,13 +70,15 @@ func (p *Project) readFunction(name, folder string) *Function {
 		f.Unread = fmt.Sprintf("%s/config.json is not read, so its permissions and timers are not in this report: %v", folder, err)
 	}
 	f.OpenAPI, f.Triggers = config.Permissions.OpenAPI, config.Triggers
-	for _, main := range []string{manifest.Main, "index"} {
-		if main == "" {
-			continue
+	for _, timer := range p.timers[name] {
+		if !slices.Contains(f.Triggers, timer) {
+			f.Triggers = append(f.Triggers, timer)
 		}
-		if f.Entry = p.Find(path.Join(folder, "package.json"), "./"+main); f.Entry != "" {
-			break
-		}
+	}
+	find := func(file string) string { return p.Find(path.Join(folder, "package.json"), "./"+file) }
+	f.Entry = cmp.Or(find(cmp.Or(manifest.Main, "index")), find("index"))
+	if f.Entry == "" && manifest.Main != "" {
+		f.Problems = append(f.Problems, fmt.Sprintf("package.json names %s, which is not there: build the function first", manifest.Main))
 	}
 	return f
 }

@@ -36,7 +36,8 @@ type Project struct {
 	// What was passed over, and why: paths with a reason.
 	Skipped []string
 
-	root *os.Root
+	root   *os.Root
+	timers map[string][]Trigger // of cloudbaserc.json, by function
 }
 
 // Function is a cloud function: a folder of its own.
@@ -92,7 +93,7 @@ func Open(folder string) (*Project, error) {
 		return nil, err
 	}
 	p.FunctionsFolder = functions
-	p.readClient(client, functions)
+	p.readClient(client)
 	return p, nil
 }
 
@@ -178,8 +179,22 @@ func (p *Project) file(base string, suffixes []string) string {
 	return ""
 }
 
-// Files returns all files below a folder of the project, without node_modules and what git keeps, in a stable order.
+// Files returns all files below a folder of the project, in order, without node_modules and what git keeps, and without the functions
+// where that is the client's. Links that stay in the project are followed; in a folder that a link leads to, those to files only, so that there is an end.
 func (p *Project) Files(folder string) []string {
+	var linked []string
+	files := p.walk(folder, func(name string) { linked = append(linked, name) })
+	for _, link := range linked {
+		files = append(files, p.walk(link, func(name string) {
+			p.Skipped = append(p.Skipped, name+": this link to a folder is in a folder that a link leads to, and is not followed")
+		})...)
+	}
+	slices.Sort(files)
+	return files
+}
+
+// walk returns the files below a folder, and calls linked with each folder that a link leads to.
+func (p *Project) walk(folder string, linked func(name string)) []string {
 	var files []string
 	_ = fs.WalkDir(p.root.FS(), folder, func(name string, entry fs.DirEntry, err error) error {
 		switch {
@@ -188,20 +203,27 @@ func (p *Project) Files(folder string) []string {
 			if entry != nil && entry.IsDir() {
 				return fs.SkipDir
 			}
-		case entry.IsDir() && slices.Contains(notSource, entry.Name()):
-			return fs.SkipDir
+		case slices.Contains(notSource, path.Base(name)) || name == p.FunctionsFolder:
+			if entry.IsDir() {
+				return fs.SkipDir
+			}
 		case len(files) >= maxFiles:
 			p.Skipped = append(p.Skipped, fmt.Sprintf("%s: more than %d files; the rest was not looked at", folder, maxFiles))
 			return fs.SkipAll
-		case entry.Type()&fs.ModeSymlink != 0:
-			p.Skipped = append(p.Skipped, name+": links are not followed")
-		case entry.Type().IsRegular():
+		case entry.Type().IsRegular() || entry.Type()&fs.ModeSymlink != 0 && p.Exists(name):
 			files = append(files, name)
+		case entry.Type()&fs.ModeSymlink != 0 && p.isFolder(name):
+			linked(name)
+		case entry.Type()&fs.ModeSymlink != 0:
+			p.Skipped = append(p.Skipped, name+": "+leadsNowhere)
 		}
 		return nil
 	})
 	return files
 }
+
+// leadsNowhere is said of a link that is not followed.
+const leadsNowhere = "this link leads out of the project, or nowhere, and is not followed"
 
 // notSource are folders of what others wrote, or what is built.
 var notSource = []string{"node_modules", "miniprogram_npm", ".git", ".svn", "bower_components"}

@@ -56,6 +56,8 @@ func TestWhereFunctionsAre(t *testing.T) {
 		{"in its folder functions, if none is beside that", map[string]string{"project.config.json": `{"cloudfunctionRoot":"cloud/"}`, "cloud/functions/f/index.js": function}, "cloud/functions"},
 		{"not in functions, if there are others beside that", map[string]string{"project.config.json": `{"cloudfunctionRoot":"cloud/"}`, "cloud/functions/f/index.js": function, "cloud/g/index.js": function}, "cloud"},
 		{"in the usual folder", map[string]string{"cloudfunctions/f/index.js": function}, "cloudfunctions"},
+		{"where cloudbaserc.json says", map[string]string{"project.config.json": `{"appid":"a"}`, "cloudbaserc.json": `{"functionRoot":"./server"}`, "server/f/index.js": function}, "server"},
+		{"where project.config.json says, whatever cloudbaserc.json does", map[string]string{"project.config.json": `{"cloudfunctionRoot":"a"}`, "cloudbaserc.json": `{"functionRoot":"b"}`, "a/f/index.js": function, "b/f/index.js": function}, "a"},
 		{"in functions", map[string]string{"functions/f/index.ts": function}, "functions"},
 		{"in a folder that has none yet", map[string]string{"project.config.json": `{"cloudfunctionRoot":"a/"}`, "a/": ""}, "a"},
 	} {
@@ -80,6 +82,7 @@ func TestNoProject(t *testing.T) {
 		{"the project is in the packages of another", map[string]string{"node_modules/a/project.config.json": "{}", "app/project.config.json": "{}"}, "a project.config.json in app", true},
 		{"the project is in a folder far below", map[string]string{"a/b/c/project.config.json": "{}"}, "no mini program", true},
 		{"the functions were not built", map[string]string{"project.config.json": `{"cloudfunctionRoot":"cloud/dist/"}`}, "cloud/dist/, which project.config.json names as the cloudfunctionRoot, is not there", false},
+		{"a cloudbaserc.json that is no JSON", map[string]string{"cloudbaserc.json": "{", "cloudfunctions/a/index.js": ""}, "cloudbaserc.json is no JSON", false},
 		{"no JSON", map[string]string{"project.config.json": "{\"appid\":"}, "project.config.json is no JSON", false},
 	} {
 		t.Run(c.sentence, func(t *testing.T) {

@@ -279,6 +279,7 @@ func (a *analysis) call(n *js.CallExpr) {
 		return
 	}
 	a.arguments(n)
+	a.relative(n)
 	value := a.eval(n.X)
 	if value.IsZero() {
 		return
@@ -289,6 +290,19 @@ func (a *analysis) call(n *js.CallExpr) {
 		a.add(value, a.lastBytes(n.X), n)
 	}
 }
+
+// relative notes a file that is read by its path from the working directory on.
+func (a *analysis) relative(n *js.CallExpr) {
+	if !a.final || len(n.Args.List) == 0 || !slices.Contains(readers, calleeName(n.X)) {
+		return
+	}
+	if name, ok := stringOf(n.Args.List[0].Value); ok && !strings.HasPrefix(name, "/") {
+		a.file.Relative = append(a.file.Relative, Relative{name, a.line(a.lastBytes(n.X))})
+	}
+}
+
+// readers are the functions of Node.js's fs that read a file.
+var readers = []string{"readFile", "readFileSync", "createReadStream", "readdir", "readdirSync"}
 
 // requireOf recognizes require(x) and import(x).
 func requireOf(n *js.CallExpr) (module string, asked bool) {

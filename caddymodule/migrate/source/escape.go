@@ -105,6 +105,9 @@ func (a *analysis) putInto(binding js.IBinding, expr js.IExpr) {
 func (a *analysis) assignMember(target *js.DotExpr, expr js.IExpr, value Value) {
 	base := a.eval(target.X)
 	switch {
+	case base.Root == Process: // process.env.X = value is no reading of it
+		a.inner[target] = true
+		a.markInner(target)
 	case base.isHolder() && value.IsZero(), base.Root == WX, base.Root == Own:
 		return
 	case base.isHolder() || base.Root == SDK && len(base.Members) == 0:

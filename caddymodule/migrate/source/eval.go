@@ -67,6 +67,8 @@ func (a *analysis) global(name string) Value {
 	switch {
 	case globals[name]:
 		return Value{Root: WX}
+	case name == Process:
+		return Value{Root: Process}
 	case name == "global" || name == "globalThis":
 		return Value{Root: global}
 	}

@@ -36,6 +36,9 @@ type File struct {
 	// exports as a whole, by default.
 	ImportsOfSDK int
 
+	// The files that it reads by a path that is not absolute, so from the working directory on.
+	Relative []Relative
+
 	// The lines on which it passes the SDK to code that is not followed: as an argument, in an object or as a result.
 	Escapes []int
 }
@@ -44,7 +47,7 @@ type File struct {
 // "this.cloud".
 type Known map[string]Value
 
-// Use is one use of a part of the cloud.
+// Use is one use of a part of the cloud, or of the environment.
 type Use struct {
 	// The root and the members on the way, such as [sdk database] or [wx cloud callFunction]. A member that only running the
 	// code would tell is "?".
@@ -73,11 +76,19 @@ type Require struct {
 	Tried bool
 }
 
+// Relative is a file that is read by its path from the working directory on.
+type Relative struct {
+	Path string
+	Line int
+}
+
 // The roots of paths.
 const (
 	SDK = "sdk" // wx-server-sdk
 	WX  = "wx"  // wx, Taro or uni
 	Own = "own" // a file of the project, see Value.Module
+
+	Process = "process" // of Node.js, whose env has the environment variables
 
 	this   = "this"   // whatever object that is: its members are known by name
 	global = "global" // the global object
