@@ -3,15 +3,7 @@ package event
 import "strings"
 
 // cloudEventData is where the event of a CloudEvent in structured mode is.
-var cloudEventData = mustPointer("/data")
-
-func mustPointer(text string) Pointer {
-	p, err := ParsePointer(text)
-	if err != nil {
-		panic(err)
-	}
-	return p
-}
+var cloudEventData, _ = ParsePointer("/data")
 
 // checkCloudEvent rejects a CloudEvent of which SDKs read another part than the member data: a batch, which is an array
 // of events, and one with data_base64, which some prefer. Without data the latter is no event of ours, and passes where

@@ -58,14 +58,10 @@ func (r *Rules) checkField(i int) error {
 
 // written is what errors call a field.
 func (r *Rules) written(i int) string {
-	name := r.Fields[i]
 	if r.Written != nil {
-		name = r.Written[i]
+		return r.Written[i]
 	}
-	if len(name) > maxName {
-		return strings.ToValidUTF8(name[:60], "") + "…"
-	}
-	return name
+	return r.Fields[i]
 }
 
 // escapeName writes a name as the inside of a JSON string, as far as a nameSet looks at it.

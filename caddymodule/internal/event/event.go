@@ -120,9 +120,6 @@ func (r *Rules) Parse(body []byte) (Event, error) { return r.ParseVisiting(body,
 // called with the name and the value of each, as they are written in JSON. The strings must not be kept, they are the body's
 // bytes. It is called before it is known whether the rest of the body is valid.
 func (r *Rules) ParseVisiting(body []byte, visit func(name, value string)) (Event, error) {
-	if r.Fields != nil && r.fields == nil {
-		panic("event: Parse before Compile")
-	}
 	p := parser{rules: r, visit: visit, event: Event{body: body}, repeated: noName}
 	if err := p.parse(); err != nil {
 		return Event{}, err

@@ -223,14 +223,11 @@ func isRewritten(raw string) bool {
 	first, size := decodeChar(inside)
 	switch first {
 	case ':', '^':
-		return size > 0
+		return true
 	case '<':
-		second, length := decodeChar(inside[size:])
-		if length == 0 || second != '<' {
-			return false
-		}
-		behind, length := decodeChar(inside[size+length:])
-		return length == 0 || behind == 0
+		second, more := decodeChar(inside[size:])
+		behind, length := decodeChar(inside[size+more:])
+		return second == '<' && (length == 0 || behind == 0)
 	default:
 		return false
 	}

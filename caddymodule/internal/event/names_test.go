@@ -50,6 +50,7 @@ func TestSetsOfNames(t *testing.T) {
 		{"PH_ON-E ", 0, true},
 		{`ph\u006Fne`, 0, true},
 		{`phone\u0000x`, 0, true},
+		{`phone\u0080`, noName, false},
 		{"phone.x", 0, false},
 		{"phone[", 0, false},
 		{"a.b", 1, true},

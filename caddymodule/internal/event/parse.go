@@ -196,8 +196,7 @@ func (p *parser) visitListed(m jsonscan.Member, raw, value string) {
 	if p.seen == nil {
 		p.seen = make([]bool, len(p.rules.Fields))
 	}
-	name := p.rules.Fields[found.index]
-	if p.seen[found.index] || !found.whole || !isText(raw, name) {
+	if p.seen[found.index] || !found.whole || !isText(raw, p.rules.Fields[found.index]) {
 		p.repeated, p.repeatedAs = found.index, raw
 		return
 	}
@@ -206,7 +205,6 @@ func (p *parser) visitListed(m jsonscan.Member, raw, value string) {
 	if ok {
 		p.counted++
 	}
-	d.Name = name
 	p.declare(m, d)
 }
 
@@ -241,9 +239,7 @@ func (p *parser) validate() error {
 	for i := range p.event.Declarations {
 		d, m := &p.event.Declarations[i], p.event.members[i]
 		raw := unsafeString(p.event.text[m.NameStart:m.NameEnd])
-		if p.rules.Fields == nil {
-			d.Name = unescape(raw)
-		}
+		d.Name = unescape(raw)
 		if err := p.checkName(raw, d.Name); err != nil {
 			return err
 		}

@@ -62,6 +62,7 @@ func TestWhereTheEventIs(t *testing.T) {
 		{"an index is a name where the parent is an object", "/0/00", `{"0":{"00":{}}}`, true},
 		{"an index counts from 0", "/1", `[{}]`, false},
 		{"an index may have several digits", "/10", `[0,1,2,3,4,5,6,7,8,9,{}]`, true},
+		{"an index may be in the middle", "/1", `[0,{},2]`, true},
 		{"an index has no leading zero", "/00", `[{}]`, false},
 		{"an index has no sign", "/+0", `[{}]`, false},
 		{"an index may be larger than any array", "/99999999999999999999", `[{}]`, false},

@@ -38,6 +38,8 @@ func TestRejections(t *testing.T) {
 		{"a list names a member that the event declares", "", `{"k":"$2",` + list + `}`, "duplicate"},
 		{"a list names a member that the event has in another spelling", "event: /data", `{"data":{"K\u0000":1},` + list + `}`, "duplicate"},
 		{"a list names a member twice", "", `{"cloudid_list":[{"key_name":"k","cloud_id":"$1"},{"key_name":"\u212a","cloud_id":"$2"}]}`, "duplicate"},
+		{"a list names a member and what lodash reads as a part of it", "", `{"cloudid_list":[{"key_name":"k","cloud_id":"$1"},{"key_name":"k.x","cloud_id":"$2"}]}`, "duplicate"},
+		{"a list names what lodash reads as a part of a member that the event declares", "", `{"k":"$2","cloudid_list":[{"key_name":"k[0]","cloud_id":"$1"}]}`, "duplicate"},
 		{"several lists", "", `{` + list + `,` + list + `}`, "duplicate"},
 		{"several lists, one of them an ordinary member", "", `{"cloudid_list":1,` + list + `}`, "duplicate"},
 		{"several lists, one of them in another spelling", "", `{` + list + `,"cloudid_li\u017ft":[]}`, "duplicate"},

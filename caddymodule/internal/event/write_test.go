@@ -32,6 +32,7 @@ func TestWhatHappensToTheBody(t *testing.T) {
 		{"an ordinary cloudid_list stays where userInfo is removed", "user_info", `{"userInfo":1,"cloudid_list":["x"],"a":2}`, `{"cloudid_list":["x"],"a":2,"userInfo":{"U":1}}`},
 		{"an ordinary cloudid_list stays where userInfo is removed beside it", "event: /data; user_info", `{"cloudid_list":["x"],"data":{"userInfo":1}}`, `{"cloudid_list":["x"],"data":{"userInfo":{"U":1}}}`},
 		{"a list beside an event", "event: /data", `{"data":{"a":1},` + list + `}`, `{"data":{"a":1,"l":{"A":0}}}`},
+		{"a list beside an event with another at the same place", "event: /data", `{` + list + `,"data":{` + list + `}}`, `{"data":{` + list + `,"l":{"A":0}}}`},
 		{"a list beside an empty event", "event: /data", `{` + list + `,"data":{ }}`, `{"data":{"l":{"A":0} }}`},
 		{"a list beside an event that is a string", "event: /data string", `{"n":1,` + list + `,"data":"{\"a\":\"$1\"}"}`, `{"n":1,"data":"{\"a\":{\"A\":0},\"l\":{\"A\":1}}"}`},
 
@@ -77,7 +78,7 @@ func TestWhatHappensToTheBody(t *testing.T) {
 
 // No declaration: not even a copy is made.
 func TestUntouchedIsTheBodyItself(t *testing.T) {
-	for _, body := range []string{``, `{}`, `[1]`, `"x"`, ` null `, `{"a":1,"a":2,"userInfo":3}`, `{"cloudid_list":[]}`} {
+	for _, body := range []string{``, `{}`, `[1]`, `"x"`, ` null `, `{"a":1,"a":2,"userInfo":3}`, `{"cloudid_list":[]}`, `{"cloudid_list":1,"cloudid_list":{}}`} {
 		sent := []byte(body)
 		found, err := specOf(t, "").rules(t).Parse(sent)
 		if err != nil {

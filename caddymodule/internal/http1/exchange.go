@@ -219,7 +219,7 @@ func (x *exchange) fail(err error) error {
 
 // unused ends an exchange before anything was sent: the connection is as good as it was.
 func (x *exchange) unused(err error) error {
-	x.over(func() bool { return true })
+	x.over(true)
 	return x.reason(err)
 }
 
@@ -243,17 +243,16 @@ func (x *exchange) reason(err error) error {
 }
 
 // finish gives the connection back if the response was read to its end, and the request written to its own.
-func (x *exchange) finish(keep bool) { x.over(func() bool { return keep && x.out.wasWritten() }) }
+func (x *exchange) finish(keep bool) { x.over(keep && x.out.wasWritten()) }
 
-func (x *exchange) over(keep func() bool) {
-	kept := keep()
+func (x *exchange) over(keep bool) {
 	x.mu.Lock()
 	if x.finished {
 		x.mu.Unlock()
 		return
 	}
 	x.finished = true
-	kept = kept && x.cause == nil
+	keep = keep && x.cause == nil
 	if x.timer != nil {
 		x.timer.Stop()
 	}
@@ -263,7 +262,7 @@ func (x *exchange) over(keep func() bool) {
 	x.mu.Unlock()
 	x.client.watch.remove(x)
 	x.conn.exchange = nil
-	if kept && x.client.putReader(x.conn) {
+	if keep && x.client.putReader(x.conn) {
 		x.client.pool.put(x.conn)
 		return
 	}

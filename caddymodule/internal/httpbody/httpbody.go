@@ -67,14 +67,10 @@ func TooLarge(what string, limit int64) error {
 // readLimited reads to the end of source, or one byte more than limit. Memory is taken as bytes arrive: about four times as
 // much at the most, and no more than announced (-1: unknown) while that holds.
 func readLimited(source io.Reader, limit, announced int64) ([]byte, error) {
-	size := int64(512)
-	if announced >= 0 {
-		size = min(announced, initialSize)
-	}
-	body := bufpool.Get(int(size) + 1) // one more, to meet the end in
+	body := bufpool.Get(int(min(max(announced, 0), initialSize)) + 1) // one more, to meet the end in
 	for {
 		if len(body) == cap(body) {
-			size = min(4*int64(len(body)), limit+1)
+			size := min(4*int64(len(body)), limit+1)
 			if announced >= int64(len(body)) {
 				size = min(size, announced+1)
 			}

@@ -41,9 +41,18 @@ func TestBodiesAreReadWhole(t *testing.T) {
 }
 
 func TestWhatIsAllocatedIsBoundedByWhatArrived(t *testing.T) {
-	body, err := readLimited(strings.NewReader("{}"), 1<<30, 1<<30)
-	if err != nil || cap(body) > 2*initialSize {
-		t.Errorf("for a body of 2 bytes that announces 1 GiB: room for %d, %v", cap(body), err)
+	for _, test := range []struct {
+		size, announced, least, most int
+	}{
+		{2, 1 << 30, initialSize, 2 * initialSize},
+		{2, 10_000, 10_001, 20_000}, // at once: a body as announced needs no second buffer
+		{2, -1, 3, 4 << 10},
+		{initialSize + 513, initialSize + 513, initialSize + 514, 3 * initialSize}, // and no more than that
+	} {
+		body, err := readLimited(bytes.NewReader(make([]byte, test.size)), 1<<30, int64(test.announced))
+		if room := cap(body); err != nil || room < test.least || room > test.most {
+			t.Errorf("for a body of %d bytes that announces %d: room for %d, %v", test.size, test.announced, room, err)
+		}
 	}
 }
 
@@ -67,6 +76,7 @@ func TestEveryFailureHasItsStatus(t *testing.T) {
 		{"one that announces more than the limit", strings.NewReader(""), 11, nil, 413},
 		{"one that is shorter than announced", strings.NewReader("1234"), 5, nil, 400},
 		{"one that is longer than announced", strings.NewReader("123456"), 5, nil, 400},
+		{"one where none is announced", strings.NewReader("1"), 0, nil, 400},
 		{"one that breaks off", iotest.ErrReader(io.ErrUnexpectedEOF), 5, nil, 400},
 		{"one that breaks off, after which net/http ends the context", iotest.ErrReader(io.ErrUnexpectedEOF), 5, gone, 400},
 		{"one that stalls", iotest.ErrReader(fmt.Errorf("read: %w", os.ErrDeadlineExceeded)), 5, gone, 408},
@@ -96,6 +106,20 @@ func TestEveryFailureHasItsStatus(t *testing.T) {
 	}
 	if Status(errors.New("made up")) != 500 || Status(caddyhttp.HandlerError{}) != 500 {
 		t.Error("an error without a status has 500, as with Caddy")
+	}
+}
+
+// A message is for people: it has neither the identifier nor the place in the code that Caddy's errors begin with.
+func TestMessages(t *testing.T) {
+	for want, err := range map[string]error{
+		"":                                 nil,
+		"made up":                          errors.New("made up"),
+		"the event is larger than 5 bytes": fmt.Errorf("wrapped: %w", TooLarge("the event", 5)),
+		": HTTP 404":                       caddyhttp.HandlerError{StatusCode: http.StatusNotFound}, // which has no words of its own
+	} {
+		if got := Message(err); got != want {
+			t.Errorf("%v: %q, want %q", err, got, want)
+		}
 	}
 }
 

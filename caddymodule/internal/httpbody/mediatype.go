@@ -82,12 +82,8 @@ func isUTF8(charset string) bool {
 // Coding is the Content-Encoding of a request: one or more codings in lower case with commas between them, or "" where there is
 // none. identity is none.
 func Coding(header http.Header) string {
-	fields := header["Content-Encoding"]
-	if len(fields) == 0 {
-		return ""
-	}
 	var codings []string
-	for coding := range strings.SplitSeq(strings.Join(fields, ","), ",") {
+	for coding := range strings.SplitSeq(strings.Join(header["Content-Encoding"], ","), ",") {
 		if coding = strings.ToLower(strings.TrimSpace(coding)); coding != "" && coding != "identity" {
 			codings = append(codings, coding)
 		}

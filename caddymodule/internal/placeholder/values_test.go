@@ -118,6 +118,7 @@ func TestValuesOfACaddyfile(t *testing.T) {
 		{"one without a unit", placeholder.Duration("3").Check(time.Second), `"3" is no duration of at least 1s; write it with a unit, as in 3s or 1m`},
 		{"one that is not known yet", placeholder.Duration("{env.VALUES_TEST_NONE}").Check(time.Second), ""},
 		{"a size", placeholder.Size("1MiB").Check(1 << 20), ""},
+		{"a size of nothing", placeholder.Size("0").Check(1 << 20), `"0" is no size above 0 and up to 1.0 MiB, such as 1MiB or 500KB`},
 		{"one above the largest", placeholder.Size("2MiB").Check(1 << 20), `"2MiB" is no size above 0 and up to 1.0 MiB, such as 1MiB or 500KB`},
 		{"one that is not known yet", placeholder.Size("{env.VALUES_TEST_NONE}").Check(1), ""},
 	} {

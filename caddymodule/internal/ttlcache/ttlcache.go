@@ -145,9 +145,6 @@ func (c *Cache[K, V]) add(key K, value V, expires time.Duration) {
 // removeExpired removes what has expired, and returns the time since epoch.
 func (c *Cache[K, V]) removeExpired() time.Duration {
 	now := time.Since(c.epoch)
-	if c.queue.length == 0 || c.entries.at(c.queue.first).expires > now {
-		return now
-	}
 	for c.queue.length > 0 && c.entries.at(c.queue.first).expires <= now {
 		c.remove(c.queue.first)
 	}

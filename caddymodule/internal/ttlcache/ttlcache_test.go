@@ -1,6 +1,7 @@
 package ttlcache
 
 import (
+	"maps"
 	"runtime"
 	"sync"
 	"testing"
@@ -54,6 +55,27 @@ func TestAValueThatIsAddedAgainStartsAnew(t *testing.T) {
 		want(t, c, map[string]int{"a": 2, "b": 3})
 		time.Sleep(20 * time.Second)
 		want(t, c, map[string]int{"a": 0, "b": 3})
+	})
+}
+
+func TestSeveralAtOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := New[string, int](time.Minute, 2)
+		wantAll := func(keys []string, want map[int]int) {
+			t.Helper()
+			got := make(map[int]int)
+			c.GetAll(keys, func(i, value int) { got[i] = value })
+			if !maps.Equal(got, want) {
+				t.Errorf("of %q there are %v, want %v", keys, got, want)
+			}
+		}
+		c.AddAll([]string{"a", "b", "a", "c"}, []int{1, 2, 3, 4}) // b is the oldest of three when c is added
+		wantAll([]string{"c", "b", "a", "c"}, map[int]int{0: 4, 2: 3, 3: 4})
+		time.Sleep(time.Minute)
+		wantAll([]string{"a", "c"}, nil)
+		c.AddAll([]string{"d", "e"}, []int{5, 6})
+		time.Sleep(time.Minute - 1)
+		wantAll([]string{"d", "e"}, map[int]int{0: 5, 1: 6})
 	})
 }
 
