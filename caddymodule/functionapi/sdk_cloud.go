@@ -46,11 +46,7 @@ func (h *Handler) handleCloud(r *http.Request, body []byte) (call sdkCall, respo
 
 // sdkCallFunction serves cloud.callFunction.
 func (h *Handler) sdkCallFunction(r *http.Request, call sdkCall, args gjson.Result) ([]byte, error) {
-	claims, err := h.sdkClaims(r, call.token, "")
-	if err != nil {
-		return nil, err
-	}
-	user, err := h.caller(r, claims)
+	user, err := h.sdkCaller(r, call)
 	if err != nil {
 		return nil, err
 	}

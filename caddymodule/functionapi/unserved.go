@@ -1,7 +1,6 @@
 package functionapi
 
 import (
-	"encoding/xml"
 	"io"
 	"net/http"
 	"slices"
@@ -54,15 +53,6 @@ const uploadPath = "/admin/upload"
 // serveUpload responds to an upload as Tencent's object store does, with an error that the SDK shows.
 func serveUpload(w http.ResponseWriter, r *http.Request) error {
 	_, _ = io.Copy(io.Discard, io.LimitReader(r.Body, maxRelayedBody)) // else the SDK would see a broken connection
-	body, err := xml.Marshal(struct {
-		XMLName   xml.Name `xml:"Error"`
-		Code      string
-		Message   string
-		RequestID string `xml:"RequestId"`
-		TraceID   string `xml:"TraceId"`
-	}{Code: "NotServed", Message: noStorage, RequestID: "none", TraceID: "none"})
-	if err != nil {
-		return err
-	}
-	return write(w, http.StatusOK, "application/xml", body)
+	const body = "<Error><Code>NotServed</Code><Message>" + noStorage + "</Message><RequestId>none</RequestId><TraceId>none</TraceId></Error>"
+	return write(w, http.StatusOK, "application/xml", []byte(body))
 }

@@ -113,6 +113,7 @@ func TestConfigsThatAreRejected(t *testing.T) {
 		{"a login without the secret", keyOnly, "wechat_login", "login takes the secret of the AppID"},
 		{"a session without a key", secretless, "wechat_session", "add `key <secret>`"},
 		{"an empty placeholder", g.account(appA, ""), "wechat_login { account {env.SESSION_TEST_NONE} }", "{env.SESSION_TEST_NONE} is empty"},
+		{"a life of sessions that is missing", g.account(appA, ""), "wechat_login { ttl {env.SESSION_TEST_NONE} }", "ttl: {env.SESSION_TEST_NONE} is empty"},
 		{"a session with a key", keyOnly, "wechat_session", ""},
 		{"the shortest session", g.account(appA, ""), "wechat_login { ttl 1s }", ""},
 		{"a name from the environment", g.accounts(""), "wechat_login { account {env.SESSION_TEST_APP} }", ""},

@@ -4,7 +4,7 @@
 package session
 
 import (
-	"encoding/json"
+	"cmp"
 	"errors"
 	"fmt"
 	"net/http"
@@ -123,7 +123,8 @@ func (l *Login) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhttp
 	if err != nil {
 		return caddyhttp.Error(http.StatusInternalServerError, fmt.Errorf("signing the session token: %w", err))
 	}
-	return l.grant(w, token)
+	l.grant(w, token)
+	return nil
 }
 
 // resultRejected is the result of a request that is no login, beside those of resultOf.
@@ -139,11 +140,7 @@ func (l *Login) count(acct *account.Account, result string, more ...zap.Field) {
 // the operator only.
 func (l *Login) fail(w http.ResponseWriter, r *http.Request, acct *account.Account, result string, err error, cause string) error {
 	id := nameRequest(w, r)
-	because := cause
-	if because == "" {
-		because = httpbody.Message(err)
-	}
-	l.count(acct, result, zap.String("request_id", id), zap.String("because", because))
+	l.count(acct, result, zap.String("request_id", id), zap.String("because", cmp.Or(cause, httpbody.Message(err))))
 	show(l.account.App(), r, invocation.Record{Directive: "wechat_login", AppID: acct.AppID(), RequestID: id, Cause: cause}, err)
 	return err
 }
@@ -167,24 +164,18 @@ func causeOf(err error) string {
 
 func (l *Login) sign(keys *usertoken.Keys, session wechat.Session) (string, error) {
 	user := usertoken.User{OpenID: session.OpenID, UnionID: session.UnionID}
-	if l.SessionKey && session.SessionKey != "" {
+	if l.SessionKey {
 		return keys.SignSession(user, session.SessionKey, l.ttl)
 	}
 	return keys.Sign(usertoken.Session, user, l.ttl)
 }
 
-func (l *Login) grant(w http.ResponseWriter, token string) error {
-	body, err := json.Marshal(struct {
-		Token     string `json:"token"`
-		ExpiresIn int64  `json:"expires_in"`
-	}{token, int64(l.ttl / time.Second)})
-	if err != nil {
-		return caddyhttp.Error(http.StatusInternalServerError, err)
-	}
+// grant responds with a token, which is ASCII.
+func (l *Login) grant(w http.ResponseWriter, token string) {
 	w.Header().Set("Content-Type", "application/json")
 	w.Header().Set("Cache-Control", "no-store")
-	_, _ = w.Write(body) // an error would be about a client that is gone, and the status was sent
-	return nil
+	// An error would be about a client that is gone, and the status was sent.
+	_, _ = fmt.Fprintf(w, `{"token":%q,"expires_in":%d}`, token, l.ttl/time.Second)
 }
 
 // loginKeys returns what signs the session tokens of an account that can log users in. The error is for an operator.

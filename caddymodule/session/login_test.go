@@ -168,7 +168,7 @@ func TestRequestBodyKeepsItsWord(t *testing.T) {
 	g.do(r).want(http.StatusRequestEntityTooLarge, "http: request body too large")
 }
 
-// answers is what becomes of a login that fails.
+// responses is what becomes of a login that fails.
 var responses = []struct {
 	it     string
 	fault  sandbox.Fault
@@ -244,30 +244,40 @@ func TestResponsesToFailedLogins(t *testing.T) {
 // While WeChat cannot be asked, logins are told so at once, and their codes stay good.
 func TestLoginsWhileTheBreakerIsOpen(t *testing.T) {
 	t.Parallel()
-	g := newRig(t)
-	g.mustLoad(g.account(appA, ""), "wechat_login")
-	fault := errcode(40125)
-	fault.Times = 5
-	g.fails(fault)
-	for range 5 {
-		g.login("/", g.code()).want(http.StatusBadGateway, "its operator")
-	}
-	code := g.code()
-	for range 2 {
-		r := g.login("/", code)
-		r.want(http.StatusServiceUnavailable, "wechat cannot be asked at the moment; try again later")
-		if after, err := strconv.Atoi(r.header.Get("Retry-After")); err != nil || after < 1 || after > 5 {
-			t.Errorf("Retry-After is %q", r.header.Get("Retry-After"))
-		}
-	}
-	g.wantCalls(5)
-	if got := probe.Sum(t, g.caddy.Metrics(), "logins_total", appA, "not_called"); got != 2 {
-		t.Errorf("counted %v, want 2", got)
-	}
-	time.Sleep(5100 * time.Millisecond)
-	g.login("/", code).want(http.StatusOK, "token")
-	if n := count(g.logged(), `"msg":"login failed"`); n != 5 {
-		t.Errorf("the operator reads %d lines, want one for each login that WeChat rejected", n)
+	for it, c := range map[string]struct {
+		fault sandbox.Fault
+		says  string
+	}{
+		"since it rejects the secret": {errcode(40125), "its operator"},
+		"since it cannot be reached":  {sandbox.Fault{Kind: "drop"}, "no usable response"},
+	} {
+		t.Run(it, func(t *testing.T) {
+			t.Parallel()
+			g := newRig(t)
+			g.mustLoad(g.account(appA, ""), "wechat_login")
+			c.fault.Times = 5
+			g.fails(c.fault)
+			for range 5 {
+				g.login("/", g.code()).want(http.StatusBadGateway, c.says)
+			}
+			code := g.code()
+			for range 2 {
+				r := g.login("/", code)
+				r.want(http.StatusServiceUnavailable, "wechat cannot be asked at the moment; try again later")
+				if after, err := strconv.Atoi(r.header.Get("Retry-After")); err != nil || after < 1 || after > 5 {
+					t.Errorf("Retry-After is %q", r.header.Get("Retry-After"))
+				}
+			}
+			g.wantCalls(5)
+			if got := probe.Sum(t, g.caddy.Metrics(), "logins_total", appA, "not_called"); got != 2 {
+				t.Errorf("counted %v, want 2", got)
+			}
+			time.Sleep(5100 * time.Millisecond)
+			g.login("/", code).want(http.StatusOK, "token")
+			if n := count(g.logged(), `"msg":"login failed"`); n != 5 {
+				t.Errorf("the operator reads %d lines, want one for each login that was sent", n)
+			}
+		})
 	}
 }
 
@@ -319,6 +329,11 @@ func TestLoginsAreCounted(t *testing.T) {
 	}
 	if logs := g.logged(); count(logs, `"msg":"login","appid":"`+appA+`","result":"code_may_be_used"`) != 1 {
 		t.Error("at DEBUG the operator does not read what became of a login")
+	}
+	for _, because := range []string{"a login is a POST request", "the code got no response before"} {
+		if len(g.log.Lines(t, `"msg":"login"`, `"because":"`+because)) != 1 {
+			t.Errorf("nor that it was because %s", because)
+		}
 	}
 }
 

@@ -80,6 +80,16 @@ func TestPreflights(t *testing.T) {
 	g.do(g.request("OPTIONS", "/a/me", "", "Authorization: Bearer "+token)).want(http.StatusOK, page)
 }
 
+// The id of a response is the request's, unless something in front has given it another.
+func TestTheIDOfAResponse(t *testing.T) {
+	t.Parallel()
+	g := newRig(t)
+	g.mustLoad(g.account(appA, ""), "header X-Request-Id mine\nwechat_session")
+	r := g.me("/")
+	r.want(http.StatusUnauthorized, "")
+	r.wantHeader("X-Request-Id", "mine")
+}
+
 // The operator can tell why, the client cannot.
 func TestReasonsForRejections(t *testing.T) {
 	t.Parallel()

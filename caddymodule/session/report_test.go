@@ -46,7 +46,7 @@ func TestRejectionsAreShownToThoseWhoListen(t *testing.T) {
 	g := newRig(t)
 	g.run()
 	l := g.listen()
-	user := usertoken.User{OpenID: openid}
+	user, lost := usertoken.User{OpenID: openid}, g.code()
 	me := func(path string, authorization ...string) func() reply {
 		return func() reply { return g.me(path, authorization...) }
 	}
@@ -68,8 +68,9 @@ func TestRejectionsAreShownToThoseWhoListen(t *testing.T) {
 		{"a token that has expired", me("/a/me", session(appA, key, -time.Second)), "wechat_session", appA, invocation.ClientError, "not authenticated", "has expired"},
 		{"a wrong code", func() reply { return g.login("/a/login", "unknown-"+g.code()) }, "wechat_login", appA, invocation.ClientError, "the code is wrong", "errcode 40029"},
 		{"no login at all", func() reply { return g.do(g.request("GET", "/a/login", "")) }, "wechat_login", appA, invocation.ClientError, "a login is a POST request", ""},
-		{"a wrong secret", func() reply { g.fails(errcode(40125)); return g.login("/a/login", g.code()) }, "wechat_login", appA, invocation.UpstreamError, "its operator can tell from its log", "errcode 40125"},
-		{"a WeChat that is gone", func() reply { g.fails(sandbox.Fault{Kind: "drop"}); return g.login("/a/login", g.code()) }, "wechat_login", appA, invocation.UpstreamError, "wechat gave no usable response", "jscode2session"},
+		{"a wrong secret", func() reply { g.fails(errcode(40125)); return g.login("/a/login", g.code()) }, "wechat_login", appA, invocation.UpstreamError, "its operator can tell from its log", "correct the AppID or the secret"},
+		{"a WeChat that is gone", func() reply { g.fails(sandbox.Fault{Kind: "drop"}); return g.login("/a/login", lost) }, "wechat_login", appA, invocation.UpstreamError, "wechat gave no usable response", "jscode2session"},
+		{"the same code once more", func() reply { return g.login("/a/login", lost) }, "wechat_login", appA, invocation.ClientError, "may be used up", "the code got no response before"},
 	} {
 		t.Run(c.it, func(t *testing.T) {
 			r := c.do()
@@ -79,7 +80,7 @@ func TestRejectionsAreShownToThoseWhoListen(t *testing.T) {
 			}
 			record := seen[0]
 			if record.Directive != c.directive || record.AppID != c.appid || record.Outcome != c.outcome || !record.Done || record.Status != r.status ||
-				record.Rejection.Status != r.status || !strings.Contains(record.Rejection.Reason, c.told) || !strings.Contains(record.Cause, c.cause) {
+				record.Rejection.Status != r.status || !strings.Contains(record.Rejection.Reason, c.told) || !strings.Contains(record.Cause, c.cause) || strings.HasSuffix(record.Cause, "; ") {
 				t.Errorf("the record is %+v, %+v", record, record.Rejection)
 			}
 			if before := record.Timing.Before; before <= 0 || record.Timing.Total != before || record.Sizes.Forwarded != -1 || record.Time.IsZero() {

@@ -17,7 +17,7 @@ const (
 // more, it is about the config. The zero value is ready for use, by many goroutines at once.
 type streak struct {
 	rejected atomic.Int32
-	said     atomic.Int64 // when, in Unix nanoseconds
+	said     atomic.Int64 // when, in Unix nanoseconds; 0: never
 }
 
 // broken notes that somebody was let in.
@@ -33,5 +33,5 @@ func (s *streak) rejection(now time.Time) bool {
 		return false
 	}
 	said := s.said.Load()
-	return (said == 0 || now.UnixNano()-said >= int64(streakPause)) && s.said.CompareAndSwap(said, now.UnixNano())
+	return now.UnixNano()-said >= int64(streakPause) && s.said.CompareAndSwap(said, now.UnixNano())
 }

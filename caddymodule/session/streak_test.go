@@ -12,6 +12,7 @@ import (
 func TestTheLogSaysWhenNobodyGetsIn(t *testing.T) {
 	user := usertoken.User{OpenID: openid}
 	badCode := func(g *rig) { g.login("/a/login", "of another mini program") }
+	usedCode := func(g *rig) { g.fails(errcode(40163)); badCode(g) }
 	badToken := func(g *rig) {
 		g.me("/a/me", "Bearer "+sign(t, usertoken.Session, user, time.Minute, appB, key))
 	}
@@ -41,6 +42,7 @@ func TestTheLogSaysWhenNobodyGetsIn(t *testing.T) {
 		{"four codes", times(4, badCode), ""},
 		{"many codes", times(20, badCode), `"msg":"nobody can log in: WeChat rejects every login code","appid":"` + appA + `","errcode":"40029"`},
 		{"codes, but somebody logs in between", join(times(4, badCode), times(1, login), times(4, badCode)), ""},
+		{"codes that were used before", times(20, usedCode), ""},
 		{"four tokens of another account", times(4, badToken), ""},
 		{"many tokens of another account", times(20, badToken), `"msg":"nobody is let in: the last session tokens were all rejected","appid":"` + appA + `","reason":"account"`},
 		{"tokens, but somebody is let in between", join(times(4, badToken), times(1, visit), times(4, badToken)), ""},

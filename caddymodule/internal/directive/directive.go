@@ -104,8 +104,8 @@ func String(to *string, syntax string, checks ...func(string) error) Option {
 	})
 }
 
-// Strings reads one argument or more, none of which is empty. If check is not nil, it is called for each of them. Errors of this
-// function do not repeat arguments.
+// Strings reads one argument or more, none of which is empty and each of which passes the check. Errors of this function do not repeat
+// arguments.
 func Strings(to *[]string, syntax string, check func(string) error) Option {
 	return Args(func(args []string) error {
 		if len(args) == 0 {
@@ -114,9 +114,6 @@ func Strings(to *[]string, syntax string, check func(string) error) Option {
 		for _, arg := range args {
 			if arg == "" {
 				return fmt.Errorf("%w; the syntax is: %s", errEmpty, syntax)
-			}
-			if check == nil {
-				continue
 			}
 			if err := check(arg); err != nil {
 				return err
