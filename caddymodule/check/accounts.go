@@ -30,6 +30,9 @@ func (h *handler) words() string {
 	if _, ours := h.sessionAccount(); ours {
 		return "wechat_session"
 	}
+	if h.Handler == "authentication" {
+		return "basic_auth"
+	}
 	return h.directive()
 }
 

@@ -45,9 +45,14 @@ func Config(adapted []byte) ([]Finding, error) {
 		return nil, fmt.Errorf("the config is not JSON as Caddy knows it: %w", err)
 	}
 	r := newReport(&c)
-	for _, name := range slices.Sorted(maps.Keys(c.Apps.HTTP.Servers)) {
-		r.server(c.Apps.HTTP.Servers[name])
+	servers := c.servers()
+	for _, s := range servers {
+		r.noteGateways(s)
 	}
+	for _, s := range servers {
+		r.server(s)
+	}
+	r.admin()
 	return r.findings(), nil
 }
 
@@ -61,6 +66,9 @@ type report struct {
 
 	// Every cloudid handler of the config, and how it was reached.
 	gateways map[*handler]*gatewayUse
+
+	// The authenticators that read the field Authorization.
+	authorized map[*handler]*authorization
 }
 
 // proxyUse is how an upstream was reached.
@@ -80,33 +88,47 @@ type arrival struct {
 
 // gatewayUse is how a cloudid handler was reached.
 type gatewayUse struct {
-	place         string
-	repeated      []string // by a request whose path had these beginnings twice, of which one was taken away
-	authenticated bool     // by a request that had passed an authenticator, or a handler that might be one
+	place    string          // where it is written
+	repeated []string        // by a request whose path had these beginnings twice, of which one was taken away
+	missed   bool            // by a request that its own matcher does not take
+	ways     map[string]*way // by their places: a named route is reached in several
+}
+
+// way is how requests reach a cloudid handler at one place.
+type way struct {
+	authenticated bool // by a request that had passed an authenticator, or a handler that might be one
+	known         bool // by a request of which something in front says who calls
 	findings      []Finding
 }
 
 func newReport(c *config) *report {
-	return &report{config: c, seen: map[Finding]bool{}, proxies: map[string]*proxyUse{}, gateways: map[*handler]*gatewayUse{}}
+	return &report{config: c, seen: map[Finding]bool{}, proxies: map[string]*proxyUse{}, gateways: map[*handler]*gatewayUse{}, authorized: map[*handler]*authorization{}}
 }
 
 func (r *report) add(f Finding) { r.seen[f] = true }
 
+// noteGateways notes the cloudid handlers of a server, so that those are known which no request reaches.
+func (r *report) noteGateways(s *server) {
+	w := newWalker(r, s)
+	w.handlersNamed("cloudid", func(g *handler, place []string) {
+		r.gateways[g] = &gatewayUse{place: w.describe(state{place: place}, g), ways: map[string]*way{}}
+	})
+}
+
 // server follows requests through one server.
 func (r *report) server(s *server) {
 	w := newWalker(r, s)
-	w.handlersNamed("cloudid", func(g *handler, place []string) {
-		if r.gateways[g] == nil {
-			r.gateways[g] = &gatewayUse{place: w.describe(state{place: place}, g)}
+	for _, host := range r.config.hosts(s) {
+		part := s.forHost(host)
+		w.steps = 0
+		for _, request := range r.config.requestsFor(part, host) {
+			w.follow(request, part.Routes, part.Errors)
 		}
-	})
-	for _, request := range requestsFor(s) {
-		w.follow(request)
 	}
 	w.logIns()
 	if w.exhausted {
 		r.add(Finding{
-			Kind: "undecided", Place: w.listen(),
+			Kind: "undecided", Place: s.listen(),
 			Problem: "the routes of this server branch too often to follow all of them, so this check is incomplete",
 			Fix:     "split the site, or look at its routes by hand",
 		})
@@ -121,6 +143,7 @@ func (r *report) findings() []Finding {
 	for g, use := range r.gateways {
 		r.gateway(g, use)
 	}
+	r.authorizations()
 	list := slices.Collect(maps.Keys(r.seen))
 	slices.SortFunc(list, func(a, b Finding) int {
 		return cmp.Or(cmp.Compare(a.Place, b.Place), cmp.Compare(a.Kind, b.Kind), cmp.Compare(a.Problem, b.Problem))
@@ -162,14 +185,20 @@ func (a *arrival) unless() string {
 
 // gateway reports a cloudid handler that no request reaches, or none with a proven caller.
 func (r *report) gateway(g *handler, use *gatewayUse) {
-	for _, f := range use.findings {
-		r.add(f)
-	}
 	if !g.reached && use.repeated != nil {
 		r.add(Finding{
 			Kind: "unreachable", Place: use.place,
 			Problem:   fmt.Sprintf("no request reaches this cloudid: its matcher asks for a path that begins with %s, which handle_path (or uri strip_prefix) has taken away by then, so the functions get what the client sent", strings.Join(use.repeated, ", ")),
 			Fix:       "write cloudid without a matcher there, or handle in place of handle_path",
+			directive: "cloudid",
+		})
+		return
+	}
+	if !g.reached && use.missed {
+		r.add(Finding{
+			Kind: "unreachable", Place: use.place,
+			Problem:   "no request reaches this cloudid: its matcher takes none of those that get there, so the functions get what the client sent",
+			Fix:       "write cloudid without a matcher there, or with one that takes what the block around it lets in",
 			directive: "cloudid",
 		})
 		return
@@ -183,12 +212,20 @@ func (r *report) gateway(g *handler, use *gatewayUse) {
 		})
 		return
 	}
-	if g.needsSession() && !use.authenticated {
-		r.add(Finding{
-			Kind: "no-session", Place: use.place,
-			Problem:   fmt.Sprintf("cloudid takes the caller from %s, which nothing in front of it sets: no CloudID can be exchanged", cmp.Or(g.OpenID, defaultOpenID)),
-			Fix:       "add wechat_session (and wechat_login) in front, or another authenticator whose user is the openid",
-			directive: "cloudid",
-		})
+	for place, way := range use.ways {
+		for _, f := range way.findings {
+			if f.Kind != unsetOpenID || !way.known {
+				f.Place = place
+				r.add(f)
+			}
+		}
+		if g.needsSession() && !way.authenticated {
+			r.add(Finding{
+				Kind: "no-session", Place: place,
+				Problem:   fmt.Sprintf("cloudid takes the caller from %s, which nothing in front of it sets: no CloudID can be exchanged", cmp.Or(g.OpenID, defaultOpenID)),
+				Fix:       "add wechat_session (and wechat_login) in front, or another authenticator whose user is the openid",
+				directive: "cloudid",
+			})
+		}
 	}
 }

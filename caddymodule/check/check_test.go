@@ -1,12 +1,15 @@
 package check_test
 
 import (
+	"encoding/json"
 	"flag"
 	"fmt"
 	"os"
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/caddyserver/caddy/v2"
 
 	_ "github.com/caddy-cloudid/caddy-cloudid/caddymodule"
 	"github.com/caddy-cloudid/caddy-cloudid/caddymodule/check"
@@ -25,7 +28,7 @@ const accounts = `{
 }
 `
 
-// vector is a Caddyfile below a sentence that says what it is.
+// vector is a Caddyfile, or a config in JSON, below a sentence that says what it is.
 type vector struct{ sentence, finds, caddyfile string }
 
 func vectors(t *testing.T, file string) []vector {
@@ -44,7 +47,7 @@ func vectors(t *testing.T, file string) []vector {
 		if first, behind, _ := strings.Cut(rest, "\n"); strings.HasPrefix(first, "finds ") {
 			v.finds, v.caddyfile = strings.TrimPrefix(first, "finds "), behind
 		}
-		if !strings.HasPrefix(v.caddyfile, "{\n") {
+		if !strings.HasPrefix(v.caddyfile, "{") {
 			v.caddyfile = accounts + v.caddyfile
 		}
 		list = append(list, v)
@@ -59,12 +62,25 @@ var environment = map[string]string{
 	"CHECK_TEST_PRIVATE": "10.0.0.0/8", "CHECK_TEST_PUBLIC": "0.0.0.0/0",
 }
 
-func findings(t *testing.T, caddyfile string) []check.Finding {
+// findings checks a config, which Caddy must take.
+func findings(t *testing.T, config string) []check.Finding {
 	t.Helper()
 	for name, value := range environment {
 		t.Setenv(name, value)
 	}
-	found, err := check.Config(caddyrig.MustAdapt(t, caddyfile))
+	adapted := caddy.RemoveMetaFields([]byte(config))
+	if !strings.HasPrefix(config, `{"`) {
+		adapted = caddyrig.MustAdapt(t, config)
+	}
+	var valid caddy.Config
+	if err := json.Unmarshal(adapted, &valid); err != nil {
+		t.Fatal(err)
+	}
+	valid.Logging = &caddy.Logging{Logs: map[string]*caddy.CustomLog{"default": {BaseLog: caddy.BaseLog{Level: "PANIC"}}}}
+	if err := caddy.Validate(&valid); err != nil {
+		t.Fatalf("validate: %v\n%s", err, config)
+	}
+	found, err := check.Config(adapted)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -3,6 +3,7 @@ package check
 import (
 	"cmp"
 	"encoding/json"
+	"maps"
 	"net/netip"
 	"net/url"
 	"slices"
@@ -16,6 +17,10 @@ import (
 // The parts of Caddy's JSON that a check looks at.
 type (
 	config struct {
+		Admin struct {
+			Disabled bool   `json:"disabled"`
+			Listen   string `json:"listen"`
+		} `json:"admin"`
 		Apps struct {
 			HTTP struct {
 				Servers map[string]*server `json:"servers"`
@@ -33,6 +38,10 @@ type (
 		Routes      []*route          `json:"routes"`
 		Errors      *errorRoutes      `json:"errors"`
 		NamedRoutes map[string]*route `json:"named_routes"`
+
+		TrustedProxies struct {
+			Ranges []string `json:"ranges"`
+		} `json:"trusted_proxies"`
 	}
 
 	errorRoutes struct {
@@ -82,6 +91,11 @@ type handler struct {
 	Rewrite          struct {
 		Method string `json:"method"`
 	} `json:"rewrite"`
+	Headers struct {
+		Request struct {
+			Set map[string][]string `json:"set"`
+		} `json:"request"`
+	} `json:"headers"`
 	HandleResponse []struct {
 		Routes []*route `json:"routes"`
 	} `json:"handle_response"`
@@ -196,11 +210,48 @@ func (h *handler) dials() []string {
 	return dials
 }
 
+// hostSent returns the host that a proxy sends for a request to one.
+func (h *handler) hostSent(host string) string {
+	set := h.Headers.Request.Set["Host"]
+	switch {
+	case len(set) != 1:
+		return host
+	case strings.Contains(set[0], "http.reverse_proxy.upstream.host"):
+		set = []string{h.firstDial()}
+	case strings.Contains(set[0], "{"):
+		return host
+	}
+	name, _, _ := strings.Cut(set[0], ":")
+	return name
+}
+
+// listening returns the server of the config that listens at an address as dialed writes it; nil if none does.
+func (c *config) listening(dial string) *server {
+	for _, s := range c.servers() {
+		if slices.ContainsFunc(s.Listen, func(address string) bool { return dialed(address) == dial }) {
+			return s
+		}
+	}
+	return nil
+}
+
+// servers returns the HTTP servers by their names.
+func (c *config) servers() (list []*server) {
+	for _, name := range slices.Sorted(maps.Keys(c.Apps.HTTP.Servers)) {
+		list = append(list, c.Apps.HTTP.Servers[name])
+	}
+	return list
+}
+
 // dialed returns an address as all its spellings are written here.
 func dialed(address string) string {
 	a, err := caddy.ParseNetworkAddress(loaded(address))
-	if err != nil || a.IsUnixNetwork() {
+	if err != nil {
 		return address
+	}
+	if a.IsUnixNetwork() {
+		path, _, _ := strings.Cut(a.Host, "|") // where one listens, the mode of the file is behind it
+		return "unix/" + path
 	}
 	if ip, err := netip.ParseAddr(a.Host); a.Host == "" || isLoopback(a.Host) || err == nil && ip.IsUnspecified() {
 		a.Host = "127.0.0.1"
@@ -233,6 +284,13 @@ func (c *config) speaksToSandbox() bool {
 	return len(c.Apps.CloudID.Accounts) > 0
 }
 
+func (s *server) listen() string { return strings.Join(s.Listen, ", ") }
+
+// knowsProxies reports whether X-Forwarded-For counts only from addresses that somebody has named, so that a client cannot choose its client_ip.
+func (s *server) knowsProxies() bool {
+	return len(s.TrustedProxies.Ranges) == 0 || areNamed(s.TrustedProxies.Ranges)
+}
+
 // isPrivate reports whether only this machine or its private network reaches a server.
 func (s *server) isPrivate() bool { return s.every(isPrivate) }
 
@@ -259,8 +317,11 @@ func isLoopback(host string) bool {
 
 func isPrivate(host string) bool {
 	ip, err := netip.ParseAddr(host)
-	return isLoopback(host) || err == nil && (ip.IsPrivate() || ip.IsLinkLocalUnicast())
+	return isLoopback(host) || err == nil && (ip.IsPrivate() || ip.IsLinkLocalUnicast() || sharedByCarriers.Contains(ip))
 }
+
+// sharedByCarriers are addresses that the Internet does not route: providers and private networks over it, such as Tailscale, use them.
+var sharedByCarriers = netip.MustParsePrefix("100.64.0.0/10")
 
 // isPrivateRange reports whether a CIDR, or a name of Caddy's for several, holds no public address.
 func isPrivateRange(text string) bool {

@@ -60,21 +60,23 @@ func (h *handler) mapValues(st state) state {
 }
 
 // isClients reports whether a text holds a placeholder for what the client writes.
-func (st *state) isClients(text string) bool {
+func (st *state) isClients(text string) bool { return st.clientsPart(text) != "" }
+
+// clientsPart returns the name of the first placeholder in a text that stands for what the client writes; "" if there is none.
+func (st *state) clientsPart(text string) string {
 	for rest := text; ; {
 		_, behind, found := strings.Cut(rest, "{")
 		if !found {
-			return false
+			return ""
 		}
 		name, _, _ := strings.Cut(behind, "}")
+		rest = behind
 		if header, ok := strings.CutPrefix(name, "http.request.header."); ok && slices.Contains(st.headers, strings.ToLower(header)) {
-			rest = behind // a handler in front set it
-			continue
+			continue // a handler in front set it
 		}
 		if slices.Contains(st.fromClient, name) || slices.ContainsFunc(clientWritten, func(prefix string) bool { return strings.HasPrefix(name, prefix) }) {
-			return true
+			return name
 		}
-		rest = behind
 	}
 }
 
@@ -85,7 +87,7 @@ func (h *handler) rewrite(st state) state {
 		st.request.method = strings.ToUpper(h.Method)
 	}
 	if uri, _, _ := strings.Cut(h.URI, "?"); uri != "" {
-		uri = strings.ReplaceAll(uri, "{http.request.uri.path}", st.path)
+		uri = strings.NewReplacer("{http.request.uri.path}", st.path, "{http.request.uri}", st.path).Replace(uri)
 		if st.path = uri; strings.Contains(uri, "{") {
 			st.pathKnown = false
 		}
@@ -122,6 +124,9 @@ func (h *handler) changeHeaders(st state) state {
 		st = st.forgetHeader(name)
 	}
 	for name, values := range request.Set {
+		if strings.EqualFold(name, "Authorization") {
+			st.authorization = ""
+		}
 		if name = strings.ToLower(name); slices.ContainsFunc(values, st.isClients) {
 			st.headers = slices.DeleteFunc(slices.Clone(st.headers), func(set string) bool { return set == name })
 		} else {
@@ -131,6 +136,9 @@ func (h *handler) changeHeaders(st state) state {
 	for _, name := range request.Delete {
 		name = strings.ToLower(name)
 		st.headers = append(slices.Clip(st.headers), name) // what stands there from here on is no client's
+		if pathMatches(name, "authorization") {
+			st.authorization = "request_header"
+		}
 		for i, reserved := range []string{"x-wx-openid", "x-cloudid-keys", "x-functions-extended-context"} {
 			if pathMatches(name, reserved) {
 				st.removed[i] = true

@@ -28,20 +28,18 @@ func Locate(findings []Finding, filename string, text []byte) {
 
 // line is one line of a site or named route.
 type line struct {
-	at    string   // file and number
-	words []string // its own
-	hosts []string // of the site; nil: all
-	above []string // the words of the lines in whose blocks it stands
-	asks  []string // what matchers there, and its own, ask for: paths, methods, hosts
+	at     string   // file and number
+	words  []string // its own
+	global bool     // an option of all sites
+	hosts  []string // of the site; nil: all
+	above  []string // the words of the lines in whose blocks it stands
+	asks   []string // what matchers there, and its own, ask for: paths, methods, hosts, and the names of other matchers
 }
 
-// linesOf returns the lines of a site or named route; those of the global options are none.
+// linesOf returns the lines of a site, a named route or the global options.
 func linesOf(block caddyfile.ServerBlock) []line {
-	if len(block.Keys) == 0 {
-		return nil
-	}
 	var lines []line
-	site, named := line{hosts: hostsOf(block)}, matchersOf(block)
+	site, named := line{global: len(block.Keys) == 0, hosts: hostsOf(block)}, matchersOf(block)
 	for _, segment := range block.Segments {
 		lines = append(lines, site.split(segment, named)...)
 	}
@@ -75,13 +73,20 @@ func matchersOf(block caddyfile.ServerBlock) map[string][]string {
 		}
 		for _, l := range (line{}).split(segment, nil) {
 			words := slices.DeleteFunc(l.words, func(word string) bool { return word == name })
-			if len(words) > 1 && slices.Contains([]string{"path", "method", "host"}, words[0]) && !slices.Contains(l.above, "not") {
+			switch {
+			case len(words) == 0 || slices.Contains(l.above, "not"):
+			case slices.Contains([]string{"path", "method", "host"}, words[0]):
 				named[name] = append(named[name], words[1:]...)
+			case slices.Contains(namedOnly, words[0]):
+				named[name] = append(named[name], words[0])
 			}
 		}
 	}
 	return named
 }
+
+// namedOnly are the matchers that a place has by their names.
+var namedOnly = []string{"not", "header", "header_regexp", "query", "path_regexp", "remote_ip", "client_ip", "vars", "vars_regexp", "expression", "file", "protocol"}
 
 // split returns the lines of a directive and of its block.
 func (l line) split(tokens []caddyfile.Token, named map[string][]string) []line {
@@ -148,7 +153,7 @@ func (f Finding) line(lines []line) string {
 
 // fits says how well a line fits a finding; 0: it is another.
 func (f Finding) fits(l line) int {
-	if f.directive == "" || len(l.words) == 0 || l.words[0] != f.directive {
+	if f.directive == "" || len(l.words) == 0 || l.words[0] != f.directive || l.global != (f.Kind == "admin") {
 		return 0
 	}
 	way := strings.Split(f.Place, " > ")

@@ -29,6 +29,7 @@ type fact struct {
 	arguments string
 	holds     bool
 	past      bool // it was so until a handler changed the request
+	strange   bool // where it speaks of addresses, they are not the client's
 }
 
 // matches decides whether a route takes a request; open is what it depends on where that is maybe.
@@ -102,6 +103,7 @@ func matchOne(name string, raw json.RawMessage, st state) (v verdict, open *fact
 // assume returns the state of the requests of which a fact holds, or does not.
 func (st state) assume(f fact, holds bool) state {
 	f.holds = holds
+	f.strange = slices.ContainsFunc(st.strange, func(name string) bool { return strings.Contains(f.matcher+" "+f.arguments, name) })
 	st.assumed = append(slices.Clip(st.assumed), f)
 	return st
 }
@@ -138,27 +140,45 @@ func (st state) undecided() []string {
 
 // near reports whether only addresses that the operator has named get here, by remote_ip or client_ip.
 func (st state) near() bool {
-	return slices.ContainsFunc(st.assumed, func(f fact) bool { return f.holds && areNamed(f.ranges()) })
+	return slices.ContainsFunc(st.assumed, func(f fact) bool { return !f.strange && areNamed(f.ranges()) })
 }
 
-// ranges are the addresses that a fact names; nil if it is about something else.
+// ranges are the addresses one of which the client has, as a fact says; nil if it says something else.
 func (f fact) ranges() []string {
 	var named struct{ Ranges []string }
 	switch f.matcher {
 	case "remote_ip", "client_ip":
-		_ = json.Unmarshal([]byte(f.arguments), &named) // Caddy has read it already
+		if f.holds {
+			_ = json.Unmarshal([]byte(f.arguments), &named) // Caddy has read it already
+		}
 	case "expression":
-		if call := onlyAddresses.FindStringSubmatch(f.arguments); call != nil {
+		says := onlyOtherAddresses
+		if f.holds {
+			says = onlyAddresses
+		}
+		if call := says.FindStringSubmatch(f.expression()); call != nil {
 			for _, text := range strings.Split(call[1], ",") {
-				named.Ranges = append(named.Ranges, strings.Trim(text, " '`\"\\"))
+				named.Ranges = append(named.Ranges, strings.Trim(text, " '`\""))
 			}
 		}
 	}
 	return named.Ranges
 }
 
-// onlyAddresses finds the arguments of an expression that asks for addresses, and perhaps for more.
-var onlyAddresses = regexp.MustCompile(`^[^!|?]*\b(?:remote_ip|client_ip)\(([^)]*)\)[^|?]*$`)
+// expression is the text of an expression, which has a name where the matcher has one.
+func (f fact) expression() (text string) {
+	var named struct{ Expr string }
+	if json.Unmarshal([]byte(f.arguments), &text) != nil && json.Unmarshal([]byte(f.arguments), &named) == nil {
+		return named.Expr
+	}
+	return text
+}
+
+// The arguments of an expression that asks for addresses, and perhaps for more; and of one that asks for all others, and for no more.
+var (
+	onlyAddresses      = regexp.MustCompile(`^[^!|?]*\b(?:remote_ip|client_ip)\(([^)]*)\)[^|?]*$`)
+	onlyOtherAddresses = regexp.MustCompile(`^\s*!\s*(?:remote_ip|client_ip)\(([^)]*)\)\s*$`)
+)
 
 func decided(matches bool) verdict {
 	if matches {

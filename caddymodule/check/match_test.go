@@ -307,20 +307,27 @@ func TestRangesThatSomebodyHasNamed(t *testing.T) {
 }
 
 func TestFactsThatNameAddresses(t *testing.T) {
-	for _, test := range []struct{ matcher, arguments, want string }{
-		{"remote_ip", `{"ranges":["10.0.0.0/8","::1"]}`, "10.0.0.0/8 ::1"},
-		{"client_ip", `{"ranges":["10.0.0.0/8"]}`, "10.0.0.0/8"},
-		{"header", `{"ranges":["10.0.0.0/8"]}`, ""},
-		{"expression", `"remote_ip('10.0.0.0/8', '::1')"`, "10.0.0.0/8 ::1"},
-		{"expression", `{"expr":"path('/x') && client_ip('10.0.0.1')","name":"a"}`, "10.0.0.1"},
-		{"expression", `"remote_ip(\"10.0.0.1\")"`, "10.0.0.1"},
-		{"expression", `"!remote_ip('10.0.0.0/8')"`, ""},
-		{"expression", `"remote_ip('10.0.0.0/8') || path('/x')"`, ""},
-		{"expression", `"path('/x') || remote_ip('10.0.0.0/8')"`, ""},
-		{"expression", `"path('/x')"`, ""},
+	for _, test := range []struct{ matcher, arguments, holds, fails string }{
+		{"remote_ip", `{"ranges":["10.0.0.0/8","::1"]}`, "10.0.0.0/8 ::1", ""},
+		{"client_ip", `{"ranges":["10.0.0.0/8"]}`, "10.0.0.0/8", ""},
+		{"header", `{"ranges":["10.0.0.0/8"]}`, "", ""},
+		{"expression", `"remote_ip('10.0.0.0/8', '::1')"`, "10.0.0.0/8 ::1", ""},
+		{"expression", `{"expr":"path('/x') && client_ip('10.0.0.1')","name":"a"}`, "10.0.0.1", ""},
+		{"expression", `"remote_ip(\"10.0.0.1\")"`, "10.0.0.1", ""},
+		{"expression", `"!remote_ip('10.0.0.0/8')"`, "", "10.0.0.0/8"},
+		{"expression", `{"expr":" ! client_ip('10.0.0.0/8', '::1') ","name":"strangers"}`, "", "10.0.0.0/8 ::1"},
+		{"expression", `"!remote_ip('10.0.0.0/8') && path('/x')"`, "", ""},
+		{"expression", `"remote_ip('10.0.0.0/8') || path('/x')"`, "", ""},
+		{"expression", `"path('/x') || remote_ip('10.0.0.0/8')"`, "", ""},
+		{"expression", `"path('/x')"`, "", ""},
 	} {
-		if got := strings.Join((fact{matcher: test.matcher, arguments: test.arguments}).ranges(), " "); got != test.want {
-			t.Errorf("%s %s: %q, want %q", test.matcher, test.arguments, got, test.want)
+		f := fact{matcher: test.matcher, arguments: test.arguments}
+		if got := strings.Join(f.ranges(), " "); got != test.fails {
+			t.Errorf("without %s %s: %q, want %q", test.matcher, test.arguments, got, test.fails)
+		}
+		f.holds = true
+		if got := strings.Join(f.ranges(), " "); got != test.holds {
+			t.Errorf("%s %s: %q, want %q", test.matcher, test.arguments, got, test.holds)
 		}
 	}
 }

@@ -24,37 +24,80 @@ const (
 	otherPath = "/anything-else"       // nor a path matcher
 )
 
-// requestsFor makes up requests for a server: for each host, path and method that its matchers name, and for others.
-func requestsFor(s *server) []request {
-	words := map[string][]string{}
-	collect(s.Routes, words)
-	if s.Errors != nil {
-		collect(s.Errors.Routes, words)
+// hosts returns the hosts that a server's matchers, and those behind its proxies, name, and another.
+func (c *config) hosts(s *server) []string {
+	hosts := []string{otherHost}
+	for _, host := range c.words(s)["host"] {
+		hosts = append(hosts, strings.ReplaceAll(host, "*", "x"))
 	}
-	for _, named := range s.NamedRoutes {
-		collect([]*route{named}, words)
-	}
+	slices.Sort(hosts)
+	return slices.Compact(hosts)
+}
 
-	hosts := map[string]bool{otherHost: true}
-	for _, host := range words["host"] {
-		hosts[strings.ReplaceAll(host, "*", "x")] = true
-	}
+// requestsFor makes up requests to a host: for each path and method that matchers on the way name, and others.
+func (c *config) requestsFor(s *server, host string) []request {
+	words := c.words(s)
 	methods := map[string]bool{"POST": true, "GET": true}
 	for _, method := range words["method"] {
 		methods[strings.ToUpper(method)] = true
 	}
 	var requests []request
 	for _, path := range samplePaths(words["path"], words["prefix"]) {
-		for _, host := range slices.Sorted(maps.Keys(hosts)) {
-			for _, method := range slices.Sorted(maps.Keys(methods)) {
-				requests = append(requests, request{method, host, path})
-			}
+		for _, method := range slices.Sorted(maps.Keys(methods)) {
+			requests = append(requests, request{method, host, path})
 		}
 	}
 	return requests
 }
 
-// collect gathers the arguments of the matchers host, path and method, wherever they are, and prefixes that are stripped.
+// forHost returns the server with the routes that a request to a host may take, those inside of routes aside.
+func (s *server) forHost(host string) *server {
+	st := state{request: request{host: host}}
+	elsewhere := func(r *route) bool {
+		return len(r.Match) > 0 && !slices.ContainsFunc(r.Match, func(set matcherSet) bool {
+			raw, asks := set["host"]
+			verdict, _ := matchOne("host", raw, st)
+			return !asks || verdict != no
+		})
+	}
+	part := *s
+	part.Routes = slices.DeleteFunc(slices.Clone(s.Routes), elsewhere)
+	if s.Errors != nil {
+		part.Errors = &errorRoutes{slices.DeleteFunc(slices.Clone(s.Errors.Routes), elsewhere)}
+	}
+	return &part
+}
+
+// words gathers the arguments of the matchers host, path and method of a server and of those that it proxies to, and the prefixes that
+// are stripped there.
+func (c *config) words(s *server) map[string][]string {
+	words := map[string][]string{}
+	for _, s := range c.reached(s, nil) {
+		collect(s.Routes, words)
+		if s.Errors != nil {
+			collect(s.Errors.Routes, words)
+		}
+		for _, named := range s.NamedRoutes {
+			collect([]*route{named}, words)
+		}
+	}
+	return words
+}
+
+// reached adds a server, and the servers of the config that it proxies to, to a list.
+func (c *config) reached(s *server, list []*server) []*server {
+	list = append(list, s)
+	newWalker(nil, s).handlersNamed("reverse_proxy", func(h *handler, _ []string) {
+		for _, dial := range h.dials() {
+			if next := c.listening(dial); next != nil && !slices.Contains(list, next) {
+				list = c.reached(next, list)
+			}
+		}
+	})
+	return list
+}
+
+// collect gathers words of routes, wherever in them they are.
 func collect(routes []*route, words map[string][]string) {
 	for _, r := range routes {
 		for _, set := range r.Match {

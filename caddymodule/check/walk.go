@@ -4,13 +4,15 @@ import (
 	"encoding/json"
 	"fmt"
 	"maps"
-	"net/http"
 	"slices"
 	"strings"
 )
 
 // maxSteps bounds the lists of handlers and the undecided matchers that the walks through one server visit.
 const maxSteps = 2_000_000
+
+// maxInvoked bounds the ways of named routes that invoke each other.
+const maxInvoked = 16
 
 // state is what a request has gone through on its way. It is copied at every branch.
 type state struct {
@@ -31,11 +33,17 @@ type state struct {
 	otherUsers    bool     // an authenticator was passed of which this check does not know what it tells of a user
 	unknown       bool     // a handler was passed that this check does not know
 	session       string   // the account whose wechat_session was passed; "" for none, or one that only a request tells
+	authorization string   // what reads, or removes, the field Authorization
 	taken         []string // the beginnings of the path that handle_path and the like took away
 
 	place   []string
 	assumed []fact
-	onError bool // on an error route
+	onError bool     // on an error route
+	asked   bool     // a server like that of forward_auth was asked, and its headers can be read
+	strange []string // the matchers that tell nothing of the client's address here
+	invoked int      // the named routes on the way
+	proxied int      // the proxies to servers of this config on the way
+	front   *front   // the first of them
 }
 
 // walker follows requests through one server.
@@ -54,8 +62,6 @@ type walker struct {
 func newWalker(r *report, s *server) *walker {
 	return &walker{report: r, server: s, logins: byHost{}, sessions: byHost{}, decrypts: byHost{}}
 }
-
-func (w *walker) listen() string { return strings.Join(w.server.Listen, ", ") }
 
 // handlersNamed calls found with each handler of one name, wherever in the server it is, and with its place.
 func (w *walker) handlersNamed(name string, found func(h *handler, place []string)) {
@@ -76,7 +82,7 @@ func (w *walker) handlersNamed(name string, found func(h *handler, place []strin
 			}
 		}
 	}
-	here := []string{w.listen()}
+	here := []string{w.server.listen()}
 	visit(w.server.Routes, here)
 	if w.server.Errors != nil {
 		visit(w.server.Errors.Routes, here)
@@ -86,10 +92,13 @@ func (w *walker) handlersNamed(name string, found func(h *handler, place []strin
 	}
 }
 
-// follow sends one request through the server's routes.
-func (w *walker) follow(r request) {
-	st := state{request: r, path: r.path, pathKnown: true, place: []string{w.listen()}}
-	w.withErrors(w.server.Routes, w.server.Errors, st, func(state) {})
+// follow sends one request through those of the server's routes that it may take.
+func (w *walker) follow(r request, routes []*route, errors *errorRoutes) {
+	st := state{request: r, path: r.path, pathKnown: true, place: []string{w.server.listen()}}
+	if !w.server.knowsProxies() {
+		st.strange = []string{"client_ip"}
+	}
+	w.withErrors(routes, errors, st, func(state) {})
 }
 
 // repeats reports whether a request's path still begins with what was taken away in front: nobody but a client who writes it twice
@@ -130,6 +139,7 @@ func (w *walker) routes(routes []*route, st state, next, fail func(state)) {
 	matches, open := r.matches(st)
 	switch matches {
 	case no:
+		w.missed(r)
 		rest(st)
 		return
 	case maybe:
@@ -154,6 +164,15 @@ func (w *walker) routes(routes []*route, st state, next, fail func(state)) {
 			rest(st)
 		}
 	}, fail)
+}
+
+// missed notes the cloudid handlers of a route whose own matchers do not take a request.
+func (w *walker) missed(r *route) {
+	for _, h := range r.Handle {
+		if use := w.report.gateways[h]; use != nil {
+			use.missed = true
+		}
+	}
 }
 
 // changesNothing reports whether it is all the same to a walk who takes a route: its handlers only look on, or see to the response.
@@ -214,11 +233,15 @@ func (w *walker) handler(h *handler, st state, next, fail func(state)) {
 		}
 		w.routes(h.Routes, st, next, fail)
 	case "invoke":
-		if named := w.server.NamedRoutes[h.Name]; named != nil {
-			w.routes([]*route{named}, st, next, fail)
+		named := w.server.NamedRoutes[h.Name]
+		if st.invoked++; named == nil || st.invoked > maxInvoked {
+			next(st)
 			return
 		}
-		next(st)
+		w.routes([]*route{named}, st, func(behind state) {
+			behind.invoked--
+			next(behind)
+		}, fail)
 	case "rewrite":
 		next(h.rewrite(st))
 	case "headers":
@@ -263,6 +286,7 @@ func (w *walker) handler(h *handler, st state, next, fail func(state)) {
 }
 
 func (w *walker) authenticate(h *handler, st state, next, fail func(state)) {
+	st = w.authorization(h, st)
 	if name, ours := h.sessionAccount(); ours {
 		st.stripped = true
 		st = st.forgetHeader("Authorization") // it is taken away
@@ -278,44 +302,10 @@ func (w *walker) authenticate(h *handler, st state, next, fail func(state)) {
 	next(st)
 }
 
-// proxy notes who reached an upstream. One that is asked with GET whether the request may go on, as forward_auth does, is no function.
-func (w *walker) proxy(h *handler, st state, next, fail func(state)) {
-	asks := false
-	for _, response := range h.HandleResponse {
-		asks = asks || len(response.Routes) > 0 && h.Rewrite.Method == http.MethodGet
-		behind := st
-		behind.guarded = st.guarded || asks
-		w.routes(response.Routes, behind, next, fail)
-	}
-	fail(st)
-	if asks {
-		return
-	}
-	for _, dial := range h.dials() {
-		use := w.report.proxies[dial]
-		if use == nil {
-			use = new(proxyUse)
-			w.report.proxies[dial] = use
-		}
-		a := &arrival{w.describe(st, h), st.request.String(), h, st.undecided()}
-		switch {
-		case st.passed != nil:
-			use.through = use.through || !st.inVain
-		case w.server.isLocal():
-		case !st.onError:
-			if use.around == nil || len(a.undecided) < len(use.around.undecided) {
-				use.around = a
-			}
-		case !st.stripped && use.errors == nil:
-			use.errors = a
-		}
-	}
-}
-
 // describe says where a handler is.
 func (w *walker) describe(st state, h *handler) string {
 	place := strings.Join(slices.Compact(slices.Clone(st.place)), " > ")
-	words := h.directive()
+	words := h.words()
 	if dial := h.firstDial(); dial != "" {
 		words += " " + dial
 	}

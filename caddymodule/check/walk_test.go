@@ -1,6 +1,7 @@
 package check
 
 import (
+	"encoding/json"
 	"fmt"
 	"slices"
 	"strings"
@@ -75,12 +76,7 @@ func TestRequestsAreFollowedAsCaddyDoes(t *testing.T) {
 		if err != nil {
 			t.Fatalf("%s: %v", test.sentence, err)
 		}
-		var kinds []string
-		for _, f := range found {
-			kinds = append(kinds, f.Kind)
-		}
-		slices.Sort(kinds)
-		if got := strings.Join(slices.Compact(kinds), " "); got != test.want {
+		if got := kindsOf(found); got != test.want {
 			t.Errorf("%s: found %q, want %q: %+v", test.sentence, got, test.want, found)
 		}
 	}
@@ -95,9 +91,10 @@ func TestAWalkEndsSomewhere(t *testing.T) {
 		steps int // that were taken before
 		want  bool
 	}{{0, false}, {maxSteps - 9, false}, {maxSteps - 8, true}, {maxSteps, true}} {
-		w := newWalker(newReport(&config{}), &server{Routes: []*route{undecided(`"x"`), undecided(`"y"`)}})
+		routes := []*route{undecided(`"x"`), undecided(`"y"`)}
+		w := newWalker(newReport(&config{}), &server{Routes: routes})
 		w.steps = test.steps
-		w.follow(request{"POST", "x", "/"}) // asks for x once and for y twice, and visits six lists of handlers
+		w.follow(request{"POST", "x", "/"}, routes, nil) // asks for x once and for y twice, and visits six lists of handlers
 		if w.exhausted != test.want {
 			t.Errorf("after %d steps it is exhausted: %t", test.steps, w.exhausted)
 		}
@@ -119,5 +116,114 @@ func TestHeadersOfResponsesDoNotBranch(t *testing.T) {
 func TestWhatIsNoConfig(t *testing.T) {
 	if _, err := Config([]byte(`{"apps":[]}`)); err == nil || !strings.Contains(err.Error(), "the config is not JSON as Caddy knows it") {
 		t.Errorf("the error is %v", err)
+	}
+}
+
+// What is found in two servers, of Caddy's JSON: one for everybody proxies to one of this machine.
+func TestRequestsAreFollowedToServersOfTheSameConfig(t *testing.T) {
+	const (
+		cloudid = `{"handler":"cloudid","fields":["a"],"openid":"{http.request.tls.client.subject}"}`
+		session = `{"handler":"authentication","providers":{"wechat":{}}}`
+		proxy   = `{"handler":"reverse_proxy","upstreams":[{"dial":"function:1"}]}`
+		through = `{"handle":[` + cloudid + `,` + proxy + `]}`
+		enters  = `{"handler":"reverse_proxy","upstreams":[{"dial":"localhost:8081"}]}`
+	)
+	for _, test := range []struct {
+		sentence string
+		front    string // routes
+		inner    string // routes; "": those of a proxy to the functions alone
+		listens  string // the addresses of the inner one; "": 127.0.0.1:8081
+		want     string // kinds
+	}{
+		{"a proxy to the functions", `{"handle":[` + enters + `]}`, "", "", "bypass"},
+		{"by another spelling of the address", `{"handle":[` + enters + `]}`, "", "[::1]:8081", "bypass"},
+		{"by all addresses of the machine, where the inner one is a bypass itself", `{"handle":[` + enters + `]}`, "", ":8081", "bypass"},
+		{"cloudid in front", `{"handle":[` + cloudid + `,` + enters + `]}`, "", "", ""},
+		{"cloudid behind", `{"handle":[` + enters + `]}`, through, "", ""},
+		{"cloudid behind, for some paths", `{"handle":[` + enters + `]}`, `{"match":[{"path":["/fn/*"]}],"handle":[` + cloudid + `]},{"handle":[` + proxy + `]}`, "", "bypass"},
+		{"the path of the request is the client's there too", `{"match":[{"path":["/a/*"]}],"handle":[` + enters + `]}`, `{"match":[{"path":["/fn/*"]}],"handle":[` + proxy + `]}`, "", ""},
+		{"the host is the client's there too", `{"match":[{"host":["example.com"]}],"handle":[` + enters + `]}`, `{"match":[{"host":["127.0.0.1"]}],"handle":[` + proxy + `]}`, "", ""},
+		{"unless the proxy sends another", `{"match":[{"host":["example.com"]}],"handle":[` + strings.Replace(enters, `{`, `{"headers":{"request":{"set":{"Host":["{http.reverse_proxy.upstream.hostport}"]}}},`, 1) + `]}`, `{"match":[{"host":["localhost"]}],"handle":[` + proxy + `]}`, "", "bypass"},
+		{"or one of its own", `{"match":[{"host":["example.com"]}],"handle":[` + strings.Replace(enters, `{`, `{"headers":{"request":{"set":{"Host":["inner.example:80"]}}},`, 1) + `]}`, `{"match":[{"host":["inner.example"]}],"handle":[` + proxy + `]}`, "", "bypass"},
+		{"who called is known in front alone", `{"handle":[` + session + `,` + enters + `]}`, `{"handle":[{"handler":"cloudid","fields":["a"]},` + proxy + `]}`, "", "no-session"},
+		{"a header that is set in front arrives", `{"handle":[{"handler":"headers","request":{"set":{"X-User":["{http.auth.user.id}"]}}},` + enters + `]}`, `{"handle":[{"handler":"cloudid","fields":["a"],"openid":"{http.request.header.X-User}"},` + proxy + `]}`, "", ""},
+		{"one that is not is the client's", `{"handle":[` + enters + `]}`, `{"handle":[{"handler":"cloudid","fields":["a"],"openid":"{http.request.header.X-User}"},` + proxy + `]}`, "", "client-openid"},
+		{"trusted headers are the client's", `{"handle":[` + enters + `]}`, `{"handle":[{"handler":"cloudid","fields":["a"],"trust_headers":true},` + proxy + `]}`, "", "trust-headers"},
+		{"an endpoint of this machine", `{"handle":[` + enters + `]}`, `{"handle":[{"handler":"cloudid_sandbox","allow":["127.0.0.1"]}]}`, "", "public"},
+		{"for addresses that the front lets in", `{"match":[{"remote_ip":{"ranges":["203.0.113.0/24"]}}],"handle":[` + enters + `]}`, `{"handle":[{"handler":"cloudid_sandbox"}]}`, "", ""},
+		{"the inner one sees no client's address", `{"handle":[` + enters + `]}`, `{"match":[{"remote_ip":{"ranges":["127.0.0.1"]}}],"handle":[{"handler":"cloudid_sandbox"}]}`, "", "public"},
+		{"nor its X-Forwarded-For, which it trusts nobody to write", `{"handle":[` + enters + `]}`, `{"match":[{"client_ip":{"ranges":["203.0.113.0/24"]}}],"handle":[{"handler":"cloudid_sandbox"}]}`, "", "public"},
+		{"a page behind a password", `{"handle":[{"handler":"authentication","providers":{"http_basic":{}}},` + enters + `]}`, `{"handle":[{"handler":"cloudid_inspector"}]}`, "", ""},
+		{"an error route of the front", `{"match":[{"path":["/x"]}],"handle":[{"handler":"error"}]},` + through, "", "", "error-route"},
+		{"two that proxy to each other", `{"handle":[` + enters + `]}`, `{"handle":[{"handler":"reverse_proxy","upstreams":[{"dial":"127.0.0.1:443"}]}]}`, "", ""},
+	} {
+		inner, listens, errors := test.inner, test.listens, ""
+		if inner == "" {
+			inner = `{"handle":[` + proxy + `]}`
+		}
+		if listens == "" {
+			listens = "127.0.0.1:8081"
+		}
+		if test.want == "error-route" {
+			errors = `,"errors":{"routes":[{"handle":[` + enters + `]}]}`
+		}
+		found, err := Config([]byte(`{"apps":{"http":{"servers":{` +
+			`"a":{"listen":[":443"],"routes":[` + test.front + `]` + errors + `},` +
+			`"b":{"listen":["` + listens + `"],"routes":[` + inner + `]},` +
+			`"c":{"listen":["127.0.0.1:8082"],"routes":[` + through + `]}}}}}`))
+		if err != nil {
+			t.Fatalf("%s: %v", test.sentence, err)
+		}
+		if got := kindsOf(found); got != test.want {
+			t.Errorf("%s: found %q, want %q: %+v", test.sentence, got, test.want, found)
+		}
+	}
+}
+
+func kindsOf(found []Finding) string {
+	var kinds []string
+	for _, f := range found {
+		kinds = append(kinds, f.Kind)
+	}
+	slices.Sort(kinds)
+	return strings.Join(slices.Compact(kinds), " ")
+}
+
+// Named routes of JSON may invoke each other, which those of a Caddyfile cannot.
+func TestRoutesThatInvokeEachOtherEnd(t *testing.T) {
+	const proxy = `{"handler":"reverse_proxy","upstreams":[{"dial":"f:1"}]}`
+	found, err := Config([]byte(`{"apps":{"http":{"servers":{"s":{"listen":[":443"],"routes":[{"handle":[{"handler":"invoke","name":"a"}]}],` +
+		`"named_routes":{"a":{"handle":[{"handler":"invoke","name":"b"}]},"b":{"handle":[{"handler":"invoke","name":"a"},` + proxy + `]}}}}}}}`))
+	if err != nil || len(found) > 0 {
+		t.Errorf("%v, %+v", err, found)
+	}
+}
+
+// Who runs many small apps has a site for each.
+func TestManySitesCostLittle(t *testing.T) {
+	var routes []string
+	for i := range 300 {
+		routes = append(routes, strings.ReplaceAll(`{"match":[{"host":["appN.example.com"]}],"terminal":true,"handle":[{"handler":"subroute","routes":[`+
+			`{"match":[{"path":["/login"]}],"handle":[{"handler":"wechat_login"}]},`+
+			`{"group":"g","match":[{"path":["/appN/*"]}],"handle":[{"handler":"subroute","routes":[{"handle":[{"handler":"rewrite","strip_path_prefix":"/appN"}]},`+
+			`{"handle":[{"handler":"authentication","providers":{"wechat":{}}},{"handler":"cloudid","fields":["a"]},{"handler":"reverse_proxy","upstreams":[{"dial":"f:1"}]}]}]}]},`+
+			`{"group":"g","match":[{"path":["*.png","*.jpg"]}],"handle":[{"handler":"file_server"}]}]}]}`, "N", fmt.Sprint(i)))
+	}
+	var c config
+	if err := json.Unmarshal([]byte(`{"apps":{"http":{"servers":{"s":{"listen":[":443"],"routes":[`+strings.Join(routes, ",")+`]}}}}}`), &c); err != nil {
+		t.Fatal(err)
+	}
+	s := c.servers()[0]
+	part := s.forHost("app7.example.com")
+	if requests := c.requestsFor(part, "app7.example.com"); len(part.Routes) != 1 || len(requests) > 200 {
+		t.Errorf("%d routes and %d requests for one site of many", len(part.Routes), len(requests))
+	}
+	if hosts := c.hosts(s); len(hosts) != 301 {
+		t.Errorf("%d hosts", len(hosts))
+	}
+	r := newReport(&c)
+	r.noteGateways(s)
+	if r.server(s); len(r.findings()) > 0 {
+		t.Errorf("found %+v", r.findings())
 	}
 }

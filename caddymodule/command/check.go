@@ -102,6 +102,7 @@ func (c *configCheck) load(file, adapter string) (err error) {
 	if used != "caddyfile" {
 		c.file = "" // places have no lines
 	}
+	c.json = caddy.RemoveMetaFields(c.json) // "@id", as caddy validate does
 	return nil
 }
 
