@@ -123,9 +123,7 @@ func (c *call) reject(r *http.Request, err error) error {
 		c.failure = err
 	}
 	for i := range c.record.Members {
-		if m := &c.record.Members[i]; m.Declared != 0 {
-			m.Result = invocation.Rejected
-		}
+		c.record.Members[i].Result = invocation.Rejected
 	}
 	c.record.Rejection = &invocation.Rejection{Status: status, Reason: httpbody.Message(err)}
 	switch {
@@ -146,7 +144,6 @@ func (c *call) reject(r *http.Request, err error) error {
 
 // forward is called before the next handler is.
 func (c *call) forward(r *http.Request, body *replayableBody) {
-	c.describeHeaders(r.Header)
 	c.body = body
 	c.record.Sizes.Forwarded = r.ContentLength
 	c.record.Outcome = c.outcome()
@@ -248,7 +245,7 @@ func (c *call) keepBodies(received, forwarded []byte) {
 // members are those that declare something: of this call, and of one for the same body in front of it, as far as this one left
 // them alone.
 func (c *call) members() []invocation.Member {
-	own := c.declared()
+	own := c.record.Members
 	if c.earlier == nil {
 		return own
 	}
@@ -259,19 +256,6 @@ func (c *call) members() []invocation.Member {
 		}
 	}
 	return append(all, own...)
-}
-
-func (c *call) declared() []invocation.Member {
-	if !c.record.Explained {
-		return c.record.Members
-	}
-	var declared []invocation.Member
-	for _, m := range c.record.Members {
-		if m.Declared != 0 {
-			declared = append(declared, m)
-		}
-	}
-	return declared
 }
 
 func hasMember(members []invocation.Member, name string) bool {

@@ -15,6 +15,7 @@ import (
 func (h *Handler) identify(r *http.Request, c *call) error {
 	defer c.describeCaller(r)
 	if again, ok := invocation.CallerOf(r.Context()); ok {
+		c.record.Again = true
 		found, err := h.account.App().Account(again.AppID)
 		if err == nil && validID(again.OpenID) {
 			c.caller = caller{found, again.OpenID, again.UnionID}

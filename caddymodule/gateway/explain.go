@@ -1,7 +1,6 @@
 package gateway
 
 import (
-	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -15,108 +14,103 @@ import (
 // eventMember is a direct member of an event: its name and its value, as they are written in JSON. They are bytes of the body.
 type eventMember struct{ name, value string }
 
-// explain notes what is in the event, and why members of it are left alone, for somebody who wonders why theirs was. It is done
-// only where a log line or a subscriber shows it.
-func (c *call) explain(body []byte, found *event.Event) {
-	if !c.observed() {
+// explain has the record say what is in the event, and why members of it are left alone, for somebody who wonders why theirs was. It is
+// done only where a log line or a subscriber shows it.
+func (c *call) explain(body, object []byte) {
+	if c.explainer == nil {
 		return
 	}
-	c.record.Explained = true
-	e := c.explainer
-	e.call, e.declarations = c, found.Declarations
-	object := found.Object()
-	if object != nil {
-		e.members()
+	if object == nil || len(object) != len(body) {
+		c.explainer.outside(body)
 	}
-	c.addDeclared(found) // those of a cloudid_list have no member
-	if object != nil && len(object) == len(body) {
-		return
-	}
-	gjson.ParseBytes(body).ForEach(func(key, value gjson.Result) bool {
-		if looksLikeCloudID(value.Raw) {
-			e.keep(key.String(), value.Raw, invocation.OutsideOfIt)
-		}
-		return !e.full()
-	})
+	c.record.Explained, c.record.Outline = true, c.explainer.outline
 }
 
-// forgetExplained leaves in the record what placeholders need after the call has ended, and lets another call have the rest.
+// forgetExplained lets another call have the memory in which members were noted. Placeholders need none of it after the call has ended.
 func (c *call) forgetExplained() {
 	if c.explainer == nil {
 		return
 	}
-	c.record.Members = c.declared()
+	c.record.Outline = invocation.Outline{}
 	c.explainer.release()
 	c.explainer = nil
 }
 
-// explainer makes the members of a record from those of an event, which it is shown while the event is parsed. Values are texts of
-// JSON. What it makes is its own memory, the record's until the call has ended.
+// explainer notes the members of an event, which it is shown while the event is parsed. Values are texts of JSON, and bytes of the body.
 type explainer struct {
-	call         *call
-	declarations []event.Declaration
-	noted        []eventMember
-	made         []invocation.Member
-	names        strings.Builder          // of all that were made, so that they are one allocation
-	visit        func(name, value string) // is note
+	call    *call
+	outline invocation.Outline
+	list    bool          // what is noted is a cloudid_list, or in it
+	visit   event.Visitor // is the method note
 }
 
-// explainers are made once, and used by one call after the other.
+// explainers are used by one call after the other.
 var explainers = sync.Pool{New: func() any {
-	e := &explainer{noted: make([]eventMember, 0, invocation.MaxMembers), made: make([]invocation.Member, 0, invocation.MaxMembers)}
+	e := new(explainer)
 	e.visit = e.note
 	return e
 }}
 
-// note remembers a member of the event.
-func (e *explainer) note(name, value string) {
-	if len(e.noted) < cap(e.noted) {
-		e.noted = append(e.noted, eventMember{name, value})
-	}
+func newExplainer(c *call) *explainer {
+	e := explainers.Get().(*explainer)
+	e.call = c
+	return e
 }
 
 // release gives the explainer to other calls.
 func (e *explainer) release() {
-	e.call, e.declarations = nil, nil
-	clear(e.noted) // they are bytes of the body
-	e.noted = e.noted[:0]
-	e.names.Reset() // others may have strings of it
+	e.call = nil
+	e.outline.Reset()
 	explainers.Put(e)
 }
 
-// members notes the direct members of the event.
-func (e *explainer) members() {
-	if len(e.noted) == 0 {
+// note notes a direct member of the event.
+func (e *explainer) note(rawName, value string, role event.Role) {
+	switch role {
+	case event.Declares:
+		e.declared(value)
+		return
+	case event.Removed:
+		e.add(unquote(rawName), value, invocation.Removed, invocation.GatewaySets)
 		return
 	}
-	length := 0
-	for _, m := range e.noted {
-		length += min(len(m.name), invocation.MaxName)
+	name := unquote(rawName)
+	e.list = name == "cloudid_list" && value[0] == '['
+	if mayBeOpenData(value) {
+		e.undeclared(name, value)
+	} else {
+		e.keep(name, value, invocation.WrongForm)
 	}
-	e.names.Grow(length)
-	e.call.record.Members = e.made
-	for _, m := range e.noted {
-		if !e.full() {
-			e.member(m)
-		}
-	}
+	e.list = false
 }
 
-func (e *explainer) full() bool { return len(e.call.record.Members) >= invocation.MaxMembers }
+// mayBeOpenData reports whether a value may look like a CloudID or hold one, or encrypted data. Nearly none does, which is found out
+// fast.
+func mayBeOpenData(value string) bool {
+	switch value[0] {
+	case '"':
+		return looksLikeCloudID(value)
+	case '{':
+		return mayHoldCloudID(value) || strings.Contains(value, "encryptedData")
+	case '[':
+		return mayHoldCloudID(value)
+	}
+	return false
+}
 
-// member notes a direct member of the event.
-func (e *explainer) member(m eventMember) {
-	name, value := unquote(m.name), m.value
-	if e.call.handler.UserInfo && event.ReadsAsUserInfo(m.name) {
-		e.add(name, value, invocation.Removed, invocation.GatewaySets)
-		return
+// declared notes the place of a member that declares something. Others are going to note what became of it.
+func (e *explainer) declared(value string) {
+	var m invocation.Member
+	m.Type, m.Length = describeValue(value)
+	if isEncrypted(value) {
+		m.Reason = invocation.EncryptOff // with the option, it would be declared as such
 	}
-	if d := e.declaredBy(name); d != nil {
-		e.addDeclared(d, value)
-		return
-	}
+	e.outline.AddDeclared(&m)
+}
+
+// undeclared notes a member that may look like open data, and declares none.
+func (e *explainer) undeclared(name, value string) {
 	switch {
-	case name == "cloudid_list" && e.hasList(): // it is removed
 	case looksLikeCloudID(value):
 		e.keep(name, value, e.whyKept())
 	case hasCloudID(value):
@@ -129,29 +123,14 @@ func (e *explainer) member(m eventMember) {
 	}
 }
 
-// addDeclared notes the member that a declaration is. Others are going to note what became of it.
-func (e *explainer) addDeclared(d *event.Declaration, value string) {
-	m := invocation.Member{Name: d.Name, Declared: invocation.DeclaredAs(string(d.Kind))}
-	m.Type, m.Length = describeValue(value)
-	if d.Kind == event.Field && isEncrypted(value) {
-		m.Reason = invocation.EncryptOff // with the option, it would be declared as such
-	}
-	e.call.record.Members = append(e.call.record.Members, m)
-}
-
-// declaredBy returns the declaration that the member of a name is; nil if it is none, or another member of that name was.
-func (e *explainer) declaredBy(name string) *event.Declaration {
-	for i := range e.declarations {
-		if d := &e.declarations[i]; d.Name == name && d.Kind != event.List && e.call.member(name) == nil {
-			return d
+// outside notes what looks like a CloudID beside the event, which is only a part of the body.
+func (e *explainer) outside(body []byte) {
+	gjson.ParseBytes(body).ForEach(func(key, value gjson.Result) bool {
+		if looksLikeCloudID(value.Raw) {
+			e.keep(key.String(), value.Raw, invocation.OutsideOfIt)
 		}
-	}
-	return nil
-}
-
-// hasList reports whether a cloudid_list was read.
-func (e *explainer) hasList() bool {
-	return slices.ContainsFunc(e.declarations, func(d event.Declaration) bool { return d.Kind == event.List })
+		return !e.outline.Full()
+	})
 }
 
 // whyKept says why a string that looks like a CloudID declares none.
@@ -179,7 +158,7 @@ func (e *explainer) whyNotDecrypted() invocation.Reason {
 
 // nested looks for strings that look like CloudIDs where none are looked for.
 func (e *explainer) nested(path, value string) {
-	if !isObject(value) && value[0] != '[' || e.full() || len(path) > invocation.MaxName || !mayHoldCloudID(value) {
+	if !isObject(value) && value[0] != '[' || e.outline.Full() || len(path) > invocation.MaxName || !mayHoldCloudID(value) {
 		return
 	}
 	index := 0
@@ -194,7 +173,7 @@ func (e *explainer) nested(path, value string) {
 		} else {
 			e.nested(at, inner.Raw)
 		}
-		return !e.full()
+		return !e.outline.Full()
 	})
 }
 
@@ -204,16 +183,13 @@ func (e *explainer) keep(name, value string, reason invocation.Reason) {
 }
 
 func (e *explainer) add(name, value string, result invocation.Result, reason invocation.Reason) {
-	m := invocation.Member{Name: e.copyName(showableName(name)), Result: result, Reason: reason}
+	m := invocation.Member{Name: showableName(name), Result: result, Reason: reason}
 	m.Type, m.Length = describeValue(value)
-	e.call.record.Members = append(e.call.record.Members, m)
-}
-
-// copyName returns a copy of a name, which may be bytes of the body.
-func (e *explainer) copyName(name string) string {
-	e.names.WriteString(name)
-	all := e.names.String()
-	return all[len(all)-len(name):]
+	if e.list {
+		e.outline.AddList(&m)
+		return
+	}
+	e.outline.Add(&m)
 }
 
 // showableName is a name as a log may show it.
@@ -221,7 +197,7 @@ func showableName(name string) string {
 	if event.LooksLikeCloudID(name) {
 		return "(a CloudID)"
 	}
-	return strings.ToValidUTF8(invocation.Cut(name, invocation.MaxName), "?")
+	return invocation.Cut(name, invocation.MaxName)
 }
 
 // unquote returns what a JSON string says; if it can, as a part of it.

@@ -180,7 +180,7 @@ func (h *Handler) rewrite(r *http.Request, c *call, body *jsonBody) (rewritten [
 	if found.Object() == nil {
 		c.skip(invocation.NoEvent)
 	}
-	c.explain(body.bytes, &found)
+	c.explain(body.bytes, found.Object())
 	openData, err := h.resolve(r, c, &found)
 	if err != nil {
 		return nil, false, err
@@ -204,9 +204,9 @@ func (h *Handler) parse(c *call, body *jsonBody) (event.Event, error) {
 	if c.caller.openid == "" {
 		rules = &h.anonymous
 	}
-	var visit func(name, value string)
+	var visit event.Visitor
 	if c.observed() {
-		c.explainer = explainers.Get().(*explainer)
+		c.explainer = newExplainer(c)
 		visit = c.explainer.visit
 	}
 	if body.structured {

@@ -66,49 +66,77 @@ func dropHTTPUpgrade(r *http.Request) {
 	}
 }
 
+// callerHeaders are what the function is told in headers; "" is a header that it is not sent.
+type callerHeaders struct {
+	openDataInfo, openid, appid, unionid, source, token, extendedContext string
+}
+
 // setCallerHeaders tells the function who calls, and which members hold open data that WeChat really gave.
 func (h *Handler) setCallerHeaders(r *http.Request, c *call) error {
 	pruneConnectionHeader(r)
-	set := headerSetter{r.Header, make([]string, 0, 7)}
-	set.value(headerOpenDataInfo, openDataInfo(c.keys()))
-	if c.caller.openid == "" {
-		return nil
-	}
-	set.value(headerOpenID, c.caller.openid)
-	set.value(headerAppID, c.caller.account.AppID())
-	if c.caller.unionid != "" {
-		set.value(headerUnionID, c.caller.unionid)
-	}
-	// With trust_headers, WeChat's own word on these stands.
-	if r.Header[headerSource] == nil {
-		set.value(headerSource, source)
-	}
-	if r.Header[headerToken] == nil {
-		// It proves, when the function calls the gateway's API, in whose name it runs.
-		token, err := c.caller.account.InvocationToken(usertoken.User{OpenID: c.caller.openid, UnionID: c.caller.unionid})
-		if err != nil {
+	told := callerHeaders{openDataInfo: openDataInfo(c.keys())}
+	if c.caller.openid != "" {
+		if err := h.tellCaller(&told, r.Header, c); err != nil {
 			return err
 		}
-		if token != "" {
-			set.value(headerToken, token)
+	}
+	told.set(r.Header)
+	c.describeHeaders(&told, r.Header)
+	return nil
+}
+
+// tellCaller fills in who calls.
+func (h *Handler) tellCaller(told *callerHeaders, header http.Header, c *call) error {
+	told.openid, told.unionid, told.appid = c.caller.openid, c.caller.unionid, c.caller.account.AppID()
+	// With trust_headers, WeChat's own word on these stands.
+	if header[headerSource] == nil {
+		told.source = source
+	}
+	if header[headerToken] == nil {
+		// It proves, when the function calls the gateway's API, in whose name it runs.
+		var err error
+		if told.token, err = c.caller.account.InvocationToken(usertoken.User{OpenID: c.caller.openid, UnionID: c.caller.unionid}); err != nil {
+			return err
 		}
 	}
 	if h.ExtendedContext {
-		set.value(headerExtendedContext, extendedContext(c))
+		told.extendedContext = extendedContext(c)
 	}
 	return nil
 }
 
-// headerSetter sets header fields of one value each. The values stand in one slice, which is one allocation for all of them.
-type headerSetter struct {
-	header http.Header
-	values []string
+// set sets the headers. The values stand in one slice, which is one allocation for all of them.
+func (t *callerHeaders) set(header http.Header) {
+	values := make([]string, 0, 7)
+	set := func(name, value string) {
+		if value == "" {
+			return
+		}
+		values = append(values, value)
+		last := len(values)
+		header[name] = values[last-1 : last : last]
+	}
+	set(headerOpenDataInfo, t.openDataInfo)
+	set(headerOpenID, t.openid)
+	set(headerAppID, t.appid)
+	set(headerUnionID, t.unionid)
+	set(headerSource, t.source)
+	set(headerToken, t.token)
+	set(headerExtendedContext, t.extendedContext)
 }
 
-func (s *headerSetter) value(name, value string) {
-	s.values = append(s.values, value)
-	last := len(s.values)
-	s.header[name] = s.values[last-1 : last : last]
+// callerHeadersOf reads the headers of a request.
+func callerHeadersOf(header http.Header) *callerHeaders {
+	value := func(name string) string {
+		if values := header[name]; len(values) > 0 {
+			return values[0]
+		}
+		return ""
+	}
+	return &callerHeaders{
+		value(headerOpenDataInfo), value(headerOpenID), value(headerAppID), value(headerUnionID),
+		value(headerSource), value(headerToken), value(headerExtendedContext),
+	}
 }
 
 // openDataInfo is what X-WX-OPEN-DATA-INFO says of the members that hold open data.

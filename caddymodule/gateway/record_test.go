@@ -74,6 +74,11 @@ func TestARecordSaysWhatBecameOfEachMember(t *testing.T) {
 		{"a guess that is none after all", "", `{"a":"` + unknownID + `"}`, []string{"a: guess, kept, not_a_cloudid"}},
 		{"an object", "", `{"a":` + explicit + `}`, []string{"a: object, error -601005"}},
 		{"a list", "", `{"cloudid_list":[{"key_name":"a","cloud_id":"` + steps + `"}],"b":true}`, []string{"b: kept, wrong_form", "a: list, open data"}},
+		{"a list that can declare nothing", "", `{"cloudid_list":[{"key_name":"a","cloud_id":"no"}],"b":true}`, []string{"b: kept, wrong_form", "a: list, error -601005, cannot_be_cloudid"}},
+		{
+			"a list that is none", "", `{"cloudid_list":[{"key_name":"a","cloud_id":"` + steps + `"},1],"b":true}`,
+			[]string{"cloudid_list: kept, wrong_form", "cloudid_list[0].cloud_id: kept, nested", "b: kept, wrong_form"},
+		},
 		{
 			"listed members, and others", "fields a b", `{"a":"` + steps + `","b":1,"c":"` + steps + `","d":` + explicit + `,"e":null}`,
 			[]string{"a: field, open data", "b: field, error -601005 for a value of type number, cannot_be_cloudid", "c: kept, not_listed", "d: kept, not_listed", "e: kept, wrong_form"},
@@ -268,8 +273,8 @@ func TestARecordSaysWhyABodyWasNotReadAndWhyACallWasRejected(t *testing.T) {
 	for i := range 300 {
 		fmt.Fprintf(&many, `"m%d":{"a":["%s"]},`, i, steps)
 	}
-	if r := ended(call{body: "{" + many.String() + `"x":1}`}); len(r.Members) != invocation.MaxMembers {
-		t.Errorf("%d members", len(r.Members))
+	if r := ended(call{body: "{" + many.String() + `"weRunData":1}`}); len(r.Members) != invocation.MaxMembers || r.Members[invocation.MaxMembers-1].Name != "weRunData" {
+		t.Errorf("%d members, the last is %+v", len(r.Members), r.Members[len(r.Members)-1])
 	}
 }
 

@@ -38,7 +38,6 @@ func (c *call) describeRequest(r *http.Request) {
 		return
 	}
 	c.record.Seq = invocation.NextSeq()
-	_, c.record.Again = invocation.CallerOf(r.Context())
 	if c.capture > 0 {
 		c.record.Capture = &invocation.Capture{URI: r.RequestURI, ContentType: r.Header.Get("Content-Type")}
 	}
@@ -69,30 +68,18 @@ func (c *call) sendAgain(r *http.Request) func(http.ResponseWriter, *http.Reques
 	}
 }
 
-// describeHeaders does the same for what the function is told of who calls.
-func (c *call) describeHeaders(header http.Header) {
+// describeHeaders does the same for what the function is told of who calls: what this handler told it, and with trust_headers also what
+// others did.
+func (c *call) describeHeaders(told *callerHeaders, header http.Header) {
 	if !c.listening {
 		return
 	}
-	first := func(name string) string {
-		if values := header[name]; len(values) > 0 {
-			return values[0]
-		}
-		return ""
+	if c.handler.TrustHeaders {
+		told = callerHeadersOf(header)
 	}
-	told := &c.record.Forwarded
-	told.OpenDataInfo = first(headerOpenDataInfo)
-	trusted := c.handler.TrustHeaders // a header may be there that this handler did not set
-	if c.caller.openid == "" && !trusted {
-		return
-	}
-	told.OpenID, told.AppID = c.record.Caller, first(headerAppID)
-	told.Source, told.Token = first(headerSource), len(first(headerToken))
-	if c.caller.unionid != "" || trusted {
-		told.UnionID = invocation.Caller(first(headerUnionID))
-	}
-	if c.handler.ExtendedContext || trusted {
-		told.ExtendedContext = len(first(headerExtendedContext))
+	c.record.Forwarded = invocation.Forwarded{
+		OpenID: c.record.Caller, UnionID: invocation.Caller(told.unionid), AppID: told.appid, Source: told.source,
+		OpenDataInfo: told.openDataInfo, Token: len(told.token), ExtendedContext: len(told.extendedContext),
 	}
 }
 
@@ -104,13 +91,7 @@ func (c *call) publish(done bool) {
 	c.record.Done = done
 	c.record.Error = httpbody.Message(c.failure)
 	c.record.Timing.Total = c.record.Timing.Before + c.lapped
-	shown := &c.record
-	if len(shown.Members) > invocation.MaxMembers {
-		short := c.record
-		short.Members = short.Members[:invocation.MaxMembers]
-		shown = &short
-	}
-	c.handler.account.App().Invocations().Publish(shown)
+	c.handler.account.App().Invocations().Publish(&c.record)
 }
 
 // finish shows and logs a call that has ended.
@@ -132,7 +113,7 @@ func (c *call) finish() {
 		zap.String("path", c.record.Path),
 		zap.String("outcome", string(c.record.Outcome)),
 		zap.Int("status", c.record.Status),
-		zap.Strings("members", sentences(c.record.Members)),
+		zap.Strings("members", sentences(c.record.AllMembers())),
 	}
 	if c.record.Skipped != "" {
 		fields = append(fields, zap.String("skipped", string(c.record.Skipped)), zap.String("skipped_because", c.record.Skipped.Text()))

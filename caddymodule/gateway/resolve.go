@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
-	"slices"
 	"time"
 
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
@@ -160,18 +159,16 @@ func (c *call) assign(declarations []event.Declaration, result opendata.Result) 
 
 // addDeclared enters declarations into the record.
 func (c *call) addDeclared(found *event.Event) {
-	c.record.Members = slices.Grow(c.record.Members, len(found.Declarations))
-	for _, d := range found.Declarations {
-		if c.member(d.Name) == nil {
-			c.record.Members = append(c.record.Members, invocation.Member{Name: d.Name, Declared: invocation.DeclaredAs(string(d.Kind))})
-		}
+	c.record.Members = make([]invocation.Member, len(found.Declarations))
+	for i, d := range found.Declarations {
+		c.record.Members[i] = invocation.Member{Name: d.Name, Declared: invocation.DeclaredAs(string(d.Kind))}
 	}
 }
 
 // member returns the entry of a declared member in the record.
 func (c *call) member(name string) *invocation.Member {
 	for i := range c.record.Members {
-		if m := &c.record.Members[i]; m.Declared != 0 && m.Name == name {
+		if m := &c.record.Members[i]; m.Name == name {
 			return m
 		}
 	}

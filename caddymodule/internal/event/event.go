@@ -116,10 +116,23 @@ func (e *Event) keepTexts() {
 // a function. A body without an event, without declarations, or without any bytes is none of these.
 func (r *Rules) Parse(body []byte) (Event, error) { return r.ParseVisiting(body, nil) }
 
-// ParseVisiting is Parse for somebody who wants to see every direct member of the event on the way: visit, unless it is nil, is
-// called with the name and the value of each, as they are written in JSON. The strings must not be kept, they are the body's
-// bytes. It is called before it is known whether the rest of the body is valid.
-func (r *Rules) ParseVisiting(body []byte, visit func(name, value string)) (Event, error) {
+// Visitor is shown a direct member of an event: its name and its value, as they are written in JSON, and its role. The strings must
+// not be kept, they are the body's bytes.
+type Visitor func(name, value string, role Role)
+
+// Role is what becomes of a member of the event.
+type Role uint8
+
+// The roles.
+const (
+	Ordinary Role = iota // it stays as it is
+	Declares             // it is the next one of Event.Declarations
+	Removed              // it reads as userInfo, which belongs to the gateway
+)
+
+// ParseVisiting is Parse for somebody who wants to see every direct member of the event on the way, in the order of the body. It is
+// not known then whether the rest of the body is valid: if an error is returned, the roles mean nothing. visit may be nil.
+func (r *Rules) ParseVisiting(body []byte, visit Visitor) (Event, error) {
 	p := parser{rules: r, visit: visit, event: Event{body: body}, repeated: noName}
 	if err := p.parse(); err != nil {
 		return Event{}, err

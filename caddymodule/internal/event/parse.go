@@ -12,7 +12,7 @@ import (
 // parser is the state of one Parse.
 type parser struct {
 	rules *Rules
-	visit func(name, value string) // nil: nobody wants to see the members
+	visit Visitor // nil: nobody wants to see the members
 	event Event
 
 	members     [32]jsonscan.Member // the first of the event's members, for what looks at them again
@@ -165,20 +165,28 @@ func (p *parser) visitEventMember(m jsonscan.Member) {
 	text := unsafeString(p.event.text)
 	raw, value := text[m.NameStart:m.NameEnd], text[m.ValueStart:m.ValueEnd]
 	p.noteName(raw)
+	role := p.roleOf(m, raw, value)
 	if p.visit != nil {
-		p.visit(raw, value)
+		p.visit(raw, value, role)
 	}
+}
+
+// roleOf finds out what becomes of a member of the event, and takes note of it.
+func (p *parser) roleOf(m jsonscan.Member, raw, value string) Role {
 	switch {
 	case p.isUserInfo(raw):
 		p.userInfoCount++
+		return Removed
 	case p.rules.Fields != nil:
-		p.visitListed(m, raw, value)
+		return p.visitListed(m, raw, value)
 	case p.counted <= p.rules.MaxDeclarations: // one more is too many already
 		if d, ok := p.rules.declaration(raw, value); ok {
 			p.declare(m, d)
 			p.counted++
+			return Declares
 		}
 	}
+	return Ordinary
 }
 
 // isUserInfo reports whether a member of this name, in quotes, is removed because the gateway adds its own.
@@ -188,17 +196,17 @@ func (p *parser) isUserInfo(raw string) bool { return p.rules.ReplaceUserInfo &&
 func ReadsAsUserInfo(raw string) bool { return userInfoNames.find(raw[1:len(raw)-1]).index != noName }
 
 // visitListed looks at a member of the event in strict mode.
-func (p *parser) visitListed(m jsonscan.Member, raw, value string) {
+func (p *parser) visitListed(m jsonscan.Member, raw, value string) Role {
 	found := p.rules.fields.find(raw[1 : len(raw)-1])
 	if found.index == noName || p.repeated != noName {
-		return
+		return Ordinary
 	}
 	if p.seen == nil {
 		p.seen = make([]bool, len(p.rules.Fields))
 	}
 	if p.seen[found.index] || !found.whole || !isText(raw, p.rules.Fields[found.index]) {
 		p.repeated, p.repeatedAs = found.index, raw
-		return
+		return Ordinary
 	}
 	p.seen[found.index] = true
 	d, ok := p.rules.listedDeclaration(value)
@@ -206,6 +214,7 @@ func (p *parser) visitListed(m jsonscan.Member, raw, value string) {
 		p.counted++
 	}
 	p.declare(m, d)
+	return Declares
 }
 
 // usualDeclarations is how many hardly any event has more of.

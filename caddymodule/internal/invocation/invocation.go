@@ -46,11 +46,15 @@ type Record struct {
 	// The media type of the body, as the client named it, without parameters; "" where there was none.
 	ContentType string `json:"content_type"`
 
-	// What was looked at in the event, in the order of the body. Only members that declare something, unless Explained.
+	// What was looked at in the event, in the order of the body. While the call runs these are only the members that declare something,
+	// and AllMembers has the others; in a record that is kept, they are here.
 	Members []Member `json:"members"`
 
-	// Whether Members also has what was not declared: other members of the event, and strings in nested places that look like
-	// CloudIDs. That costs another look at the event, and is done only for a subscriber or a DEBUG log.
+	// The other members of the event, and strings in nested places that look like CloudIDs. They are noted only for a subscriber or a
+	// DEBUG log.
+	Outline Outline `json:"-"`
+
+	// Whether they were.
 	Explained bool `json:"explained"`
 
 	// Why the body was not read as an event; "" if it was.

@@ -30,7 +30,7 @@ func (p *Packed) Pack(r *Record) {
 // End writes what became of a call that was packed when it was forwarded, and has ended now.
 func (p *Packed) End(r *Record) { p.bytes = packEnd(p.bytes[:p.end], r) }
 
-// Unpack returns the record, with one string for all its texts.
+// Unpack returns the record, with one string for all its texts, and with what its outline had among its members.
 func (p *Packed) Unpack() *Record {
 	u := unpacker{string(p.bytes)}
 	r := new(Record)
@@ -62,10 +62,12 @@ func packCall(b []byte, r *Record) []byte {
 	for _, text := range [...]string{r.RequestID, r.Method, r.Host, r.Path, r.Proto, r.AppID, r.ContentType, string(r.Skipped), r.Directive} {
 		b = packText(b, text)
 	}
-	b = packNumber(b, len(r.Members))
-	for i := range r.Members {
-		b = packMember(b, &r.Members[i])
+	declared := r.Members[:min(len(r.Members), MaxMembers)]
+	b = packNumber(b, len(declared))
+	for i := range declared {
+		b = packMember(b, &declared[i])
 	}
+	b = packText(b, r.Outline.bytes)
 	b = append(b, bits(r.Explained, r.Again, r.Rejection != nil))
 	if r.Rejection != nil {
 		b = packNumber(b, r.Rejection.Status)
@@ -96,6 +98,7 @@ func (u *unpacker) call(r *Record) {
 	for i := range r.Members {
 		u.member(&r.Members[i])
 	}
+	r.Members = allMembers(r.Members, u.text())
 	rejected := false
 	if u.bits(&r.Explained, &r.Again, &rejected); rejected {
 		r.Rejection = &Rejection{int(u.number()), u.text()}
@@ -157,7 +160,7 @@ func packNumber[T ~int | ~int64 | ~uint64](b []byte, n T) []byte {
 	return binary.AppendVarint(b, int64(n))
 }
 
-func packText(b []byte, text string) []byte {
+func packText[T ~string | ~[]byte](b []byte, text T) []byte {
 	b = packNumber(b, len(text))
 	return append(b, text...)
 }

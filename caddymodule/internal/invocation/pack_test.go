@@ -48,7 +48,7 @@ func filled() *Record {
 		switch field := reflect.ValueOf(&r).Elem().Field(i); field.Type() {
 		case reflect.TypeFor[time.Time]():
 			field.Set(reflect.ValueOf(time.Now().Round(0)))
-		case reflect.TypeFor[*Capture]():
+		case reflect.TypeFor[*Capture](), reflect.TypeFor[Outline]():
 		default:
 			fill(field, &next)
 		}
