@@ -11,9 +11,6 @@ import (
 	"github.com/caddy-cloudid/caddy-cloudid/caddymodule/internal/invocation"
 )
 
-// eventMember is a direct member of an event: its name and its value, as they are written in JSON. They are bytes of the body.
-type eventMember struct{ name, value string }
-
 // explain has the record say what is in the event, and why members of it are left alone, for somebody who wonders why theirs was. It is
 // done only where a log line or a subscriber shows it.
 func (c *call) explain(body, object []byte) {

@@ -37,9 +37,9 @@ func (o *Outline) AddDeclared(m *Member) { o.note(declaredEntry, m) }
 
 func (o *Outline) note(what entry, m *Member) {
 	o.entries++
-	b := append(o.bytes, byte(what), byte(m.Type), byte(m.Result), byte(m.Reason))
-	b = packNumber(b, m.Length)
-	o.bytes = packText(b, m.Name)
+	o.bytes = append(o.bytes, byte(what), byte(m.Type), byte(m.Result), byte(m.Reason))
+	o.bytes = packNumber(o.bytes, m.Length)
+	o.bytes = packText(o.bytes, m.Name)
 }
 
 // Full reports whether there is no room for another member that declares nothing.
