@@ -11,7 +11,7 @@ declare namespace cloud {
     path?: string
     /** Where wechat_login is, below url. Default: /login */
     loginPath?: string
-    /** How long a call may take, in milliseconds. Default: wx.request's own, 60000 or what app.json says. */
+    /** How long each request of a call and of a login may take, in milliseconds. Default: wx.request's own, 60000 or what app.json says. */
     timeout?: number
   }
 

@@ -105,7 +105,8 @@ function errorIn (response) {
 
 /** @param {any} err what wx.request or wx.login gave to fail */
 function wxFailure (err, api = '') {
-  const message = String((err && err.errMsg) || err || api + ':fail')
+  let message = String((err && err.errMsg) || err || api + ':fail')
+  if (/domain list/i.test(message)) message += '; add the domain to the request domains (request 合法域名) at mp.weixin.qq.com'
   const more = err && Number.isInteger(err.errno) ? { errno: err.errno } : undefined
   return new Failure(/time\s?out|超时/i.test(message) ? -501002 : -1, message, more)
 }
@@ -120,22 +121,22 @@ function post (url, body, token, timeout) {
   /** @type {{ [name: string]: string }} */
   const header = { 'content-type': 'application/json' }
   if (token) header.Authorization = 'Bearer ' + token
-  return new Promise((resolve, reject) => {
-    /** @type {WechatMiniprogram.RequestOption} */
-    const request = {
-      url: url,
-      method: 'POST',
-      header: header,
-      data: body,
-      // Not json: wx.request would parse whatever it can, and turn the text 123 into a number.
-      dataType: 'text',
-      responseType: 'text',
-      success: resolve,
-      fail: err => reject(wxFailure(err, 'request'))
-    }
-    if (timeout) request.timeout = timeout
-    wx.request(request)
-  })
+  return new Promise((resolve, reject) => wx.request(within(timeout, {
+    url: url,
+    method: 'POST',
+    header: header,
+    data: body,
+    // Not json: wx.request would parse whatever it can, and turn the text 123 into a number.
+    dataType: 'text',
+    responseType: 'text',
+    success: resolve,
+    fail: (/** @type {any} */ err) => reject(wxFailure(err, 'request'))
+  })))
+}
+
+/** Options of wx with a time limit, if there is one: undefined would be a wrong type to wx. @param {number | undefined} timeout @param {any} options */
+function within (timeout, options) {
+  return timeout ? Object.assign({ timeout: timeout }, options) : options
 }
 
 /**
@@ -199,6 +200,8 @@ class Session {
   constructor (url) {
     this.url = url
     this.key = 'caddy-cloudid ' + url
+    /** That of a login's requests, in milliseconds. @type {number | undefined} */
+    this.timeout = undefined
     /** undefined: the storage has not been read. @type {StoredSession | null | undefined} */
     this.stored = undefined
     /** @type {Promise<string> | null} */
@@ -269,7 +272,8 @@ class Session {
   /** @returns {Promise<string>} */
   login () {
     const done = () => { this.pending = null }
-    this.pending = twiceIfBusy(() => loginCode().then(code => post(this.url, JSON.stringify({ code: code }))))
+    const attempt = () => loginCode(this.timeout).then(code => post(this.url, JSON.stringify({ code: code }), '', this.timeout))
+    this.pending = twiceIfBusy(attempt)
       .then(response => this.keep(response))
     this.pending.then(done, done)
     return this.pending
@@ -293,12 +297,12 @@ class Session {
   }
 }
 
-/** @returns {Promise<string>} */
-function loginCode () {
-  return new Promise((resolve, reject) => wx.login({
-    success: res => res.code ? resolve(res.code) : reject(new Failure(-1, 'login:fail wx.login gave no code')),
-    fail: err => reject(wxFailure(err, 'login'))
-  }))
+/** @param {number} [timeout] @returns {Promise<string>} */
+function loginCode (timeout) {
+  return new Promise((resolve, reject) => wx.login(within(timeout, {
+    success: (/** @type {any} */ res) => res.code ? resolve(res.code) : reject(new Failure(-1, 'login:fail wx.login gave no code')),
+    fail: (/** @type {any} */ err) => reject(wxFailure(err, 'login'))
+  })))
 }
 
 /** @param {string} prefix @param {Failure} failure */
@@ -472,6 +476,7 @@ const cloud = {
     const login = base + absolute(loginPath)
     const session = settings && settings.session.url === login ? settings.session : new Session(login)
     const named = path.indexOf('{name}') < 0 ? path.replace(/\/*$/, '/{name}') : path
+    session.timeout = timeout
     settings = { url: base, path: absolute(named), timeout: timeout, session: session }
     inheritFromWxCloud()
     return cloud

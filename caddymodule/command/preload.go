@@ -32,6 +32,7 @@ directive, gives all other variables that the SDK needs a default:
 With the functions framework, or anything else that starts node itself:
 
   $ export CLOUDID_GATEWAY=http://127.0.0.1:9080
+  $ npm install @cloudbase/functions-framework
   $ NODE_OPTIONS="--require $PWD/cloudid-preload.cjs" npx tcb-ff --port 3000
 `,
 		Args:         noArgs,

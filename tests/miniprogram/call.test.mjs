@@ -100,6 +100,30 @@ describe('the request', () => {
     })
   })
 
+  test('has the time limit that install was given; so have those of the login', async () => {
+    const { wx, requests, call } = installed()
+    const limits = []
+    const { login } = wx
+    wx.login = options => { limits.push(options.timeout); login(options) }
+    program(wx).client().install({ url: 'https://limited.example.com', timeout: 5000 })
+    await call({ name: 'f' })
+    assert.deepEqual([...limits, ...requests.map(request => request.timeout)], [5000, 5000, 5000])
+    program(wx).client().install({ url: 'https://unlimited.example.com' })
+    wx.login = options => { limits.push('timeout' in options); login(options) }
+    await call({ name: 'f' })
+    assert.equal(limits.at(-1), false)
+  })
+
+  test('to a domain that is not on the list: the error says where the list is', async () => {
+    for (const errMsg of ['request:fail url not in domain list', 'request:fail url not in domain list:example.com']) {
+      const { wx, call } = installed()
+      wx.request = options => options.fail({ errMsg, errno: 600002 })
+      await assert.rejects(call({ name: 'f' }), {
+        errCode: -1, errno: 600002, errMsg: `cloud.callFunction:fail ${errMsg}; add the domain to the request domains (request 合法域名) at mp.weixin.qq.com`
+      })
+    }
+  })
+
   for (const [name, path] of [['a-b_C1', 'a-b_C1'], ['a/b', 'a%2Fb'], ['../admin', '..%2Fadmin'], ['a?b#c', 'a%3Fb%23c'], ['步数', '%E6%AD%A5%E6%95%B0'], ['$&', '%24%26']]) {
     test(`the name ${name}`, async () => {
       const { call, calls } = installed()

@@ -15,7 +15,7 @@ function installed (options, install) {
   const { wx, state } = device({ sandbox: rig.sandbox, ...options })
   const run = program(wx, rig.url)
   run.client().install({ url: rig.url, ...install })
-  return { wx, state, call: (name, data) => wx.cloud.callFunction({ name, data }) }
+  return { wx, state, client: run.client, call: (name, data) => wx.cloud.callFunction({ name, data }) }
 }
 
 const uuid = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/
@@ -274,8 +274,9 @@ describe('errors', () => {
   })
 
   test('a function that takes longer than timeout', async () => {
-    const { call } = installed({}, { timeout: 300 })
+    const { client, call } = installed()
     await call('echo')
+    client().install({ url: rig.url, timeout: 300 })
     const err = await rejection(call('results', { kind: 'slow' }))
     assert.equal(err.errCode, -501002)
     assert.equal(err.errMsg, 'cloud.callFunction:fail request:fail timeout')
