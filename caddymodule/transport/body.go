@@ -19,16 +19,10 @@ var proxyPackage = reflect.TypeFor[reverseproxy.Handler]().PkgPath()
 // unwrap returns the body that reverse_proxy was given. It wraps each in types that cannot be named here, and which pass on what
 // they read. A body that a handler put around another is not looked into: it may want to see what is read.
 func unwrap(body io.Reader) io.Reader {
-	for {
-		if body == nil || !isWrapper(reflect.TypeOf(body)) {
-			return body
-		}
-		inner, ok := reflect.ValueOf(body).Elem().Field(0).Interface().(io.ReadCloser)
-		if !ok {
-			return body
-		}
-		body = inner
+	for body != nil && isWrapper(reflect.TypeOf(body)) {
+		body, _ = reflect.ValueOf(body).Elem().Field(0).Interface().(io.Reader)
 	}
+	return body
 }
 
 // knownTypes remembers of types of bodies whether they are reverse_proxy's wrappers. There are a handful.

@@ -214,17 +214,17 @@ func TestTimeoutsAndCancellation(t *testing.T) {
 			}
 			c.wantResponse(http.StatusOK, "POST / body")
 		}},
-		{"response_header_timeout does not cut off a body", setup{transport: "response_header_timeout 100ms"}, func(c *rawserver.Conn) {
+		{"response_header_timeout does not cut off a body", setup{transport: "response_header_timeout 500ms"}, func(c *rawserver.Conn) {
 			c.Request()
 			c.Say("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\no")
-			time.Sleep(200 * time.Millisecond)
+			time.Sleep(750 * time.Millisecond)
 			c.Say("k")
 		}, func(s *side) { s.dial().say(get("/")).wantResponse(http.StatusOK, "ok") }},
 		{"read_timeout before the response is a 504", setup{transport: "read_timeout 100ms"}, never, func(s *side) {
 			s.dial().say(get("/")).wantResponse(http.StatusGatewayTimeout, "")
 			s.upstream.WantOpen(s.t, 0)
 		}},
-		{"read_timeout within the body ends it", setup{transport: "read_timeout 100ms"}, func(c *rawserver.Conn) {
+		{"read_timeout within the body ends it", setup{transport: "read_timeout 500ms"}, func(c *rawserver.Conn) {
 			c.Request()
 			c.Say("HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nhalf")
 		}, func(s *side) {
@@ -319,7 +319,7 @@ func TestHealthAndUpstreams(t *testing.T) {
 			s.dial().say(get("/")).wantResponse(http.StatusOK, "ok")
 			s.dial().say(get("/")).wantResponse(http.StatusServiceUnavailable, "")
 		}},
-		{"unhealthy_request_count", setup{proxy: "unhealthy_request_count 1"}, slow(200 * time.Millisecond), func(s *side) {
+		{"unhealthy_request_count", setup{proxy: "unhealthy_request_count 1"}, slow(time.Second), func(s *side) {
 			first := s.dial().say(get("/"))
 			probe.Eventually(s.t, "the request is there", func() bool { return s.upstream.Open.Load() == 1 })
 			s.dial().say(get("/")).wantResponse(http.StatusServiceUnavailable, "")
@@ -342,11 +342,12 @@ func TestReload(t *testing.T) {
 	t.Parallel()
 	runBehaviours(t, []behaviour{{"closes what is idle", setup{transport: "dial_timeout 5s"}, slow(300 * time.Millisecond), func(s *side) {
 		s.getAtOnce(3)
-		c := s.dial().say(post("body"))
+		c, handed := s.dial().say(post("body")), s.dial().say("POST / HTTP/1.1\r\nHost: site\r\nTransfer-Encoding: chunked\r\n\r\n4\r\nbody\r\n0\r\n\r\n")
 		time.Sleep(50 * time.Millisecond)
 		s.caddyfile += "\n# another configuration\n"
 		s.caddy.Reload(s.t, s.caddyfile)
 		c.wantResponse(http.StatusOK, "ok")
+		handed.wantResponse(http.StatusOK, "ok")
 		s.upstream.WantOpen(s.t, 0)
 		s.dial().say(get("/")).wantResponse(http.StatusOK, "ok")
 		s.upstream.WantOpen(s.t, 1)
@@ -387,5 +388,21 @@ func TestConfiguration(t *testing.T) {
 	_, err := caddyrig.Adapt("http://localhost:9999 {\nreverse_proxy 127.0.0.1:3000 {\ntransport http1 nonsense\n}\n}\n")
 	if err == nil || !strings.Contains(err.Error(), `takes no arguments, only a block with the options of transport http, not "nonsense"`) {
 		t.Errorf("an argument: %v", err)
+	}
+}
+
+// What is wrong with a config in JSON, Caddy says when it loads that.
+func TestConfigurationInJSON(t *testing.T) {
+	t.Parallel()
+	config := string(caddyrig.MustAdapt(t, "{\nadmin off\n}\nhttp://127.0.0.1:9999 {\nreverse_proxy 127.0.0.1:3000 {\ntransport http1\n}\n}\n"))
+	for options, wrong := range map[string]string{
+		`"versions":["3"]`:          "versions must be 1.1, or 1.1 2 with tls, not 3; use transport http",
+		`"versions":["2"],"tls":{}`: "versions must include 1.1",
+		`"tls":{"ca":{"provider":"file","pem_files":["/nowhere/at/all"]}}`: "/nowhere/at/all",
+	} {
+		err := caddyrig.New(t).ReloadJSON([]byte(strings.Replace(config, `"protocol":"http1"`, `"protocol":"http1",`+options, 1)))
+		if err == nil || !strings.Contains(err.Error(), wrong) {
+			t.Errorf("%s: %v", options, err)
+		}
 	}
 }

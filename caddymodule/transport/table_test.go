@@ -4,10 +4,12 @@ import (
 	"bufio"
 	"bytes"
 	"compress/gzip"
+	"crypto/tls"
 	"fmt"
 	"io"
 	"net"
 	"net/http"
+	"net/http/httptest"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -349,17 +351,13 @@ func refuse(c *rawserver.Conn) {
 func TestNetworks(t *testing.T) {
 	t.Parallel()
 	runBehaviours(t, []behaviour{
-		{"a Unix socket", setup{listen: func(t testing.TB) net.Listener {
-			return rawserver.Listen(t, "unix", filepath.Join(t.TempDir(), "socket"))
-		}}, nil, func(s *side) {
+		{"a Unix socket", setup{listen: listenUnix}, nil, func(s *side) {
 			c := s.dial()
 			c.say(post("body")).wantResponse(http.StatusOK, "POST / body")
 			c.say(get("/")).wantResponse(http.StatusOK, "GET / ")
 			s.wantAccepted(1)
 		}},
-		{"a Unix socket that takes one connection, with requests of all kinds", setup{transport: "max_conns_per_host 1", listen: func(t testing.TB) net.Listener {
-			return rawserver.Listen(t, "unix", filepath.Join(t.TempDir(), "socket"))
-		}}, nil, func(s *side) {
+		{"a Unix socket that takes one connection, with requests of all kinds", setup{transport: "max_conns_per_host 1", listen: listenUnix}, nil, func(s *side) {
 			c := s.dial()
 			for range 2 {
 				c.say(post("body")).wantResponse(http.StatusOK, "POST / body")
@@ -383,14 +381,40 @@ func TestNetworks(t *testing.T) {
 			}
 		}},
 		{"nobody listens: 502", setup{to: "127.0.0.1:1"}, nil, func(s *side) { s.dial().say(get("/")).wantResponse(http.StatusBadGateway, "") }},
-		{"PROXY protocol", setup{transport: "proxy_protocol v1"}, func(c *rawserver.Conn) {
+		{"PROXY protocol, which says of each connection whose it is", setup{transport: "proxy_protocol v1"}, func(c *rawserver.Conn) {
 			line, _ := c.Reader.ReadString('\n')
-			c.Request()
-			word, _, _ := strings.Cut(line, " ")
-			c.Say(fmt.Sprintf("HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%s", len(word), word))
-		}, func(s *side) { s.dial().say(get("/")).wantResponse(http.StatusOK, "PROXY") }},
+			for c.Request() != nil {
+				c.Say(fmt.Sprintf("HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%s", len(line), line))
+			}
+		}, func(s *side) {
+			for _, from := range []string{"127.0.0.1", "127.0.0.2"} {
+				c := s.dialBy(net.Dialer{LocalAddr: &net.TCPAddr{IP: net.ParseIP(from)}})
+				c.say(get("/")).wantResponse(http.StatusOK, "PROXY TCP4 "+from+" 0.0.0.0 0 0\r\n")
+			}
+		}},
+		{"TLS", setup{to: "https://$UPSTREAM", transport: "tls_insecure_skip_verify", listen: func(t testing.TB) net.Listener {
+			return tls.NewListener(rawserver.ListenTCP(t), upstreamTLS(t))
+		}}, nil, func(s *side) {
+			c := s.dial()
+			c.say(post("body")).wantResponse(http.StatusOK, "POST / body")
+			c.say(get("/")).wantResponse(http.StatusOK, "GET / ")
+			s.wantAccepted(1)
+		}},
 		{"a forward proxy", setup{transport: "network_proxy url http://$UPSTREAM", to: "site.example:8080"}, echo, func(s *side) {
 			s.dial().say(get("/path")).wantResponse(http.StatusOK, "GET http://site/path ")
 		}},
 	})
+}
+
+func listenUnix(t testing.TB) net.Listener {
+	return rawserver.Listen(t, "unix", filepath.Join(t.TempDir(), "socket"))
+}
+
+// upstreamTLS is what an upstream needs to speak HTTP/1.1 over TLS.
+func upstreamTLS(t testing.TB) *tls.Config {
+	t.Helper()
+	s := httptest.NewUnstartedServer(nil)
+	s.StartTLS()
+	t.Cleanup(s.Close)
+	return &tls.Config{Certificates: s.TLS.Certificates}
 }

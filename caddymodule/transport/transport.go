@@ -198,9 +198,6 @@ func (t *Transport) handsAll() bool {
 
 // hasProxy reports whether a forward proxy stands before the upstream, or cannot be told to, which `transport http` explains.
 func (t *Transport) hasProxy(req *http.Request) bool {
-	if t.Transport.Proxy == nil {
-		return false
-	}
 	t.SetScheme(req) // proxies are chosen by it
 	proxy, err := t.Transport.Proxy(req)
 	return proxy != nil || err != nil

@@ -176,7 +176,7 @@ func TestWhichUpstream(t *testing.T) {
 func TestNoMoreRequestsAtOnceThanConnections(t *testing.T) {
 	t.Parallel()
 	var under atomic.Int32
-	runBehaviours(t, []behaviour{{"max_conns_per_host 1", setup{transport: "max_conns_per_host 1"}, func(c *rawserver.Conn) {
+	serve := func(c *rawserver.Conn) {
 		for c.Request() != nil {
 			at := under.Add(1)
 			time.Sleep(5 * time.Millisecond)
@@ -187,7 +187,8 @@ func TestNoMoreRequestsAtOnceThanConnections(t *testing.T) {
 			}
 			c.Say(okResponse)
 		}
-	}, func(s *side) {
+	}
+	run := func(s *side) {
 		var wg sync.WaitGroup
 		for i := range 10 {
 			c, request := s.dial(), post("body")
@@ -197,5 +198,9 @@ func TestNoMoreRequestsAtOnceThanConnections(t *testing.T) {
 			wg.Go(func() { c.say(request).wantResponse(http.StatusOK, "ok") })
 		}
 		wg.Wait()
-	}}})
+	}
+	runBehaviours(t, []behaviour{
+		{"max_conns_per_host 1", setup{transport: "max_conns_per_host 1"}, serve, run},
+		{"max_conns_per_host 1 of a Unix socket", setup{transport: "max_conns_per_host 1", listen: listenUnix}, serve, run},
+	})
 }

@@ -138,7 +138,6 @@ func (p *parser) markEnd() {
 // visitBodyMember looks at a member of the body's own object, where that is not the event.
 func (p *parser) visitBodyMember(m jsonscan.Member) {
 	raw := unsafeString(p.event.body[m.NameStart:m.NameEnd])
-	p.noteName(raw)
 	p.lookForList(m)
 	if p.rules.CloudEvent && base64Names.find(raw[1:len(raw)-1]).index != noName {
 		p.base64 = true

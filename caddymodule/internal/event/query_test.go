@@ -31,6 +31,7 @@ func TestQueries(t *testing.T) {
 		{"the beginning before a point", promised, "weRunData.data=1", false},
 		{"a bracket that is encoded", promised, "weRunData%5bdata%5D=1", false},
 		{"letters that are encoded", promised, "%77e%52unData=1", false},
+		{"letters that are encoded with the last of the digits", promised, "user%49nf%6F=1", false},
 		{"a last letter that is encoded", promised, "weRunDat%61", false},
 		{"letters that are encoded as CGI.pm reads them", promised, "%u0077eRunData=1", false},
 		{"an encoding that is none", promised, "we%RunData=1", false},

@@ -172,18 +172,25 @@ func TestCloseWhileReading(t *testing.T) {
 }
 
 func TestResponseHeaderTimeout(t *testing.T) {
-	limit := 100 * time.Millisecond
+	limit := 400 * time.Millisecond // a machine that has no time responds within that, too
 	withLimit := func(o *Options) { o.ResponseHeaderTimeout = limit }
 	t.Run("is a time-out", func(t *testing.T) {
-		u, c := startUpstream(t, func(c *rawserver.Conn) { c.Request(); c.Say("HTTP/1.1 200 OK\r\n") }), newClient(t, withLimit)
-		_, err := u.get(t.Context(), c)
-		timeout, ok := err.(net.Error) // as Caddy asks
-		if !ok || !timeout.Timeout() || !errors.Is(err, context.DeadlineExceeded) {
-			t.Errorf("got %v", err)
+		t.Parallel()
+		for name, newRequest := range bodies {
+			t.Run(name, func(t *testing.T) {
+				t.Parallel()
+				u, c := startUpstream(t, func(c *rawserver.Conn) { c.Request(); c.Say("HTTP/1.1 200 OK\r\n") }), newClient(t, withLimit)
+				_, err := u.do(c, newRequest(t.Context()))
+				timeout, ok := err.(net.Error) // as Caddy asks
+				if !ok || !timeout.Timeout() || !errors.Is(err, context.DeadlineExceeded) {
+					t.Errorf("got %v", err)
+				}
+				u.WantOpen(t, 0)
+			})
 		}
-		u.WantOpen(t, 0)
 	})
 	t.Run("begins when the request was sent", func(t *testing.T) {
+		t.Parallel()
 		u, c := startUpstream(t, rawserver.SayEach(okResponse)), newClient(t, withLimit)
 		for _, length := range []int{10, 100_000} {
 			slow := iotest.OneByteReader(&slowly{strings.NewReader(strings.Repeat("x", length)), 3, limit})
@@ -193,6 +200,7 @@ func TestResponseHeaderTimeout(t *testing.T) {
 		}
 	})
 	t.Run("ends with the head", func(t *testing.T) {
+		t.Parallel()
 		u, c := startUpstream(t, func(c *rawserver.Conn) {
 			c.Request()
 			c.Say("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\no")
@@ -203,7 +211,22 @@ func TestResponseHeaderTimeout(t *testing.T) {
 			t.Errorf("got %q, %v", got, err)
 		}
 	})
+	t.Run("does not begin when the head came before the request was sent", func(t *testing.T) {
+		t.Parallel()
+		u, c := startUpstream(t, func(c *rawserver.Conn) {
+			req := c.Head()
+			c.Say("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\no")
+			_, _ = io.Copy(io.Discard, req.Body)
+			time.Sleep(2 * limit)
+			c.Say("k")
+		}), newClient(t, withLimit)
+		slow := &slowly{strings.NewReader("body"), 1, limit / 2}
+		if got, err := u.do(c, newRequest(t.Context(), http.MethodPost, slow, 4)); got != "ok" || err != nil {
+			t.Errorf("got %q, %v", got, err)
+		}
+	})
 	t.Run("does not reach the next request", func(t *testing.T) {
+		t.Parallel()
 		u, c := startUpstream(t, rawserver.SayEach(okResponse)), newClient(t, withLimit)
 		for end := time.Now().Add(2 * limit); time.Now().Before(end); time.Sleep(time.Millisecond) {
 			if got, err := u.do(c, post(t.Context(), "body")); got != "ok" || err != nil {

@@ -70,6 +70,29 @@ func TestResponsesWithoutABodyFreeTheirConnectionAtOnce(t *testing.T) {
 	}
 }
 
+// A connection is kept also where the end of the request comes a little after that of the response.
+func TestTheEndOfARequestIsWaitedFor(t *testing.T) {
+	opened := int32(0)
+	for tries := 0; opened != 1 && tries < 20; tries++ { // a machine that has no time may take longer than writeWait
+		u, c := startUpstream(t, func(c *rawserver.Conn) {
+			for req := c.Head(); req != nil; req = c.Head() {
+				c.Say(okResponse)
+				_, _ = io.Copy(io.Discard, req.Body)
+			}
+		}), newClient(t, nil)
+		for range 2 {
+			slow := &slowly{strings.NewReader("body"), 1, writeWait / 5}
+			if got, err := u.do(c, newRequest(t.Context(), http.MethodPost, slow, 4)); got != "ok" || err != nil {
+				t.Fatalf("got %q, %v", got, err)
+			}
+		}
+		opened = u.Accepted.Load()
+	}
+	if opened != 1 {
+		t.Errorf("%d connections were opened", opened)
+	}
+}
+
 func TestAResponseThatIsNotReadCostsItsConnection(t *testing.T) {
 	u, c := startUpstream(t, rawserver.SayEach(okResponse)), newClient(t, nil)
 	for range 2 {

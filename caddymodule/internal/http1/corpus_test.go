@@ -198,6 +198,7 @@ func FuzzRequest(f *testing.F) {
 	f.Add("GET", "/path?query", "host:80", "Name", "value", "agent", "body", uint8(0))
 	f.Add("POST", "/%20 //a?b=c&d#e", "[fe80::1%25en0]:80", "name", " value\t", "", "", uint8(1))
 	f.Add("PUT", "*", "微信.example", "Range", "bytes=0-", " a ", "x", uint8(2))
+	f.Add("", "/", "host", "Name", "", "", "", uint8(2))
 	f.Add("HEAD", "", "/run/socket", "Accept-Encoding", "", "a", "", uint8(3))
 	f.Add("OPTIONS", "//x", "a b", "Host", "other", "a", "", uint8(7))
 	f.Fuzz(func(t *testing.T, method, uri, host, name, value, agent, body string, flags uint8) {

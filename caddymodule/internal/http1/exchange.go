@@ -66,7 +66,6 @@ func (x *exchange) followContext() {
 func (x *exchange) run() (*http.Response, error) {
 	writeErr := x.out.send(x)
 	if _, ok := errors.AsType[*bodyError](writeErr); ok {
-		x.out.wait()
 		return nil, x.unused(writeErr)
 	}
 	if writeErr != nil {

@@ -26,7 +26,7 @@ func silent(socket syscall.RawConn) bool {
 func isSilent(fd uintptr) bool {
 	var first [1]byte
 	_, err := syscall.Read(int(fd), first[:]) // the end, or a byte, is more than nothing
-	return err == syscall.EAGAIN || err == syscall.EWOULDBLOCK
+	return err == syscall.EAGAIN
 }
 
 // turn writes a request to a plain connection, and is over when a response begins. It is called with the socket when its turn

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"os"
 	"sync"
@@ -188,10 +189,8 @@ func (o *outgoing) sendRest(x *exchange) {
 	o.pumped = make(chan struct{})
 	go func() {
 		defer close(o.pumped)
-		_, err := x.conn.Write(head)
-		if err == nil {
-			_, err = x.conn.Write(data)
-		}
+		rest := net.Buffers{head, data}
+		_, err := rest.WriteTo(x.conn)
 		o.end(x, err)
 	}()
 }

@@ -142,6 +142,19 @@ func TestFieldsAreSorted(t *testing.T) {
 	}
 }
 
+// A field that frames messages is not in the header under another spelling; one with a name as long as that is none.
+func TestNamesInDisguise(t *testing.T) {
+	for name, want := range map[string]bool{
+		"Host": false, "Content-Length": false, "Transfer-Encoding": false,
+		"Date": false, "Accept-Charset": false, "X-Forwarded-Proto": false, "X": false,
+		"host": true, "content-length": true, "Transfer-encoding": true,
+	} {
+		if got := disguised(name); got != want {
+			t.Errorf("%s: %t", name, got)
+		}
+	}
+}
+
 // A body that is not what it is said to be never looks complete to a server. If nothing was sent, the connection lives on.
 func TestBodiesThatAreWrong(t *testing.T) {
 	broken := errors.New("the client broke off")

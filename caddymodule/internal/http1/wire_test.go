@@ -35,6 +35,19 @@ func overTLS(config *tls.Config) func(*Options) {
 	return func(o *Options) { o.Dial = (&tls.Dialer{Config: config}).DialContext }
 }
 
+// Nothing of a request goes around TLS.
+func TestBodiesOverTLS(t *testing.T) {
+	serverConfig, config := certificate(t)
+	for name, newRequest := range bodies {
+		u, c := startUpstreamOn(t, tls.NewListener(rawserver.ListenTCP(t), serverConfig), rawserver.SayEach(okResponse)), newClient(t, overTLS(config))
+		for range 2 { // the second time on a connection that is reused, where there is one
+			if got, err := u.do(c, newRequest(t.Context())); got != "ok" || err != nil {
+				t.Errorf("%s: got %q, %v", name, got, err)
+			}
+		}
+	}
+}
+
 func TestConnectionsOverTLSAreKept(t *testing.T) {
 	serverConfig, config := certificate(t)
 	u, c := startUpstreamOn(t, tls.NewListener(rawserver.ListenTCP(t), serverConfig), rawserver.SayEach(okResponse)), newClient(t, overTLS(config))
@@ -200,8 +213,11 @@ func TestCompression(t *testing.T) {
 			}
 			asked <- req.Header.Get("Accept-Encoding")
 			text := zipped.String()
-			if req.URL.Path == "/broken" {
+			switch req.URL.Path {
+			case "/broken":
 				text = text[:len(text)-5] + "xxxxx"
+			case "/none":
+				text = "the plain text"
 			}
 			c.Say(fmt.Sprintf("HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: %d\r\n\r\n%s", len(text), text))
 		}
@@ -236,14 +252,22 @@ func TestCompression(t *testing.T) {
 			_ = res.Body.Close()
 		})
 	}
-	t.Run("that is broken is an error", func(t *testing.T) {
+	t.Run("that is broken, or none, is an error", func(t *testing.T) {
 		u, c := startUpstream(t, serve), newClient(t, func(o *Options) { o.DisableCompression = false })
-		req := newRequest(t.Context(), http.MethodGet, nil, 0)
-		req.URL.Path = "/broken"
-		if got, err := u.do(c, req); err == nil {
-			t.Errorf("got %q", got)
+		for _, path := range []string{"/broken", "/none"} {
+			req := newRequest(t.Context(), http.MethodGet, nil, 0)
+			req.URL.Path = path
+			res, err := c.RoundTrip(req, u.Network, u.Address)
+			if err != nil {
+				t.Fatal(err)
+			}
+			<-asked
+			text, err := io.ReadAll(res.Body)
+			if _, again := res.Body.Read(make([]byte, 1)); err == nil || again != err {
+				t.Errorf("%s: got %q, %v, then %v", path, text, err, again)
+			}
+			_ = res.Body.Close()
 		}
-		<-asked
 	})
 	t.Run("leaves the connection to the next request", func(t *testing.T) {
 		u, c := startUpstream(t, serve), newClient(t, func(o *Options) { o.DisableCompression = false })

@@ -128,6 +128,30 @@ func TestARequestOfWhichAByteWasWritten(t *testing.T) {
 	}
 }
 
+// Where a request could not be written to its end, a response that begins soon is taken, however long it is then.
+func TestLastWordsMayBeLong(t *testing.T) {
+	dialer := new(brokenDialer)
+	u, c := startUpstream(t, func(c *rawserver.Conn) {
+		c.Request()
+		c.Say(okResponse)
+		_, _ = c.Reader.Peek(1) // the next request begins
+		c.Say("HTTP/1.1 503 Service Unavailable\r\nContent-Length: 4\r\n\r\nbu")
+		time.Sleep(2 * lastWords)
+		c.Say("sy")
+	}), newClient(t, dialer.options)
+	got, err := "", error(nil)
+	for tries := 0; got != "busy" && tries < 20; tries++ { // a machine that has no time may not begin within lastWords
+		if _, err = u.get(t.Context(), c); err != nil {
+			t.Fatal(err)
+		}
+		dialer.last.err, dialer.last.bytes = errors.New("the network is down"), 10
+		got, err = u.do(c, post(t.Context(), "body"))
+	}
+	if got != "busy" || err != nil {
+		t.Errorf("got %q, %v", got, err)
+	}
+}
+
 // A write that took too long is no reason to make the request again, though a GET could be.
 func TestAWriteThatTookTooLong(t *testing.T) {
 	dialer := new(brokenDialer)
