@@ -34,6 +34,14 @@ func TestExplain(t *testing.T) {
 		{"success in Chinese", []string{"--zh", "0"}, []string{"0  成功", "无需处理", "X-WX-OPEN-DATA-INFO"}},
 		{"one that nobody has heard of, and where to look", []string{"31415926"}, []string{"31415926  unknown to this gateway", "errCode.html", "rid"}},
 		{"as copied from a log or a message", []string{"errcode:40164", "errCode=-601006,", `"45009"`}, []string{"40164  IP", "-601006  cloudID", "45009  daily"}},
+		{"what {http.cloudid.codes} says", []string{"weRunData=-601006,phone=-601005"}, []string{"-601006  cloudID", "\n\n-601005  invalid cloudID"}},
+		{"several in one argument", []string{"40164, 40013，nested,"}, []string{"40164  IP", "\n\n40013  AppID", "\n\nnested  "}},
+		{"a response of WeChat's", []string{`{"errcode":40164,"errmsg":"invalid ip 203.0.113.7 ipv6 ::ffff:203.0.113.7, not in whitelist rid: 5f3c-1a"}`}, []string{"40164  IP"}},
+		{"a message, whose other numbers are none", []string{"getopendata: errcode 45009 (daily quota used up), reach max api daily quota limit 1000"}, []string{"45009  daily"}},
+		{"a message of the client's, with two", []string{"errCode: -504002 | errMsg: ... err_code=-601006"}, []string{"-504002  functions", "\n\n-601006  cloudID"}},
+		{"without the sign, where only the code with one exists", []string{"601006", "504002", "(601005)"}, []string{"-601006  cloudID expired.", "\n\n-504002  functions", "\n\n-601005  invalid"}},
+		{"signs and brackets of documents", []string{"\u2212601006", "\u2013601005", "（-601008）"}, []string{"-601006  cloudID", "\n\n-601005  invalid", "\n\n-601008  server-side"}},
+		{"APIs that WeChat has shut down", []string{"45103", "45109"}, []string{"45103  API shut down", "subscribeMessage.send", "\n\n45109  API shut down"}},
 		{"in Chinese, wherever the flag stands", []string{"40164", "--zh"}, []string{"40164  IP 不在白名单中", "处理方：网关运维人员", "怎么办：请把网关的出口 IP"}},
 		{"an unknown one in Chinese", []string{"--zh", "7"}, []string{"未收录", "errCode.html"}},
 		{"the words of a log line", []string{"nested:", `"timeout",`, "max_calls", "network", "response", "limit"}, []string{"nested  it looks like a CloudID, but only direct members", "timeout  WeChat did not respond within", "what to do: check the network", "raise the account's max_calls", "\n\nnetwork  WeChat could not be reached", "response  ", "limit  one user"}},
@@ -52,10 +60,13 @@ func TestExplain(t *testing.T) {
 			}
 		}
 	}
-	for _, arg := range []string{"abc", "--no-such-flag", "", "40164x", "4.5"} {
+	for _, arg := range []string{"abc", "--no-such-flag", "", ",", "40164x", "4.5", "errcode", "the limit is 5"} {
 		if got, err := explain(t, arg); err == nil || got != "" {
 			t.Errorf("%q: %v, %s", arg, err, got)
 		}
+	}
+	if got, err := explain(t, "40164", "abc", "xyz", "-601006"); err == nil || !strings.Contains(err.Error(), `"abc" is neither`) || !strings.HasPrefix(got, "40164  IP") || !strings.Contains(got, "\n\n-601006  cloudID") {
+		t.Errorf("with what is neither a code nor a word among codes: %v, %s", err, got)
 	}
 }
 

@@ -22,6 +22,9 @@ const (
 	adviceSlow   = "try again; if it goes on, the gateway's log says what is slow or broken between it and WeChat"
 	adviceSlowZH = "请重试；若持续出现，网关日志会说明网关与微信之间哪里慢或断开"
 
+	adviceRetired   = "WeChat has shut down templateMessage and uniformMessage: use subscribeMessage.send"
+	adviceRetiredZH = "微信已下线模板消息（templateMessage）和统一服务消息（uniformMessage）：请改用 subscribeMessage.send"
+
 	adviceQuota   = "wait, or raise the limit that the gateway's log names"
 	adviceQuotaZH = "请稍候，或调高网关日志中指出的限额"
 )
@@ -199,6 +202,16 @@ var codes = map[int]ErrorCode{
 		Party:   PartyFunction,
 		English: Text{"the user has not spoken lately", "customer messages can be sent for a short time after the user wrote or opened the chat"},
 		Chinese: Text{"用户近期没有互动", "客服消息只能在用户发消息或进入会话后的短时间内发送"},
+	},
+	45103: {
+		Party:   PartyFunction,
+		English: Text{"API shut down", adviceRetired},
+		Chinese: Text{"接口已下线", adviceRetiredZH},
+	},
+	45109: {
+		Party:   PartyFunction,
+		English: Text{"API shut down", adviceRetired},
+		Chinese: Text{"接口已下线", adviceRetiredZH},
 	},
 	47001: {
 		Party:   PartyFunction,
