@@ -246,7 +246,7 @@ func (c *config) servers() (list []*server) {
 // dialed returns an address as all its spellings are written here.
 func dialed(address string) string {
 	a, err := caddy.ParseNetworkAddress(loaded(address))
-	if err != nil {
+	if err != nil || a.StartPort == 0 && !a.IsUnixNetwork() { // such as a placeholder
 		return address
 	}
 	if a.IsUnixNetwork() {

@@ -148,9 +148,10 @@ func TestUpstreamsByOneName(t *testing.T) {
 		`{"upstreams":[{"dial":"localhost:1"},{"dial":"[::1]:2"},{"dial":"127.0.0.1:3"},{"dial":"app:4"},{"dial":"unix//x"}]}`:                              "127.0.0.1:1 127.0.0.1:2 127.0.0.1:3 app:4 unix//x",
 		`{"upstreams":[{"dial":":1"},{"dial":"LocalHost:2"},{"dial":"[0:0:0:0:0:0:0:1]:3"},{"dial":"127.0.1.1:4"},{"dial":"0.0.0.0:5"},{"dial":"[::]:6"}]}`: "127.0.0.1:1 127.0.0.1:2 127.0.0.1:3 127.0.0.1:4 127.0.0.1:5 127.0.0.1:6",
 		`{"upstreams":[{"dial":"tcp/App:1"},{"dial":"[2001:db8::1]:2"},{"dial":"{http.vars.function}:3"}]}`:                                                 "app:1 [2001:db8::1]:2 {http.vars.function}:3",
+		`{"upstreams":[{"dial":"{upstream}"},{"dial":"unix//run/a.sock|0222"}]}`:                                                                            "{upstream} unix//run/a.sock",
 		`{"dynamic_upstreams":{"source":"a","name":"app","port":"4"}}`:                                                                                      "app:4",
-		`{"dynamic_upstreams":{"source":"a"}}`:                `{"source":"a"}`,
-		`{"dynamic_upstreams":{"source":"srv","name":"app"}}`: `{"source":"srv","name":"app"}`,
+		`{"dynamic_upstreams":{"source":"a"}}`:                                                                                                              `{"source":"a"}`,
+		`{"dynamic_upstreams":{"source":"srv","name":"app"}}`:                                                                                               `{"source":"srv","name":"app"}`,
 	} {
 		var h handler
 		if err := json.Unmarshal([]byte(config), &h); err != nil {
@@ -192,10 +193,9 @@ func TestAccountsOfASandbox(t *testing.T) {
 			`{"routes":[{"handle":[{"handler":"cloudid"}]}]}`:                                                        false,
 			`{"routes":[{"handle":[{"handler":"subroute","routes":[{"handle":[{"handler":"cloudid_sandbox"}]}]}]}]}`: true,
 		} {
-			var c config
-			err := json.Unmarshal([]byte(`{"apps":{"http":{"servers":{"other":{},"s":`+server+`}},"cloudid":{"accounts":`+accounts+`}}}`), &c)
-			if err != nil || c.speaksToSandbox() != (want && sandbox) {
-				t.Errorf("%s beside %s: %t, %v", accounts, server, c.speaksToSandbox(), err)
+			config := `{"apps":{"http":{"servers":{"other":{},"s":` + server + `}},"cloudid":{"accounts":` + accounts + `}}}`
+			if got := SpeaksToSandbox([]byte(config)); got != (want && sandbox) {
+				t.Errorf("%s beside %s: %t", accounts, server, got)
 			}
 		}
 	}
@@ -225,6 +225,29 @@ func TestRewrites(t *testing.T) {
 		st := h.rewrite(state{request: request{"POST", "", test.path}, path: test.path, pathKnown: true})
 		if got := fmt.Sprint(st.request.method, " ", st.path, " ", st.pathKnown); got != test.want {
 			t.Errorf("%s of %s: %s, want %s", test.rewrite, test.path, got, test.want)
+		}
+	}
+}
+
+// What map sets is the client's where an output uses what a regular expression found, or a placeholder of the client's.
+func TestOutputsOfMap(t *testing.T) {
+	const uid, user = `{http.request.uri.query.uid}`, `{http.auth.user.id}`
+	for _, test := range []struct{ sentence, table, clients string }{
+		{"fixed outputs, whatever the source", `"source":"` + uid + `","mappings":[{"input":"a","outputs":["one","two"]}],"defaults":["none","none"]`, ""},
+		{"no default", `"source":"` + uid + `","mappings":[{"input":"a","outputs":["one","two"]}]`, ""},
+		{"a default of the client's", `"source":"` + user + `","defaults":["none","` + uid + `"]`, "b"},
+		{"fewer outputs than names", `"source":"` + user + `","mappings":[{"input":"a","outputs":["` + uid + `"]}],"defaults":["none"]`, "a"},
+		{"what an expression found in the client's text", `"source":"` + uid + `","mappings":[{"input_regexp":"^u-(.*)$","outputs":["${1}","x"]}]`, "a"},
+		{"what it found in another's", `"source":"` + user + `","mappings":[{"input_regexp":"^u-(.*)$","outputs":["${1}","x"]}]`, ""},
+		{"an output that is no text", `"source":"` + uid + `","mappings":[{"input_regexp":"^u-(.*)$","outputs":[1,null]}]`, ""},
+	} {
+		var h handler
+		if err := json.Unmarshal([]byte(`{"handler":"map","destinations":["{a}","{b}"],`+test.table+`}`), &h); err != nil {
+			t.Fatal(err)
+		}
+		st := h.mapValues(state{})
+		if got := strings.Join(st.fromClient, " "); got != test.clients || len(st.fromClient)+len(st.placeholders) != 2 {
+			t.Errorf("%s: the client's are %q, want %q; others are %q", test.sentence, got, test.clients, st.placeholders)
 		}
 	}
 }

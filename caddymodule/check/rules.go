@@ -144,7 +144,7 @@ func (w *walker) trustedHeaders(h *handler, st state) Finding {
 	return Finding{
 		Kind: "trust-headers", directive: "trust_headers",
 		Problem: fmt.Sprintf("trust_headers takes the caller from X-WX-* headers, and %s can be reached by others than WeChat's own gateway", w.entrance(st).listen()),
-		Fix:     "delete the line trust_headers, or bind the site to a private address that only WeChat's gateway reaches",
+		Fix:     "delete the line trust_headers, or let only WeChat's gateway get there: by a private address, or by its addresses in a remote_ip matcher",
 	}
 }
 

@@ -45,6 +45,22 @@ func TestRequestsAreFollowedAsCaddyDoes(t *testing.T) {
 		{"matchers that are alike take the same requests, however they are written", `[{"match":[{"header":{"A":["1"]}}],"handle":[C]},{"match":[{"header": {"A": ["1"]}}],"handle":[P]}]`, "", "", ""},
 		{"matchers that differ do not", `[{"match":[{"header":{"A":["1"]}}],"handle":[C]},{"match":[{"header":{"A":["2"]}}],"handle":[P]}]`, "", "", "bypass"},
 
+		{"what map has changed is asked anew", `[{"match":[{"vars":{"{m}":["1"]}}],"handle":[C]},{"handle":[{"handler":"map","destinations":["{m}"],"source":"x","defaults":["1"]}]},{"match":[{"vars":{"{m}":["1"]}}],"handle":[P]}]`, "", "", "bypass"},
+		{"what another map sets is not", `[{"match":[{"vars":{"{m}":["1"]}}],"handle":[C]},{"handle":[{"handler":"map","destinations":["{other}"],"source":"x","defaults":["1"]}]},{"match":[{"vars":{"{m}":["1"]}}],"handle":[P]}]`, "", "", ""},
+
+		{"a session reads Authorization, and takes it away", `[{"handle":[{"handler":"authentication","providers":{"wechat":{}}},{"handler":"authentication","providers":{"http_basic":{}}},C,P]}]`, "", "", "authorization"},
+		{"either of two authenticators, in one handler", `[{"handle":[{"handler":"authentication","providers":{"wechat":{},"http_basic":{}}},C,P]}]`, "", "", ""},
+		{"another plugin's authenticator may read something else", `[{"handle":[{"handler":"authentication","providers":{"jwt":{}}},{"handler":"authentication","providers":{"wechat":{}}},C,P]}]`, "", "", ""},
+		{"the same authenticator twice", `[{"handle":[{"handler":"authentication","providers":{"http_basic":{}}},{"handler":"authentication","providers":{"http_basic":{}}},C,P]}]`, "", "", ""},
+		{"both on some paths, and the session alone on others", `[{"match":[{"path":["/x"]}],"handle":[{"handler":"authentication","providers":{"http_basic":{}}}]},{"handle":[{"handler":"authentication","providers":{"wechat":{}}},C,P]}]`, "", "", ""},
+		{"Authorization is removed, and set from elsewhere", `[{"handle":[{"handler":"headers","request":{"delete":["Auth*"]}},{"handler":"headers","request":{"set":{"authorization":["Bearer {http.request.cookie.token}"]}}},{"handler":"authentication","providers":{"wechat":{}}},C,P]}]`, "", "", ""},
+		{"Authorization is removed", `[{"handle":[{"handler":"headers","request":{"delete":["Auth*"]}},{"handler":"authentication","providers":{"wechat":{}}},C,P]}]`, "", "", "authorization"},
+
+		{"the openid is what forward_auth answered", `[{"handle":[{"handler":"reverse_proxy","upstreams":[{"dial":"auth:1"}],"rewrite":{"method":"GET"},"handle_response":[{"routes":[{"handle":[{"handler":"vars"}]}]}]},{"handler":"cloudid","fields":["a"],"openid":"{http.reverse_proxy.header.X-User}"},P]}]`, "", "", ""},
+		{"or what nobody answered", `[{"handle":[{"handler":"cloudid","fields":["a"],"openid":"{http.reverse_proxy.header.X-User}"},P]}]`, "", "", "unset-openid"},
+		{"some requests set the openid", `[{"match":[{"path":["/x"]}],"handle":[{"handler":"vars","user":"{http.auth.user.id}"}]},{"handle":[{"handler":"cloudid","fields":["a"],"openid":"{http.vars.user}"},P]}]`, "", "", ""},
+		{"cloudid asks for what the block around it does not let in", `[{"match":[{"path":["/x/*"]}],"handle":[{"handler":"subroute","routes":[{"match":[{"path":["/y/*"]}],"handle":[C]}]},P]}]`, "", "", "unreachable"},
+
 		{"nobody is logged in", `[{"handle":[{"handler":"cloudid","fields":["a"]},P]}]`, "", "", "no-session"},
 		{"a handler of another plugin may log in", `[{"handle":[{"handler":"of_another"},{"handler":"cloudid","fields":["a"]},P]}]`, "", "", ""},
 		{"nothing sets the caller", `[{"handle":[{"handler":"cloudid","fields":["a"],"openid":"{http.jwt.openid}"},P]}]`, "", "", "unset-openid"},

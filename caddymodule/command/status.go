@@ -46,9 +46,14 @@ same as GET /cloudid/status.
 
 func runStatus(cmd *cobra.Command, _ []string) error {
 	flag := func(name string) string { return cmd.Flag(name).Value.String() }
-	address, err := caddycmd.DetermineAdminAPIAddress(flag("address"), nil, flag("config"), flag("adapter"))
+	written := strings.TrimSuffix(strings.TrimPrefix(flag("address"), "http://"), "/") // as it is copied from a browser
+	address, err := caddycmd.DetermineAdminAPIAddress(written, nil, flag("config"), flag("adapter"))
 	if err != nil {
-		return fmt.Errorf("finding the address of the admin API: %w", err)
+		found := fmt.Errorf("finding the address of the admin API: %w", err)
+		if isWrong(err) {
+			return found
+		}
+		return UsageError(found)
 	}
 	body, err := getStatus(address)
 	if err != nil {
@@ -74,7 +79,7 @@ func getStatus(address string) ([]byte, error) {
 	case strings.Contains(err.Error(), "HTTP 404"): // Caddy has no type for it
 		return nil, fmt.Errorf("the server at %s has no status of accounts: it runs without this plugin", address)
 	case strings.Contains(err.Error(), "performing request"):
-		return nil, fmt.Errorf("asking the admin API: %w; is the server running, and its admin API at %s? If it is elsewhere, say so with --address", err, address)
+		return nil, fmt.Errorf("asking the admin API: %w; is the server running, and its admin API at %s, not off (admin off)? If it is elsewhere, say so with --address", err, address)
 	}
 	return nil, fmt.Errorf("asking the admin API at %s: %w", address, err)
 }
