@@ -121,7 +121,7 @@ func (r *report) server(s *server) {
 	for _, host := range r.config.hosts(s) {
 		part := s.forHost(host)
 		w.steps = 0
-		for _, request := range r.config.requestsFor(part, host) {
+		for _, request := range r.config.requestsFor(s, host) {
 			w.follow(request, part.Routes, part.Errors)
 		}
 	}

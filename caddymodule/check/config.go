@@ -42,6 +42,8 @@ type (
 		TrustedProxies struct {
 			Ranges []string `json:"ranges"`
 		} `json:"trusted_proxies"`
+
+		parts map[string]*server // see forHost
 	}
 
 	errorRoutes struct {

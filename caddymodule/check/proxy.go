@@ -79,7 +79,8 @@ func (w *walker) enter(s *server, h *handler, st state) {
 	if st.strange = []string{"remote_ip"}; len(s.TrustedProxies.Ranges) == 0 || !s.knowsProxies() {
 		st.strange = []string{"remote_ip", "client_ip"}
 	}
-	inner.withErrors(s.Routes, s.Errors, st, func(state) {})
+	part := s.forHost(st.request.host)
+	inner.withErrors(part.Routes, part.Errors, st, func(state) {})
 	w.steps, w.exhausted = inner.steps, w.exhausted || inner.exhausted
 }
 

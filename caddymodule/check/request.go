@@ -27,7 +27,7 @@ const (
 // hosts returns the hosts that a server's matchers, and those behind its proxies, name, and another.
 func (c *config) hosts(s *server) []string {
 	hosts := []string{otherHost}
-	for _, host := range c.words(s)["host"] {
+	for _, host := range c.words(s, "")["host"] {
 		hosts = append(hosts, strings.ReplaceAll(host, "*", "x"))
 	}
 	slices.Sort(hosts)
@@ -36,7 +36,7 @@ func (c *config) hosts(s *server) []string {
 
 // requestsFor makes up requests to a host: for each path and method that matchers on the way name, and others.
 func (c *config) requestsFor(s *server, host string) []request {
-	words := c.words(s)
+	words := c.words(s, host)
 	methods := map[string]bool{"POST": true, "GET": true}
 	for _, method := range words["method"] {
 		methods[strings.ToUpper(method)] = true
@@ -52,6 +52,9 @@ func (c *config) requestsFor(s *server, host string) []request {
 
 // forHost returns the server with the routes that a request to a host may take, those inside of routes aside.
 func (s *server) forHost(host string) *server {
+	if part := s.parts[host]; part != nil {
+		return part
+	}
 	st := state{request: request{host: host}}
 	elsewhere := func(r *route) bool {
 		return len(r.Match) > 0 && !slices.ContainsFunc(r.Match, func(set matcherSet) bool {
@@ -61,40 +64,55 @@ func (s *server) forHost(host string) *server {
 		})
 	}
 	part := *s
+	part.parts = nil
 	part.Routes = slices.DeleteFunc(slices.Clone(s.Routes), elsewhere)
 	if s.Errors != nil {
 		part.Errors = &errorRoutes{slices.DeleteFunc(slices.Clone(s.Errors.Routes), elsewhere)}
 	}
+	if s.parts == nil {
+		s.parts = map[string]*server{}
+	}
+	s.parts[host] = &part
 	return &part
 }
 
-// words gathers the arguments of the matchers host, path and method of a server and of those that it proxies to, and the prefixes that
-// are stripped there.
-func (c *config) words(s *server) map[string][]string {
+// words gathers the arguments of the matchers host, path and method that requests to a host may meet, on a server and on those that it
+// proxies to, and the prefixes that are stripped there; all of them for no host.
+func (c *config) words(s *server, host string) map[string][]string {
 	words := map[string][]string{}
-	for _, s := range c.reached(s, nil) {
-		collect(s.Routes, words)
-		if s.Errors != nil {
-			collect(s.Errors.Routes, words)
-		}
-		for _, named := range s.NamedRoutes {
-			collect([]*route{named}, words)
-		}
-	}
+	c.gather(s, host, words, map[visit]bool{})
 	return words
 }
 
-// reached adds a server, and the servers of the config that it proxies to, to a list.
-func (c *config) reached(s *server, list []*server) []*server {
-	list = append(list, s)
-	newWalker(nil, s).handlersNamed("reverse_proxy", func(h *handler, _ []string) {
+// visit is a server and the host of the requests that it gets.
+type visit struct {
+	server *server
+	host   string
+}
+
+func (c *config) gather(s *server, host string, words map[string][]string, seen map[visit]bool) {
+	if seen[visit{s, host}] {
+		return
+	}
+	seen[visit{s, host}] = true
+	part := s
+	if host != "" {
+		part = s.forHost(host)
+	}
+	collect(part.Routes, words)
+	if part.Errors != nil {
+		collect(part.Errors.Routes, words)
+	}
+	for _, named := range part.NamedRoutes {
+		collect([]*route{named}, words)
+	}
+	newWalker(nil, part).handlersNamed("reverse_proxy", func(h *handler, _ []string) {
 		for _, dial := range h.dials() {
-			if next := c.listening(dial); next != nil && !slices.Contains(list, next) {
-				list = c.reached(next, list)
+			if next := c.listening(dial); next != nil {
+				c.gather(next, h.hostSent(host), words, seen)
 			}
 		}
 	})
-	return list
 }
 
 // collect gathers words of routes, wherever in them they are.

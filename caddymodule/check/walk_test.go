@@ -215,31 +215,41 @@ func TestRoutesThatInvokeEachOtherEnd(t *testing.T) {
 	}
 }
 
-// Who runs many small apps has a site for each.
+// Who runs many small apps has a site for each, perhaps behind one that ends TLS for all.
 func TestManySitesCostLittle(t *testing.T) {
-	var routes []string
-	for i := range 300 {
-		routes = append(routes, strings.ReplaceAll(`{"match":[{"host":["appN.example.com"]}],"terminal":true,"handle":[{"handler":"subroute","routes":[`+
-			`{"match":[{"path":["/login"]}],"handle":[{"handler":"wechat_login"}]},`+
+	var sites, fronts []string
+	for i := range 200 {
+		site := func(routes string) string {
+			return strings.ReplaceAll(`{"match":[{"host":["appN.example.com"]}],"terminal":true,"handle":[{"handler":"subroute","routes":[`+routes+`]}]}`, "N", fmt.Sprint(i))
+		}
+		fronts = append(fronts, site(`{"handle":[{"handler":"reverse_proxy","upstreams":[{"dial":"127.0.0.1:8080"}]}]}`))
+		sites = append(sites, site(`{"match":[{"path":["/login"]}],"handle":[{"handler":"wechat_login"}]},`+
 			`{"group":"g","match":[{"path":["/appN/*"]}],"handle":[{"handler":"subroute","routes":[{"handle":[{"handler":"rewrite","strip_path_prefix":"/appN"}]},`+
 			`{"handle":[{"handler":"authentication","providers":{"wechat":{}}},{"handler":"cloudid","fields":["a"]},{"handler":"reverse_proxy","upstreams":[{"dial":"f:1"}]}]}]}]},`+
-			`{"group":"g","match":[{"path":["*.png","*.jpg"]}],"handle":[{"handler":"file_server"}]}]}]}`, "N", fmt.Sprint(i)))
+			`{"group":"g","match":[{"path":["*.png","*.jpg"]}],"handle":[{"handler":"file_server"}]}`))
 	}
-	var c config
-	if err := json.Unmarshal([]byte(`{"apps":{"http":{"servers":{"s":{"listen":[":443"],"routes":[`+strings.Join(routes, ",")+`]}}}}}`), &c); err != nil {
-		t.Fatal(err)
-	}
-	s := c.servers()[0]
-	part := s.forHost("app7.example.com")
-	if requests := c.requestsFor(part, "app7.example.com"); len(part.Routes) != 1 || len(requests) > 200 {
-		t.Errorf("%d routes and %d requests for one site of many", len(part.Routes), len(requests))
-	}
-	if hosts := c.hosts(s); len(hosts) != 301 {
-		t.Errorf("%d hosts", len(hosts))
-	}
-	r := newReport(&c)
-	r.noteGateways(s)
-	if r.server(s); len(r.findings()) > 0 {
-		t.Errorf("found %+v", r.findings())
+	for _, listens := range []string{":443", "127.0.0.1:8080"} {
+		var c config
+		err := json.Unmarshal([]byte(`{"apps":{"http":{"servers":{"front":{"listen":[":444"],"routes":[`+strings.Join(fronts, ",")+`]},`+
+			`"sites":{"listen":["`+listens+`"],"routes":[`+strings.Join(sites, ",")+`]}}}}}`), &c)
+		if err != nil {
+			t.Fatal(err)
+		}
+		r := newReport(&c)
+		for _, s := range c.servers() {
+			if hosts, requests := c.hosts(s), c.requestsFor(s, "app7.example.com"); len(hosts) != 201 || len(requests) > 200 {
+				t.Errorf("%d hosts, and %d requests for one of them", len(hosts), len(requests))
+			}
+			if part := s.forHost("app7.example.com"); len(part.Routes) != 1 {
+				t.Errorf("one site of many has %d routes", len(part.Routes))
+			}
+			r.noteGateways(s)
+		}
+		for _, s := range c.servers() {
+			r.server(s)
+		}
+		if found := r.findings(); len(found) > 0 {
+			t.Errorf("found %+v", found)
+		}
 	}
 }
