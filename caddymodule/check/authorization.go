@@ -26,7 +26,7 @@ func (w *walker) authorization(h *handler, st state) state {
 		use = new(authorization)
 		w.report.authorized[h] = use
 	}
-	if st.authorization == "" || st.authorization == reads {
+	if st.authorization == "" || basic && st.authorization == reads { // basic_auth leaves it where it is
 		use.there = true
 	} else {
 		use.place, use.taken = w.describe(st, h), st.authorization
@@ -44,7 +44,7 @@ func (r *report) authorizations() {
 		found := Finding{
 			Kind: "authorization", Place: use.place, directive: h.words(),
 			Problem: fmt.Sprintf("%s reads the field Authorization, which %s in front of it has read and taken: every call is rejected with 401", h.words(), use.taken),
-			Fix:     "keep one of the two: let in testers by a remote_ip matcher, for example, and users by wechat_session",
+			Fix:     "keep one of the two, or give them matchers that do not overlap; testers may be let in by a remote_ip matcher",
 		}
 		if use.taken == "request_header" {
 			found.Problem = fmt.Sprintf("%s reads the field Authorization, which request_header in front of it removes: every call is rejected with 401", h.words())
