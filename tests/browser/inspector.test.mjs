@@ -1,36 +1,13 @@
 import assert from 'node:assert/strict'
 import { after, before, describe, test } from 'node:test'
-import { openPage, startGateway, steps, user } from './rig.mjs'
-
-const rows = page => page.locator('#list .row:not(.head)')
-const detail = page => page.locator('#detail')
-const row = (page, text) => rows(page).filter({ hasText: text }).first()
-
-// keepCopied keeps what the page copies in window.copied. To read the clipboard itself can wait for ever, for a window that has no focus.
-async function keepCopied(page) {
-  await page.context().grantPermissions(['clipboard-write'])
-  await page.evaluate(() => {
-    const write = navigator.clipboard.writeText.bind(navigator.clipboard)
-    navigator.clipboard.writeText = text => {
-      window.copied = text
-      return write(text)
-    }
-  })
-}
+import { detail, keepCopied, openPage, row, rows, startGateway, steps, user, withPage as withPageOf } from './rig.mjs'
 
 describe('the inspector in a browser', () => {
   let gateway
   before(async () => { gateway = await startGateway('capture') })
   after(() => gateway.stop())
 
-  async function withPage (run, options) {
-    const opened = await openPage(gateway.inspector, options)
-    try {
-      await run(opened.page, opened.seen)
-      assert.deepEqual(opened.seen.errors, [], 'errors in the page')
-      for (const url of opened.seen.requests) assert.ok(url.startsWith(gateway.inspector), `the page asks for ${url}`)
-    } finally { await opened.close() }
-  }
+  const withPage = (run, options) => withPageOf(gateway, run, options)
 
   test('without calls it says how to make one', () => withPage(async page => {
     await page.getByText('No call yet').waitFor()
@@ -42,13 +19,13 @@ describe('the inspector in a browser', () => {
     await gateway.call('/fn/steps', { weRunData: steps, phone: expired, obj: { shareInfo: '39_JeXrSGN2VA0oq32eDIrs4Ww_H-8uK0NkGYZ5RMYmFhpoyJUoCx2oRU7qzuQ' } })
     const first = row(page, '/fn/steps')
     await first.getByText('partial').waitFor()
-    assert.match(await first.innerText(), /weRunData ✓\s+phone ✗ -601006/)
+    assert.match(await first.innerText(), /phone ✗ -601006\s+obj\.shareInfo ⚠ nested\s+weRunData ✓\s+obj/)
     await first.click()
     const text = await detail(page).innerText()
     assert.match(text, /weRunData\s+open data, asked of WeChat/)
     assert.match(text, /-601006\s+·\s+.*expired/i)
     assert.match(text, /the developer of the mini program: CloudIDs live for five minutes, and so does encryptedData; the client must get a new CloudID/)
-    assert.match(text, /obj\.shareInfo\s+it looks like a CloudID, but only direct members/)
+    assert.match(text, /obj\.shareInfo\s+a string of 62 bytes; it looks like a CloudID, but only direct members/)
     assert.match(text, /account wx3d289323f5900f8e/)
     assert.match(text, /WeChat\s+[\d.]+ ms/)
     assert.match(text, /X-WX-OPEN-DATA-INFO\s+\{"keys":\["weRunData"\]\}/)
@@ -183,9 +160,12 @@ describe('the inspector in a browser', () => {
     await page.keyboard.type('newer')
     await page.waitForFunction(() => document.querySelectorAll('#list .row:not(.head)').length === 1)
     await page.keyboard.press('Escape')
+    assert.equal(await page.inputValue('#filter'), 'newer')
     await page.keyboard.press('p')
     await page.locator('#state', { hasText: 'paused' }).waitFor()
     await page.fill('#filter', '')
+    await page.locator('#filter').press('Enter')
+    assert.equal(await page.evaluate(() => document.activeElement.id), 'rows')
     await gateway.call('/fn/while-paused', { n: 3 })
     await page.locator('#new').waitFor()
     assert.equal(await row(page, '/fn/while-paused').count(), 0)

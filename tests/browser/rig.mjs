@@ -1,5 +1,6 @@
 // The built gateway with the sandbox for WeChat, a function that echoes its event, and an inspector, all on free ports of
 // 127.0.0.1; and a browser.
+import assert from 'node:assert/strict'
 import { spawn, execFileSync } from 'node:child_process'
 import fs from 'node:fs'
 import http from 'node:http'
@@ -75,9 +76,12 @@ http://${inspector} {
   const post = (address, to, body, headers = { 'Content-Type': 'application/json' }) => fetch(`http://${address}${to}`, { method: 'POST', headers, body: typeof body === 'string' ? body : JSON.stringify(body) })
   return {
     inspector: `http://${inspector}/`,
-    /** Sends what fetch would not: any method. */
-    callBy: (method, to, event) => new Promise((resolve, reject) => {
-      const request = http.request(`http://${gateway}${to}`, { method, headers: { 'Content-Type': 'application/json' } }, response => { response.resume(); response.on('close', resolve) }) // also where it breaks off
+    /** What the function received, the latest last: {method, url, type, body}. */
+    received: echo.received,
+    /** Sends what fetch would not: any method, any path, no Content-Type. */
+    callBy: (method, to, event, headers = { 'Content-Type': 'application/json' }) => new Promise((resolve, reject) => {
+      const [hostname, port] = gateway.split(':')
+      const request = http.request({ hostname, port, path: to, method, headers }, response => { response.resume(); response.on('close', resolve) }) // also where it breaks off
       request.on('error', reject)
       request.end(event)
     }),
@@ -123,6 +127,32 @@ export async function openPage (url, { prepare, ...options } = {}) {
   return { page, seen, close: () => browser.close() }
 }
 
+/** Runs with a page of the gateway's inspector. The page must have no errors, and ask for nothing elsewhere. */
+export async function withPage (gateway, run, options) {
+  const opened = await openPage(gateway.inspector, options)
+  try {
+    await run(opened.page)
+    assert.deepEqual(opened.seen.errors, [], 'errors in the page')
+    for (const url of opened.seen.requests) assert.ok(url.startsWith(gateway.inspector), `the page asks for ${url}`)
+  } finally { await opened.close() }
+}
+
+export const rows = page => page.locator('#list .row:not(.head)')
+export const detail = page => page.locator('#detail')
+export const row = (page, text) => rows(page).filter({ hasText: text }).first()
+
+// keepCopied keeps what the page copies in window.copied. To read the clipboard itself can wait for ever, for a window that has no focus.
+export async function keepCopied (page) {
+  await page.context().grantPermissions(['clipboard-write'])
+  await page.evaluate(() => {
+    const write = navigator.clipboard.writeText.bind(navigator.clipboard)
+    navigator.clipboard.writeText = text => {
+      window.copied = text
+      return write(text)
+    }
+  })
+}
+
 function builtCaddy (folder) {
   if (process.env.CADDY) return path.resolve(process.env.CADDY)
   const file = path.join(folder, 'caddy')
@@ -131,13 +161,14 @@ function builtCaddy (folder) {
 }
 
 async function startEcho () {
+  const received = []
   const server = http.createServer((request, response) => {
     const parts = []
     request.on('data', part => parts.push(part))
-    request.on('end', () => { response.setHeader('Content-Type', 'application/json'); response.end(Buffer.concat(parts)) })
+    request.on('end', () => { received.push({ method: request.method, url: request.url, type: request.headers['content-type'], body: String(Buffer.concat(parts)) }); response.setHeader('Content-Type', 'application/json'); response.end(Buffer.concat(parts)) })
   })
   await new Promise(resolve => server.listen(0, '127.0.0.1', resolve))
-  return { address: `127.0.0.1:${server.address().port}`, close: () => { server.closeAllConnections(); return new Promise(resolve => server.close(resolve)) } }
+  return { received, address: `127.0.0.1:${server.address().port}`, close: () => { server.closeAllConnections(); return new Promise(resolve => server.close(resolve)) } }
 }
 
 async function freeAddress () {
