@@ -4,7 +4,6 @@ import (
 	"bufio"
 	"crypto/tls"
 	"errors"
-	"io"
 	"net"
 	"os"
 	"sync/atomic"
@@ -23,7 +22,6 @@ type conn struct {
 	to     endpoint
 	reader *bufio.Reader // of the response; nil while none is being read
 	limit  int64         // how many bytes may still be read of a head
-	ended  bool          // the server will send no more
 	reused bool          // it carried a request before
 	idleAt time.Time
 	gone   atomic.Bool // it was discarded
@@ -83,7 +81,6 @@ func (s *source) Read(p []byte) (int, error) {
 	}
 	n, err := s.Conn.Read(p[:min(int64(len(p)), s.limit)])
 	s.limit -= int64(n)
-	s.ended = s.ended || err == io.EOF
 	return n, err
 }
 
@@ -93,7 +90,7 @@ func (c *conn) quiet() bool {
 	if !c.reused {
 		return true
 	}
-	if c.ended || !silent(c.socket) {
+	if !silent(c.socket) {
 		return false
 	}
 	secure, ok := c.Conn.(*tls.Conn)

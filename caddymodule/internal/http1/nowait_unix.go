@@ -40,7 +40,7 @@ func (x *exchange) turn(fd uintptr) (over bool) {
 		return true // for nothing, at worst: then the read that follows waits
 	}
 	x.turned = true
-	if c := x.conn; c.ended || c.reused && !isSilent(fd) {
+	if x.conn.reused && !isSilent(fd) {
 		x.writeErr = errUnasked
 		return true
 	}

@@ -301,17 +301,12 @@ func (o *outgoing) copy(x *exchange) error {
 	}
 }
 
-// space returns where the next bytes of the body go, at least one.
+// space returns where the next bytes of the body go, at least one. While the body is read, nobody else changes buf.
 func (o *outgoing) space(left int64) []byte {
 	if left == 0 {
 		return make([]byte, 1) // for what must not come
 	}
-	o.mu.Lock()
-	defer o.mu.Unlock()
 	free := o.buf[len(o.buf):cap(o.buf)]
-	if o.stream {
-		free = o.buf[:cap(o.buf)]
-	}
 	return free[:min(int64(len(free)), left)]
 }
 

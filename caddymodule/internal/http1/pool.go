@@ -123,7 +123,7 @@ func (p *pool) leave(to endpoint, turn chan *conn) {
 // put takes a connection back whose response was read to its end. It is kept, or given to a caller that waits, or closed.
 func (p *pool) put(c *conn) {
 	c.reused = true
-	if p.keepsNone || c.ended || !p.keep(c) {
+	if p.keepsNone || !p.keep(c) {
 		p.discard(c)
 	}
 }

@@ -136,8 +136,8 @@ func TestConnectionsEndInTime(t *testing.T) {
 		time.Sleep(30 * time.Second)
 		synctest.Wait()
 		p.want(t, "when all are", 5, 0)
-		if p.timer() != nil || len(p.hosts) != 0 {
-			t.Errorf("a timer (%v), or one of %d hosts, is left", p.expiry, len(p.hosts))
+		if p.timer() != nil || len(p.hosts) != 0 || p.idle != 0 {
+			t.Errorf("a timer (%v), one of %d hosts, or one of %d connections is left", p.expiry, len(p.hosts), p.idle)
 		}
 		p.put(p.take(t, "a"))
 		p.want(t, "when one was needed again", 6, 1)

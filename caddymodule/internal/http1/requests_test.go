@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"testing/iotest"
@@ -199,6 +200,22 @@ func TestBodiesThatAreWrong(t *testing.T) {
 				t.Errorf("the connection was kept: %v", kept)
 			}
 		})
+	}
+}
+
+// A body belongs to its owner again when RoundTrip returned an error.
+func TestAfterAnErrorTheBodyIsClosed(t *testing.T) {
+	for _, length := range []int64{100, 1 << 20} {
+		u, c := startUpstream(t, func(c *rawserver.Conn) {
+			c.Head()
+			c.Say("garbage\r\n\r\n")
+		}), newClient(t, nil)
+		closed := new(atomic.Bool)
+		req := newRequest(t.Context(), http.MethodPost, nil, 0)
+		req.Body, req.ContentLength = onClose{&slowly{forever{}, 1, 100 * time.Millisecond}, func() { closed.Store(true) }}, length
+		if got, err := u.do(c, req); err == nil || !closed.Load() {
+			t.Errorf("a body of %d bytes: %q, %v, and it is closed: %t", length, got, err, closed.Load())
+		}
 	}
 }
 
