@@ -20,7 +20,9 @@ func (p *parser) lookForList(m jsonscan.Member) {
 	if !listNames.find(unsafeString(p.event.body[m.NameStart+1 : m.NameEnd-1])).whole {
 		return
 	}
-	p.listCount++
+	if p.listCount++; p.listCount > 1 && p.listDeclares {
+		return // a second list is rejected, whatever it holds: reading thousands would be for nothing
+	}
 	body := unsafeString(p.event.body)
 	entries, ok := entriesOf(body[m.ValueStart:m.ValueEnd], p.rules.MaxDeclarations+1)
 	if !ok {
