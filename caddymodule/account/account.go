@@ -79,10 +79,7 @@ func (a *Account) AppID() string {
 // Name is what operators are told of the account when a config is loaded or checked: the AppID, or the placeholder that it came from if
 // it does not look like one. Who wrote the name of another variable may have written that of a secret.
 func (a *Account) Name() string {
-	switch {
-	case a == nil:
-		return ""
-	case looksLikeAppID(a.appid):
+	if looksLikeAppID(a.appid) {
 		return a.appid
 	}
 	return a.written
@@ -92,10 +89,7 @@ func (a *Account) Name() string {
 // opendata.Request. An exchange that fails is logged, once however many wait for it. A user who has reached the account's limit
 // gets an *opendata.LimitError.
 func (a *Account) Resolve(ctx context.Context, openid string, ids []string, guesses []bool) (opendata.Result, error) {
-	held, err := a.acquire()
-	if err != nil {
-		return opendata.Result{}, err
-	}
+	held := a.acquire()
 	defer a.release()
 	result, err := held.resolver.Resolve(ctx, opendata.Request{OpenID: openid, IDs: ids, Guesses: guesses, Report: a.report})
 	if _, limited := errors.AsType[*opendata.LimitError](err); limited {
@@ -106,10 +100,7 @@ func (a *Account) Resolve(ctx context.Context, openid string, ids []string, gues
 
 // VoIPSign asks WeChat for a voice signature in a user's name.
 func (a *Account) VoIPSign(ctx context.Context, openid string, sign wechat.VoIPSignRequest) (string, error) {
-	held, err := a.acquire()
-	if err != nil {
-		return "", err
-	}
+	held := a.acquire()
 	defer a.release()
 	ctx, cancel := context.WithTimeout(ctx, a.tunables.Timeout)
 	defer cancel()
@@ -129,10 +120,7 @@ func (a *Account) Login(ctx, queue context.Context, code string) (wechat.Session
 	if err != nil {
 		return wechat.Session{}, err
 	}
-	held, err := a.acquire()
-	if err != nil {
-		return wechat.Session{}, err
-	}
+	held := a.acquire()
 	defer a.release()
 	ctx, cancel := context.WithTimeout(ctx, a.tunables.Timeout)
 	defer cancel()

@@ -46,11 +46,7 @@ func serveStatus(w http.ResponseWriter, r *http.Request) error {
 	if err := onlyGET(w, r); err != nil {
 		return err
 	}
-	status, err := runningApp().Status()
-	if err != nil {
-		return caddy.APIError{HTTPStatus: http.StatusInternalServerError, Err: err}
-	}
-	return respond(w, http.StatusOK, status)
+	return respond(w, http.StatusOK, runningApp().Status())
 }
 
 func serveHealth(w http.ResponseWriter, r *http.Request) error {
@@ -89,9 +85,7 @@ func respond(w http.ResponseWriter, status int, body any) error {
 	w.Header().Set("Content-Type", "application/json")
 	w.Header().Set("Cache-Control", "no-store")
 	w.WriteHeader(status)
-	encoder := json.NewEncoder(w)
-	encoder.SetEscapeHTML(false)
-	_ = encoder.Encode(body)
+	_ = json.NewEncoder(w).Encode(body)
 	return nil
 }
 

@@ -251,5 +251,11 @@ func TestTheConventionsOfTheAdminAPI(t *testing.T) {
 		if res.StatusCode != test.want {
 			t.Errorf("%s: %d, want %d", test.sentence, res.StatusCode, test.want)
 		}
+		if allowed := res.Header.Get("Allow"); test.want == 405 && allowed != "GET, HEAD" {
+			t.Errorf("%s: allowed are %q", test.sentence, allowed)
+		}
+		if h := res.Header; test.want == 200 && (h.Get("Content-Type") != "application/json" || h.Get("Cache-Control") != "no-store") {
+			t.Errorf("%s: the header is %v", test.sentence, h)
+		}
 	}
 }

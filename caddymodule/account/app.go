@@ -27,14 +27,14 @@ type App struct {
 	// The accounts, by AppID, which may be a placeholder such as {env.WECHAT_APPID}.
 	Accounts map[string]*Account `json:"accounts,omitempty"`
 
-	invocations *invocation.Feed
+	invocations invocation.Feed
 	pooled      poolRefs
 	unknown     *metrics.Account   // of requests that are about no account that is known
 	metrics     []*metrics.Account // of all accounts, and unknown
 }
 
 // Invocations shows the calls through the `cloudid` handlers of this config.
-func (a *App) Invocations() *invocation.Feed { return a.invocations }
+func (a *App) Invocations() *invocation.Feed { return &a.invocations }
 
 // CaddyModule returns the Caddy module information.
 func (*App) CaddyModule() caddy.ModuleInfo {
@@ -43,13 +43,10 @@ func (*App) CaddyModule() caddy.ModuleInfo {
 
 // Provision sets up the accounts. It makes no calls.
 func (a *App) Provision(ctx caddy.Context) error {
-	a.invocations = new(invocation.Feed)
 	if a.pooled.pool == nil {
 		a.pooled.pool = processPool
 	}
-	if _, err := load(&a.pooled, "headroom", nil, newHeadroom); err != nil {
-		return err
-	}
+	load(&a.pooled, "headroom", nil, newHeadroom)
 	if err := a.resolveAppIDs(ctx.Logger()); err != nil {
 		return err
 	}

@@ -10,12 +10,14 @@ import (
 	"testing"
 	"time"
 
+	"github.com/caddyserver/caddy/v2"
 	"go.uber.org/zap"
 	"go.uber.org/zap/zaptest/observer"
 
 	"github.com/caddy-cloudid/caddy-cloudid/caddymodule/internal/usertoken"
 	"github.com/caddy-cloudid/caddy-cloudid/caddymodule/sandbox"
 	"github.com/caddy-cloudid/caddy-cloudid/caddymodule/wechat"
+	"github.com/caddy-cloudid/caddy-cloudid/caddymodule/wechat/apicall"
 )
 
 func TestWhichAccountIsMeant(t *testing.T) {
@@ -60,15 +62,21 @@ func TestAppIDs(t *testing.T) {
 		"{env.ACCOUNT_TEST_APPID}": new(Account),
 		"wx3d289323f5900f8e":       new(Account),
 		"gh_1":                     new(Account),
+		"wx3d28":                   new(Account),
+		"wx3d289323f5900fgg":       new(Account),
 	}}
 	if err := app.resolveAppIDs(zap.New(core)); err != nil {
 		t.Fatal(err)
 	}
-	if got := strings.Join(app.appids(), " "); got != "gh_1 wx00000000000000aa wx3d289323f5900f8e" {
+	if got := strings.Join(app.appids(), " "); got != "gh_1 wx00000000000000aa wx3d28 wx3d289323f5900f8e wx3d289323f5900fgg" {
 		t.Errorf("the accounts are %s", got)
 	}
-	if logs.Len() != 1 || logs.All()[0].Level != zap.WarnLevel || logs.All()[0].ContextMap()["appid"] != "gh_1" {
-		t.Errorf("logged %v; one AppID is none of WeChat's", logs.All())
+	var warned []any
+	for _, entry := range logs.FilterLevelExact(zap.WarnLevel).All() {
+		warned = append(warned, entry.ContextMap()["appid"])
+	}
+	if fmt.Sprint(warned) != "[gh_1 wx3d28 wx3d289323f5900fgg]" {
+		t.Errorf("%v are none of WeChat's", warned)
 	}
 }
 
@@ -181,6 +189,85 @@ func TestInvocationTokensAreSignedOnceAMinute(t *testing.T) {
 	}
 }
 
+func TestWithoutAKeyThereAreNoInvocationTokens(t *testing.T) {
+	t.Parallel()
+	c := load1(t, app1("http://127.0.0.1:1", `,"token":{"source":"none"}`))
+	defer c.unload()
+	invocation, err1 := c.only(t).InvocationToken(usertoken.User{OpenID: "o1"})
+	unattended, err2 := c.only(t).UnattendedToken(1)
+	if invocation != "" || unattended != "" || err1 != nil || err2 != nil {
+		t.Errorf("%q, %v; %q, %v", invocation, err1, unattended, err2)
+	}
+}
+
+// A code is never sent twice, and login takes no token.
+func TestALoginThatFailsIsNotRepeated(t *testing.T) {
+	t.Parallel()
+	fake, url := startSandbox(t)
+	c := load1(t, app1(url, `,"secret":"s"`))
+	defer c.unload()
+	if err := fake.Fault(sandbox.Fault{API: "jscode2session", Kind: "errcode", Code: -1}); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := c.only(t).Login(t.Context(), t.Context(), "a-code"); wechat.Code(err) != -1 || fake.Calls() != (sandbox.Calls{JSCode2Session: 1}) {
+		t.Errorf("%v after %+v", err, fake.Calls())
+	}
+}
+
+func TestRelay(t *testing.T) {
+	t.Parallel()
+	p := newProcess()
+	fake, url := startSandbox(t)
+	c := p.load(t, app1(url, `,"secret":"s"`))
+	logs := observed(c.only(t))
+	request := wechat.RelayRequest{Method: "POST", Path: "/wxa/msg_sec_check", Body: []byte("{}")}
+	if response, err := c.only(t).Relay(t.Context(), "o1", request); err != nil || response.Status != 200 || logs.Len() != 0 {
+		t.Errorf("%+v, %v", response, err)
+	}
+	if err := fake.Fault(sandbox.Fault{API: "security.msgSecCheck", Kind: "drop", Times: 9}); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := c.only(t).Relay(t.Context(), "o1", request); err == nil || logs.FilterMessage("relayed call failed").Len() != 1 {
+		t.Errorf("%v, logged %v", err, logs.All())
+	}
+	c.unload()
+	p.wantNothingPooled(t)
+}
+
+// closingSource is a source of tokens that has to be closed.
+type closingSource struct{ closed int }
+
+func (*closingSource) Token(context.Context) (string, error)             { return "t", nil }
+func (*closingSource) Rejected(string)                                   {}
+func (s *closingSource) Close() error                                    { s.closed++; return nil }
+func (*closingSource) Key() string                                       { return "" }
+func (s *closingSource) Open(string, *wechat.Client) apicall.TokenSource { return s }
+func (*closingSource) CaddyModule() caddy.ModuleInfo {
+	return caddy.ModuleInfo{ID: "cloudid.tokens.closing"}
+}
+
+func TestATokenIsCheckedWithASourceOfItsOwn(t *testing.T) {
+	t.Parallel()
+	p := newProcess()
+	fake, url := startSandbox(t)
+	fake.SetSecret(appid, "right")
+	for settings, code := range map[string]int{`"secret":"right"`: 0, `"secret":"wrong"`: 40125, `"token":{"source":"none"}`: 0} {
+		c := p.load(t, app1(url, ","+settings))
+		if err := c.only(t).CheckToken(t.Context()); wechat.Code(err) != code || (err == nil) != (code == 0) {
+			t.Errorf("%s: %v", settings, err)
+		}
+		c.unload()
+	}
+	c := p.load(t, app1(url, `,"token":{"source":"none"}`))
+	source := new(closingSource)
+	c.only(t).tokens = source
+	if err := c.only(t).CheckToken(t.Context()); err != nil || source.closed != 1 {
+		t.Errorf("%v, closed %d times", err, source.closed)
+	}
+	c.unload()
+	p.wantNothingPooled(t)
+}
+
 func TestLogin(t *testing.T) {
 	t.Parallel()
 	p := newProcess()
@@ -209,8 +296,10 @@ func TestLogin(t *testing.T) {
 
 func TestVoIPSign(t *testing.T) {
 	t.Parallel()
+	p := newProcess()
 	fake, url := startSandbox(t)
-	c := load1(t, app1(url, `,"secret":"s"`))
+	c := p.load(t, app1(url, `,"secret":"s"`))
+	defer p.wantNothingPooled(t)
 	defer c.unload()
 	logs := observed(c.only(t))
 	sign := wechat.VoIPSignRequest{GroupID: "g", Nonce: "n", Timestamp: 1557056066}

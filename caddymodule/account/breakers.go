@@ -42,7 +42,7 @@ func (b *breaker) changed(change apicall.StateChange) {
 	}
 	fields := []zap.Field{zap.String("appid", b.appid), zap.String("api", b.api)}
 	switch {
-	case change.From == apicall.Closed && change.To == apicall.Open:
+	case change.From == apicall.Closed:
 		logger.Error("breaker opened: too many calls to WeChat failed in a row, so calls are not made for a while and fail at once",
 			append(fields, zap.String("errcode", wechat.MetricLabel(change.Cause)), zap.Error(change.Cause), zap.String("advice", wechat.Advice(change.Cause)))...)
 	case change.To == apicall.Closed:
@@ -72,11 +72,7 @@ func (b *breaker) start(account *Account) {
 func (b *breaker) stop(account *Account) {
 	b.metrics.mu.Lock()
 	defer b.metrics.mu.Unlock()
-	at := slices.Index(b.metrics.running, runningBreaker{b, account})
-	if at < 0 {
-		return
-	}
-	b.metrics.running = slices.Delete(b.metrics.running, at, at+1)
+	b.metrics.running = slices.DeleteFunc(b.metrics.running, func(r runningBreaker) bool { return r == runningBreaker{b, account} })
 	if shown, ok := b.metrics.shownBreaker(b.api); ok {
 		b.metrics.ShowBreaker(b.api, float64(shown.state))
 	} else {

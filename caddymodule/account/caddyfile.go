@@ -38,9 +38,9 @@ func init() {
 //
 // Given more than once, its accounts add up.
 func parseGlobalOption(d *caddyfile.Dispenser, existing any) (any, error) {
-	app := App{Accounts: make(map[string]*Account)}
+	app := &App{Accounts: make(map[string]*Account)}
 	if before, ok := existing.(httpcaddyfile.App); ok {
-		if err := json.Unmarshal(before.Value, &app); err != nil {
+		if err := json.Unmarshal(before.Value, app); err != nil {
 			return nil, err
 		}
 	}

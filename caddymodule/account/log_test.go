@@ -44,7 +44,11 @@ func TestTheLogLineOfAFailedExchange(t *testing.T) {
 	} {
 		t.Run(test.sentence, func(t *testing.T) {
 			fake, url := startSandbox(t)
-			c := load1(t, app1(url, `,"secret":"`+secret+`","timeout":"300ms"`))
+			timeout := "30s" // which nothing runs into
+			if test.errcode == "timeout" {
+				timeout = "2s"
+			}
+			c := load1(t, app1(url, `,"secret":"`+secret+`","timeout":"`+timeout+`"`))
 			logs := observed(c.only(t))
 			test.fault.API = "getopendata"
 			if err := fake.Fault(test.fault); err != nil {

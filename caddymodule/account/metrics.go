@@ -30,18 +30,15 @@ func (a *App) Metrics(one *Account) *metrics.Counts {
 
 // showMetrics shows the collectors of all accounts in the config's registry. That of a config with an admin endpoint shows them already
 // (see AdminAPI).
-func (a *App) showMetrics(registry prometheus.Registerer) (err error) {
+func (a *App) showMetrics(registry prometheus.Registerer) error {
 	var endpoints []string
 	for _, one := range a.Accounts {
 		a.metrics, endpoints = append(a.metrics, one.metrics.Account), append(endpoints, one.Endpoint)
 	}
 	slices.Sort(endpoints)
-	a.unknown, err = load(&a.pooled, "metrics without an account", []any{slices.Compact(endpoints)}, func() (*pooled[*metrics.Account], error) {
-		return &pooled[*metrics.Account]{value: metrics.NewAccount("")}, nil
+	a.unknown = load(&a.pooled, "metrics without an account", []any{slices.Compact(endpoints)}, func() *pooled[*metrics.Account] {
+		return &pooled[*metrics.Account]{value: metrics.NewAccount("")}
 	})
-	if err != nil {
-		return err
-	}
 	a.metrics = append(a.metrics, a.unknown)
 	return metrics.Register(registry, func() []*metrics.Account { return a.metrics })
 }

@@ -1,13 +1,16 @@
 package account
 
 import (
+	"errors"
 	"fmt"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/caddy-cloudid/caddy-cloudid/caddymodule/opendata"
 	"github.com/caddy-cloudid/caddy-cloudid/caddymodule/sandbox"
 	"github.com/caddy-cloudid/caddy-cloudid/caddymodule/wechat"
+	"github.com/caddy-cloudid/caddy-cloudid/caddymodule/wechat/apicall"
 	"github.com/caddy-cloudid/caddy-cloudid/tests/probe"
 )
 
@@ -85,10 +88,14 @@ func TestTheMetricOfTheBreaker(t *testing.T) {
 	third.unload()
 	want(second, "after that failed to start", "2")
 	third = p.load(t, app1(url, `,"secret":"s2"`))
+	second.only(t).shared.breakers[wechat.APIGetOpenData].changed(apicall.StateChange{From: apicall.HalfOpen, To: apicall.Open})
+	want(third, "when the breaker of the old secret changes", "0")
 	second.unload()
 	want(third, "after the one with the old secret has gone", "0")
 	third.unload()
 	want(third, "after the account was removed", "none")
+	third.only(t).shared.breakers[wechat.APIGetOpenData].changed(apicall.StateChange{From: apicall.Closed, To: apicall.Open, Cause: errors.New("down")})
+	want(third, "when a late request of it opens its breaker", "none")
 }
 
 // A counter goes on where it stopped while some config has the account, and an account that comes back begins anew.
@@ -121,22 +128,59 @@ func TestCountsOverReloads(t *testing.T) {
 	p.wantNothingPooled(t)
 }
 
-// What is about no account that is known is counted too.
+// What is about no account that is known is counted too, and goes on over reloads while there are accounts at the same endpoints.
 func TestMetricsWithoutAnAccount(t *testing.T) {
 	t.Parallel()
-	p := newProcess()
-	c := p.load(t, `{}`)
-	c.Metrics(nil).Logins.WithLabelValues("rejected").Inc()
-	if got := probe.Sum(t, c.registry, "logins_total", "", "rejected"); got != 1 {
-		t.Errorf("%v are counted", got)
+	for _, accounts := range []string{
+		``,
+		`"wx1":{"secret":"s","endpoint":"http://127.0.0.1:1"},"wx2":{"secret":"s","endpoint":"http://127.0.0.1:2"},"wx3":{"secret":"s","endpoint":"http://127.0.0.1:3"},"wx4":{"secret":"s","endpoint":"http://127.0.0.1:1"}`,
+	} {
+		p := newProcess()
+		c := p.load(t, `{"accounts":{`+accounts+`}}`)
+		c.Metrics(nil).Logins.WithLabelValues("rejected").Inc()
+		for range 5 {
+			next := p.load(t, `{"accounts":{`+accounts+`}}`)
+			c.unload()
+			c = next
+			if got := probe.Sum(t, c.registry, "logins_total", "", "rejected"); got != 1 {
+				t.Errorf("after a reload %v are counted", got)
+			}
+		}
+		c.unload()
+		p.wantNothingPooled(t)
 	}
-	next := p.load(t, `{}`)
-	c.unload()
-	if got := probe.Sum(t, next.registry, "logins_total", "", "rejected"); got != 1 {
-		t.Errorf("after a reload %v are counted", got)
+}
+
+func TestWhatIsCounted(t *testing.T) {
+	t.Parallel()
+	_, url := startSandbox(t)
+	failed := errors.New("failed")
+	for _, test := range []struct {
+		sentence string
+		do       func(*Account)
+		metric   string
+		labels   []string
+		want     float64
+	}{
+		{"a user's limit", func(a *Account) { _, _ = a.Resolve(t.Context(), "o1", []string{"27_a", "27_b"}, nil) }, "limit_hits_total", []string{"limit"}, 1},
+		{"none without one", func(a *Account) { _, _ = a.Resolve(t.Context(), "o1", []string{steps}, nil) }, "limit_hits_total", nil, 0},
+		{"guesses beyond it", func(a *Account) { a.metrics.countLookup(opendata.Lookup{Limited: 2}) }, "limit_hits_total", []string{"limit"}, 1},
+		{"a call that did not get its turn", func(a *Account) { a.logFailure("", new(apicall.QueueError)) }, "limit_hits_total", []string{"max_calls"}, 1},
+		{"no other failure", func(a *Account) { a.logFailure("", failed) }, "limit_hits_total", nil, 0},
+		{"what the cache had", func(a *Account) { a.metrics.countLookup(opendata.Lookup{Cached: 2}) }, "cache_hits_total", nil, 2},
+		{"what was waited for", func(a *Account) { a.metrics.countLookup(opendata.Lookup{Coalesced: 2}) }, "coalesced_ids_total", nil, 2},
+		{"nothing limited", func(a *Account) { a.metrics.countLookup(opendata.Lookup{Cached: 2}) }, "limit_hits_total", nil, 0},
+		{"open data of another app", func(a *Account) { a.logExchange(opendata.Exchange{Mismatched: 2}) }, "watermark_mismatches_total", nil, 2},
+		{"a token that was fetched", func(a *Account) { a.metrics.countFetch(nil) }, "token_fetches_total", []string{"ok"}, 1},
+		{"one that was not", func(a *Account) { a.metrics.countFetch(failed) }, "token_fetches_total", []string{"failed"}, 1},
+	} {
+		c := load1(t, app1(url, `,"secret":"s","limit":{"cloudids":1}`))
+		test.do(c.only(t))
+		if got := probe.Sum(t, c.registry, test.metric, append(test.labels, appid)...); got != test.want {
+			t.Errorf("%s: %s is %v, want %v", test.sentence, test.metric, got, test.want)
+		}
+		c.unload()
 	}
-	next.unload()
-	p.wantNothingPooled(t)
 }
 
 // One line when it opens, one when it closes, in the log of the config that runs.
@@ -161,6 +205,12 @@ func TestTheLogLinesOfTheBreaker(t *testing.T) {
 	opened := logs.FilterMessageSnippet("breaker opened").All()
 	if len(opened) != 1 {
 		t.Fatalf("logged %v", logs.All())
+	}
+	lines := logs.Len()
+	for _, change := range []apicall.StateChange{{From: apicall.Open, To: apicall.HalfOpen}, {From: apicall.HalfOpen, To: apicall.Open}} {
+		if second.only(t).shared.breakers[wechat.APIGetOpenData].changed(change); logs.Len() != lines {
+			t.Errorf("a trial, or one that fails, is no news: %v", logs.All())
+		}
 	}
 	fields := opened[0].ContextMap()
 	if fields["appid"] != appid || fields["api"] != "getopendata" || fields["errcode"] != "48001" || !strings.Contains(fmt.Sprint(fields["advice"]), "may not call this API") {

@@ -2,7 +2,7 @@ package account
 
 import (
 	"crypto/sha256"
-	"encoding/json"
+	"fmt"
 	"slices"
 
 	"github.com/caddyserver/caddy/v2"
@@ -42,20 +42,13 @@ type poolRefs struct {
 	keys []poolKey
 }
 
-// load returns the value that the pool has for some settings, or a new one. It stays there until refs are released.
-func load[T any](refs *poolRefs, kind string, settings []any, open func() (*pooled[T], error)) (T, error) {
-	var none T
-	encoded, err := json.Marshal(settings)
-	if err != nil {
-		return none, err
-	}
-	key := poolKey{kind, sha256.Sum256(encoded)}
-	value, _, err := refs.pool.LoadOrNew(key, func() (caddy.Destructor, error) { return open() })
-	if err != nil {
-		return none, err
-	}
+// load returns the value that the pool has for some settings, which are texts, numbers, and structs of them, or a new one. It stays
+// there until refs are released.
+func load[T any](refs *poolRefs, kind string, settings []any, open func() *pooled[T]) T {
+	key := poolKey{kind, sha256.Sum256(fmt.Appendf(nil, "%#v", settings))}
+	value, _, _ := refs.pool.LoadOrNew(key, func() (caddy.Destructor, error) { return open(), nil })
 	refs.keys = append(refs.keys, key)
-	return value.(*pooled[T]).value, nil
+	return value.(*pooled[T]).value
 }
 
 // release ends the references, the last first.
@@ -67,6 +60,6 @@ func (r *poolRefs) release() {
 }
 
 // newHeadroom lets the garbage collector run less often while any config has accounts.
-func newHeadroom() (*pooled[headroom.Headroom], error) {
-	return &pooled[headroom.Headroom]{value: headroom.New()}, nil
+func newHeadroom() *pooled[headroom.Headroom] {
+	return &pooled[headroom.Headroom]{value: headroom.New()}
 }

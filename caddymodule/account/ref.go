@@ -59,10 +59,7 @@ func (r Ref) Resolve(replacer *caddy.Replacer) (*Account, bool) {
 	if r.fixed != nil {
 		return r.fixed, true
 	}
-	name, err := replacer.ReplaceOrErr(r.name, true, true)
-	if err != nil {
-		return nil, false
-	}
+	name, _ := replacer.ReplaceOrErr(r.name, true, true) // "", which no account is called, where it fails
 	found, ok := r.app.Accounts[name]
 	return found, ok
 }

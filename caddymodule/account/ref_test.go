@@ -63,7 +63,7 @@ func appidOf(account *Account, ok bool) string {
 }
 
 func TestReferencesThatAreRejected(t *testing.T) {
-	t.Parallel()
+	t.Setenv("REF_TEST_SECRET", "0f1e2d3c4b5a69788796a5b4c3d2e1f0")
 	one := &App{Accounts: map[string]*Account{"wx1": {appid: "wx1"}}}
 	two := &App{Accounts: map[string]*Account{"wx1": {appid: "wx1"}, "wx2": {appid: "wx2"}}}
 	for _, test := range []struct {
@@ -75,6 +75,7 @@ func TestReferencesThatAreRejected(t *testing.T) {
 		{"no name, where there are several", two, "", "no account is named"},
 		{"a name that is not there", one, "wx2", "there is no account wx2"},
 		{"a variable that is not set", one, "{env.REF_TEST_NOT_SET}", "account: {env.REF_TEST_NOT_SET} is empty"},
+		{"a variable that holds a secret", one, "{env.REF_TEST_SECRET}", "account {env.REF_TEST_SECRET}: what stands in the place of an AppID looks like a secret"},
 		{"one beside what the request names", one, "{env.REF_TEST_NOT_SET}{http.request.host}", "account: {env.REF_TEST_NOT_SET} is empty"},
 		{"what the request names, where there is no account at all", new(App), "{http.request.host}", "cloudid { account <appid>"},
 	} {

@@ -11,10 +11,7 @@ import (
 // share of the calls in flight it counts towards. WeChat's errors are responses like any other, except that a rejected token is
 // replaced and the call repeated once. If that is rejected as well, there is a response and an error.
 func (a *Account) Relay(ctx context.Context, openid string, request wechat.RelayRequest) (wechat.RelayResponse, error) {
-	held, err := a.acquire()
-	if err != nil {
-		return wechat.RelayResponse{}, err
-	}
+	held := a.acquire()
 	defer a.release()
 	ctx, cancel := context.WithTimeout(ctx, a.tunables.Timeout)
 	defer cancel()

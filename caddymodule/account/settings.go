@@ -67,8 +67,7 @@ type Limit struct {
 	Window placeholder.Duration `json:"window,omitempty"`
 }
 
-// tunables are the settings that may change without a loss at a reload, as they are in force. The keys of pools are made of them, as
-// JSON.
+// tunables are the settings that may change without a loss at a reload, as they are in force. The keys of pools are made of them.
 type tunables struct {
 	Timeout  time.Duration
 	Retries  int
@@ -98,13 +97,13 @@ func (a *Account) provision(ctx caddy.Context) error {
 		func() error { return a.loadTokens(ctx) },
 		a.setTunables,
 		a.makeKeys,
-		func() (err error) { a.metrics, err = a.loadMetrics(); return err },
-		a.loadShared,
 	} {
 		if err := step(); err != nil {
 			return err
 		}
 	}
+	a.metrics = a.loadMetrics()
+	a.loadShared()
 	a.warnOfLimit()
 	return nil
 }
@@ -135,7 +134,7 @@ func (a *Account) loadTokens(ctx caddy.Context) error {
 		return nil
 	}
 	// Caddy's error would show all that is there, the secret too.
-	if source := gjson.GetBytes(a.TokenRaw, "source"); source.Type != gjson.String || source.Str == "" {
+	if source := gjson.GetBytes(a.TokenRaw, "source"); source.Str == "" {
 		return errors.New(`token: no source is named; give one, as in "source": "stable"`)
 	}
 	module, err := ctx.LoadModule(a, "TokenRaw")

@@ -18,9 +18,9 @@ type shared struct {
 }
 
 // loadMetrics finds, or makes, the account's collectors.
-func (a *Account) loadMetrics() (*accountMetrics, error) {
-	return load(&a.pooled, "metrics", []any{a.appid, a.Endpoint}, func() (*pooled[*accountMetrics], error) {
-		return &pooled[*accountMetrics]{value: &accountMetrics{Account: metrics.NewAccount(a.appid)}}, nil
+func (a *Account) loadMetrics() *accountMetrics {
+	return load(&a.pooled, "metrics", []any{a.appid, a.Endpoint}, func() *pooled[*accountMetrics] {
+		return &pooled[*accountMetrics]{value: &accountMetrics{Account: metrics.NewAccount(a.appid)}}
 	})
 }
 
@@ -29,22 +29,13 @@ func (a *Account) loadMetrics() (*accountMetrics, error) {
 // Connections are kept while the endpoint stays what it is; metrics while AppID and endpoint do; tokens, breakers and the counts of
 // the status while AppID, endpoint and token source do; cached open data, users' limits and calls in flight while AppID, endpoint
 // and the option of that name do.
-func (a *Account) loadShared() error {
+func (a *Account) loadShared() {
 	// Once more, for a request that outlives its config: what it counts in must be held as long as what counts.
-	counts, err := a.loadMetrics()
-	if err != nil {
-		return err
-	}
-	up, err := a.loadUpstream(counts)
-	if err != nil {
-		return err
-	}
-	cache, limiter, semaphore, err := a.loadBounds()
-	if err != nil {
-		return err
-	}
+	counts := a.loadMetrics()
+	up := a.loadUpstream(counts)
+	cache, limiter, semaphore := a.loadBounds()
 	settings := append(a.upstreamSettings(), a.tunables)
-	a.shared, err = load(&a.pooled, "shared", settings, func() (*pooled[*shared], error) {
+	a.shared = load(&a.pooled, "shared", settings, func() *pooled[*shared] {
 		s := &shared{
 			upstream: up,
 			cache:    cache,
@@ -55,36 +46,29 @@ func (a *Account) loadShared() error {
 			relay: a.newCaller(wechat.APIRelay, up, semaphore),
 			login: a.newCaller(wechat.APIJSCode2Session, up, semaphore),
 		}
-		return &pooled[*shared]{s, s.resolver.Close}, nil
+		return &pooled[*shared]{s, s.resolver.Close}
 	})
-	return err
 }
 
 // loadBounds finds, or makes, what the account keeps for its users within bounds: the cache of open data, and the two limits.
-func (a *Account) loadBounds() (cache *opendata.Cache, limiter *opendata.Limiter, semaphore *apicall.Semaphore, err error) {
-	app := []any{a.appid, a.Endpoint}
-	cache, err = load(&a.pooled, "cache", append(app, a.tunables.Cache), func() (*pooled[*opendata.Cache], error) {
-		if a.tunables.Cache.Off {
-			return &pooled[*opendata.Cache]{}, nil
+func (a *Account) loadBounds() (*opendata.Cache, *opendata.Limiter, *apicall.Semaphore) {
+	app, t := []any{a.appid, a.Endpoint}, a.tunables
+	cache := load(&a.pooled, "cache", append(app, t.Cache), func() *pooled[*opendata.Cache] {
+		if t.Cache.Off {
+			return new(pooled[*opendata.Cache])
 		}
-		return &pooled[*opendata.Cache]{value: opendata.NewCache(a.tunables.Cache.TTL, a.tunables.Cache.Entries)}, nil
+		return &pooled[*opendata.Cache]{value: opendata.NewCache(t.Cache.TTL, t.Cache.Entries)}
 	})
-	if err != nil {
-		return nil, nil, nil, err
-	}
-	limiter, err = load(&a.pooled, "limiter", append(app, a.tunables.Limit), func() (*pooled[*opendata.Limiter], error) {
-		if a.tunables.Limit.Off {
-			return &pooled[*opendata.Limiter]{}, nil
+	limiter := load(&a.pooled, "limiter", append(app, t.Limit), func() *pooled[*opendata.Limiter] {
+		if t.Limit.Off {
+			return new(pooled[*opendata.Limiter])
 		}
-		return &pooled[*opendata.Limiter]{value: opendata.NewLimiter(a.tunables.Limit.CloudIDs, a.tunables.Limit.Window)}, nil
+		return &pooled[*opendata.Limiter]{value: opendata.NewLimiter(t.Limit.CloudIDs, t.Limit.Window)}
 	})
-	if err != nil {
-		return nil, nil, nil, err
-	}
-	semaphore, err = load(&a.pooled, "semaphore", append(app, a.tunables.MaxCalls), func() (*pooled[*apicall.Semaphore], error) {
-		return &pooled[*apicall.Semaphore]{value: apicall.NewSemaphore(a.tunables.MaxCalls)}, nil
+	semaphore := load(&a.pooled, "semaphore", append(app, t.MaxCalls), func() *pooled[*apicall.Semaphore] {
+		return &pooled[*apicall.Semaphore]{value: apicall.NewSemaphore(t.MaxCalls)}
 	})
-	return cache, limiter, semaphore, err
+	return cache, limiter, semaphore
 }
 
 // newCaller returns what makes the calls of one API.
@@ -100,42 +84,31 @@ func (a *Account) upstreamSettings() []any {
 	return []any{a.appid, a.Endpoint, a.tokens.CaddyModule().ID, a.tokens.Key()}
 }
 
-func (a *Account) loadUpstream(counts *accountMetrics) (*upstream, error) {
-	client, err := load(&a.pooled, "client", []any{a.Endpoint}, func() (*pooled[*wechat.Client], error) {
-		client, err := wechat.New(a.Endpoint, nil)
-		if err != nil {
-			return nil, err
-		}
-		return &pooled[*wechat.Client]{client, client.Close}, nil
+func (a *Account) loadUpstream(counts *accountMetrics) *upstream {
+	client := load(&a.pooled, "client", []any{a.Endpoint}, func() *pooled[*wechat.Client] {
+		client, _ := wechat.New(a.Endpoint, nil) // setEndpoint has checked it
+		return &pooled[*wechat.Client]{client, client.Close}
 	})
-	if err != nil {
-		return nil, err
-	}
-	up, err := load(&a.pooled, "upstream", a.upstreamSettings(), func() (*pooled[*upstream], error) {
+	up := load(&a.pooled, "upstream", a.upstreamSettings(), func() *pooled[*upstream] {
 		up := newUpstream(a.appid, client, a.tokens, counts)
-		return &pooled[*upstream]{up, up.close}, nil
+		return &pooled[*upstream]{up, up.close}
 	})
-	if err != nil {
-		return nil, err
-	}
 	if source, ok := up.tokens.(interface{ Reload() }); ok {
 		source.Reload()
 	}
-	return up, nil
+	return up
 }
 
 // acquire returns what a shares with other configs, and keeps it open until the caller calls release. Caddy cleans up a
 // config that was replaced while requests that came in by it are under way, and some come to ask WeChat only then.
-func (a *Account) acquire() (*shared, error) {
+func (a *Account) acquire() *shared {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	if a.retired && a.users == 0 {
-		if err := a.loadShared(); err != nil {
-			return nil, err
-		}
+		a.loadShared()
 	}
 	a.users++
-	return a.shared, nil
+	return a.shared
 }
 
 func (a *Account) release() {

@@ -69,23 +69,16 @@ type CacheStatus struct {
 }
 
 // Status returns the present state of all accounts, in the order of their AppIDs. It makes no calls.
-func (a *App) Status() (Status, error) {
+func (a *App) Status() Status {
 	status := Status{Accounts: []AccountStatus{}}
 	for _, appid := range a.appids() {
-		one, err := a.Accounts[appid].status()
-		if err != nil {
-			return Status{}, err
-		}
-		status.Accounts = append(status.Accounts, one)
+		status.Accounts = append(status.Accounts, a.Accounts[appid].status())
 	}
-	return status, nil
+	return status
 }
 
-func (a *Account) status() (AccountStatus, error) {
-	held, err := a.acquire()
-	if err != nil {
-		return AccountStatus{}, err
-	}
+func (a *Account) status() AccountStatus {
+	held := a.acquire()
 	defer a.release()
 	calls, failure := held.counts()
 	status := AccountStatus{
@@ -104,7 +97,7 @@ func (a *Account) status() (AccountStatus, error) {
 	if held.cache != nil {
 		status.Cache = CacheStatus{held.cache.Len(), a.tunables.Cache.Entries, a.tunables.Cache.TTL.String()}
 	}
-	return status, nil
+	return status
 }
 
 // timedSource is a source of tokens that knows the times of its token.
@@ -159,10 +152,7 @@ const healthPause = 5 * time.Second
 
 // ready returns why the account cannot serve, or nil.
 func (a *Account) ready(ctx context.Context) error {
-	held, err := a.acquire()
-	if err != nil {
-		return err
-	}
+	held := a.acquire()
 	defer a.release()
 	breaker := held.breakers[wechat.APIGetOpenData]
 	if err := breaker.Ready(); err != nil {
@@ -192,11 +182,9 @@ func (h *healthCheck) check(ask func() error) error {
 	if h.err != nil && time.Since(h.failed) < healthPause {
 		return h.err
 	}
-	h.err, h.failed = ask(), time.Now()
-	if errors.Is(h.err, context.Canceled) {
-		err := h.err
-		h.err = nil // the one who asked went away, which says nothing of the account
-		return err
+	err := ask()
+	if !errors.Is(err, context.Canceled) { // if the one who asked went away, that says nothing of the account
+		h.err, h.failed = err, time.Now()
 	}
-	return h.err
+	return err
 }

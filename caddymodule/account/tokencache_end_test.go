@@ -80,6 +80,49 @@ func TestAFetchThatGetsNoResponseCostsOneDeadline(t *testing.T) {
 }
 
 // A fetch that was given up may end after the one that took its place, with an older token.
+// Who goes away, and who gave up a fetch that others have given up before, take nothing from a fetch that others wait for.
+func TestWhoGoesAwayStopsNoFetch(t *testing.T) {
+	f := &fetcher{takes: 5 * time.Second}
+	withTokenCache(t, f, func(t *testing.T, k *tokenCache) {
+		ask := func(ctx context.Context, wants error) {
+			go func() {
+				if _, err := k.Token(ctx); !errors.Is(err, wants) {
+					t.Errorf("got %v, want %v", err, wants)
+				}
+			}()
+			time.Sleep(time.Second)
+		}
+		deadline := func(d time.Duration) context.Context {
+			ctx, cancel := context.WithTimeout(t.Context(), d)
+			t.Cleanup(cancel)
+			return ctx
+		}
+		canceled, goAway := context.WithCancel(t.Context())
+		ask(canceled, context.Canceled)
+		goAway()
+		ask(deadline(1500*time.Millisecond), context.DeadlineExceeded) // of the first fetch, at 2.5 s
+		ask(t.Context(), nil)                                          // of the first fetch
+		wantFetches(t, f, 0)
+		ask(deadline(1500*time.Millisecond), context.DeadlineExceeded) // of the second, at 4.5 s
+		wantFetches(t, f, 0, 3*time.Second)
+		time.Sleep(4 * time.Second)
+	})
+	f = &fetcher{takes: 5 * time.Second}
+	withTokenCache(t, f, func(t *testing.T, k *tokenCache) {
+		for _, after := range []time.Duration{time.Second, 3 * time.Second} {
+			ctx, cancel := context.WithTimeout(t.Context(), after)
+			t.Cleanup(cancel)
+			go func() { _, _ = k.Token(ctx) }()
+		}
+		time.Sleep(2 * time.Second)
+		go want(t, k, "t2")
+		time.Sleep(2 * time.Second) // the other one has given up the first fetch too
+		go want(t, k, "t2")
+		time.Sleep(4 * time.Second)
+		wantFetches(t, f, 0, 2*time.Second)
+	})
+}
+
 func TestALateTokenReplacesNothing(t *testing.T) {
 	t.Parallel()
 	for _, test := range []struct {
