@@ -21,6 +21,10 @@ func TestCaddyfile(t *testing.T) {
 		t.Errorf("adapted is\n\t%s\nwithout\n\t%s", adapted, want)
 	}
 
+	if _, err := caddyrig.Adapt(config("functions https://functions.example.com/{name}")); err != nil {
+		t.Errorf("functions by HTTPS: %v", err)
+	}
+
 	for _, c := range []struct{ name, options, says string }{
 		{"an unknown option", "nonsense", `unknown option "nonsense" in cloudid_api; allowed: account, allow, functions, openapi, relay, trust`},
 		{"an option given twice", "relay /x\nrelay /y", "relay is given twice"},
@@ -78,6 +82,7 @@ func TestProvision(t *testing.T) {
 		{"functions with the name in the host", `{"accounts":{"wx1":{"secret":"s"}}}`, `"functions":"http://{name}.example.com/{name}"`, "not in its host"},
 		{"functions with the name in the query alone", `{"accounts":{"wx1":{"secret":"s"}}}`, `"functions":"http://example.com/?{name}"`, "in its path"},
 		{"functions of another scheme", `{"accounts":{"wx1":{"secret":"s"}}}`, `"functions":"unix:///run/{name}"`, "must be a URL"},
+		{"functions of a scheme that is not HTTP's", `{"accounts":{"wx1":{"secret":"s"}}}`, `"functions":"ftp://example.com/{name}"`, "must be a URL"},
 		{"functions with another placeholder", `{"accounts":{"wx1":{"secret":"s"}}}`, `"functions":"http://example.com/{http.request.host}/{name}"`, "must be a URL"},
 		{"functions with a password", `{"accounts":{"wx1":{"secret":"s"}}}`, `"functions":"http://a:b@example.com/{name}"`, "no user"},
 		{"a path that gives out tokens", `{"accounts":{"wx1":{"secret":"s"}}}`, `"relay":["/cgi-bin/token"]`, `relay: "/cgi-bin/token" would give out tokens`},

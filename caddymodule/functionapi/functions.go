@@ -111,7 +111,7 @@ func (h *Handler) invoke(ctx context.Context, user usertoken.User, name gjson.Re
 		return nil, reject(
 			http.StatusNotImplemented, codeFunctionRequest, codeUnknownAPI,
 			"cloud.callFunction is not served by this gateway: add the line `functions <url>` to cloudid_api, such as functions http://127.0.0.1:3000/{name}")
-	case name.Type != gjson.String || !functionName.MatchString(name.Str):
+	case !functionName.MatchString(name.Str): // "" of what is no string
 		return nil, reject(
 			http.StatusBadRequest, codeInvalidParameter, 40097,
 			"the name of the function must have 1 to 64 letters, digits, _ and -, and not begin with -")

@@ -78,6 +78,46 @@ func TestCallFunction(t *testing.T) {
 		t.Errorf("a large event has %d bytes", len(got.body))
 	}
 	g.do(call{path: "/callFunction", body: `{"name":"f"}`}).says(401, "for which user")
+
+	keys, err := usertoken.NewKeys(appid, []string{key})
+	if err != nil {
+		t.Fatal(err)
+	}
+	withUnionID, err := keys.Sign(usertoken.Invocation, usertoken.User{OpenID: user, UnionID: "made-up-unionid"}, time.Minute)
+	if err != nil {
+		t.Fatal(err)
+	}
+	g.do(call{path: "/callFunction", token: withUnionID, body: `{"name":"f"}`}).says(200, `"errCode":0`)
+	if got := f.last.Load().header.Get("X-Wx-Unionid"); got != "made-up-unionid" {
+		t.Errorf("the unionid is %q", got)
+	}
+}
+
+// Only so many large bodies are in memory at once. Each that was served, or was rejected, makes room for another.
+func TestManyLargeBodies(t *testing.T) {
+	f := startFunctionServer(t, say("application/json", `{}`))
+	g := start(t, setup{api: "functions " + f.url + "/{name}"})
+	ctx, cancel := context.WithTimeout(t.Context(), 60*time.Second)
+	defer cancel()
+	large := call{path: "/callFunction", token: token(t, user), body: `{"name":"f","data":"` + strings.Repeat("x", 1<<20) + `"}`}
+	address := strings.TrimPrefix(g.url, "http://")
+	for range 17 {
+		conn, err := net.Dial("tcp", address)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, _ = io.WriteString(conn, "POST /callFunction HTTP/1.1\r\nHost: "+address+"\r\nContent-Type: application/json\r\nAuthorization: Bearer "+large.token+
+			"\r\nContent-Length: 2000000\r\n\r\n"+large.body)
+		_ = conn.(*net.TCPConn).CloseWrite()
+		_ = conn.SetReadDeadline(time.Now().Add(30 * time.Second))
+		if response, err := io.ReadAll(conn); err != nil || !strings.HasPrefix(string(response), "HTTP/1.1 400 ") {
+			t.Fatalf("%v: a body that breaks off has the response %.100q", err, response)
+		}
+		_ = conn.Close()
+	}
+	for range 17 {
+		g.doContext(ctx, large).says(200, `"errCode":0`)
+	}
 }
 
 func TestFunctionResults(t *testing.T) {
@@ -107,6 +147,7 @@ func TestFunctionResults(t *testing.T) {
 		{"an array without a type", status(200, "", `[1]`), 200, ok(`[1]`)},
 		{"a number without a type is a text", status(200, "", `1`), 200, ok(`"1"`)},
 		{"what only begins like an object, without a type", status(200, "", `{a`), 200, ok(`"{a"`)},
+		{"an object that is called a text is one", status(200, "text/plain", `{}`), 200, ok(`"{}"`)},
 		{"nothing", status(204, "", ""), 200, ok(`null`)},
 		{"an empty body", status(200, "application/json", ""), 200, ok(`null`)},
 		{"bytes", status(200, "application/octet-stream", "\xff\xfe"), 502, `{"errCode":-504002,"errMsg":"callFunction:fail -504002 functions execute fail. the function's result is neither JSON nor text"}`},
@@ -115,6 +156,7 @@ func TestFunctionResults(t *testing.T) {
 		{"a failure with a stack", status(500, "application/json", `{"message":"m","stack":"Error: broken\n    at x"}`), 502, `the function responded with status 500: Error: broken"`},
 		{"a failure in words", status(418, "text/plain", "I am\x00 a\r\nteapot"), 502, `the function responded with status 418: I am  a  teapot"`},
 		{"a failure with a long page", status(503, "text/html", strings.Repeat("y", 1000)), 502, `status 503: ` + strings.Repeat("y", 300) + `"`},
+		{"a failure whose text is cut within a character", status(503, "text/html", strings.Repeat("y", 299)+"é"), 502, `status 503: ` + strings.Repeat("y", 299) + `"`},
 		{"a redirect is followed nowhere", func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, "/x", http.StatusFound) }, 502, "the function responded with status 302"},
 		{"a switch of protocols", func(w http.ResponseWriter, _ *http.Request) {
 			conn, _, _ := http.NewResponseController(w).Hijack()
@@ -217,8 +259,10 @@ func TestChains(t *testing.T) {
 		next.path, next.body = "/callFunction", `{"name":"f"}`
 		g.do(next).says(508, `functions have called each other 10 times for this call`)
 		// With what else it has, a function comes no further: its own token, sent beside an older one.
-		next.path += "?cloudbase_access_token=" + first.token
 		if first.token != "" {
+			next.path = "/callFunction?cloudbase_access_token=" + first.token
+			g.do(next).says(508, "10 times")
+			next.path, next.token = "/callFunction?cloudbase_access_token="+next.token, first.token
 			g.do(next).says(508, "10 times")
 		}
 	}

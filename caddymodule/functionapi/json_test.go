@@ -9,6 +9,7 @@ import (
 
 	"github.com/caddy-cloudid/caddy-cloudid/caddymodule/sandbox"
 	"github.com/caddy-cloudid/caddy-cloudid/tests/freeport"
+	"github.com/caddy-cloudid/caddy-cloudid/tests/probe"
 )
 
 func TestGetOpenData(t *testing.T) {
@@ -41,6 +42,11 @@ func TestGetOpenData(t *testing.T) {
 				t.Errorf("Content-Type is %q", kind)
 			}
 		})
+	}
+	for code, want := range map[string]float64{"ok": 11, "-601005": 1, "-601006": 1, "-601007": 1} {
+		if got := probe.Sum(t, g.caddy.Metrics(), "ids_total", appid, code); got != want {
+			t.Errorf("%v ids are counted as %s, want %v", got, code, want)
+		}
 	}
 }
 
@@ -126,6 +132,7 @@ func TestJSONRequests(t *testing.T) {
 	}{
 		{"a body without a length is read like any other", call{body: list, chunked: true}, 200, response},
 		{"JSON may be called by another name", call{body: list, kind: "application/vnd.x+json; charset=utf-8"}, 200, response},
+		{"a query that cannot be read", call{path: "/getOpenData?a;b", body: list}, 400, "the query cannot be read"},
 		{"a form is no JSON", call{body: list, kind: "application/x-www-form-urlencoded"}, 415, "Content-Type: application/json"},
 		{"a body of no type is no JSON", call{body: list, kind: "-"}, 415, "Content-Type: application/json"},
 		{"a compressed body is not read", call{body: list, header: map[string]string{"Content-Encoding": "gzip"}}, 415, "send it plain"},

@@ -61,6 +61,7 @@ type rig struct {
 	t      *testing.T
 	url    string
 	log    caddyrig.Log
+	caddy  *caddyrig.Instance
 	wechat *sandbox.Server
 	host   string // of the sandbox
 }
@@ -79,7 +80,7 @@ func start(t *testing.T, s setup) *rig {
 	if s.keys == "" {
 		s.keys = "key " + key
 	}
-	caddyrig.Start(t, strings.NewReplacer("$API", g.url, "$WECHAT", wechat.URL).Replace(fmt.Sprintf(`{
+	g.caddy = caddyrig.Start(t, strings.NewReplacer("$API", g.url, "$WECHAT", wechat.URL).Replace(fmt.Sprintf(`{
 	admin off
 	persist_config off
 	auto_https off

@@ -175,6 +175,10 @@ func TestSDKRejections(t *testing.T) {
 		errcode                int64
 		says                   string
 	}{
+		{"a message that is none", "ApiGetOpenDataByCloudId", "\x0a\xff", good, -601002, "requestData is no message of wx-server-sdk"},
+		{"one to an API of the cloud's own", "cloudbase.getOpenData", "\x0a\xff", good, 40097, "requestData is no message of wx-server-sdk"},
+		{"a nonce that is no text", "ApiVoipSign", svrkit("ApiVoipSign", message(2, "g", 3, 1559129714, 4, "\xff")), good, -601002, "must be valid UTF-8"},
+		{"a group that is none", "ApiVoipSign", svrkit("ApiVoipSign", message(2, "\xff", 3, 1559129714, 4, "n")), good, -601002, "must be valid UTF-8"},
 		{"an API that no line opens", "security.msgSecCheck", openAPI(), good, -604101, "function has no permission to call this API: add the line `openapi security.msgSecCheck` to cloudid_api"},
 		{"an API that nobody knows", "wxacode.got", openAPI(), good, -604100, "there is no cloud.openapi.wxacode.got in this gateway's table; did you mean wxacode.get?; if WeChat has it, `relay <path>`"},
 		{"an API that WeChat has retired", "templateMessage.send", openAPI(), good, -604100, "WeChat has retired templateMessage.send; use subscribeMessage.send"},
@@ -205,6 +209,33 @@ func TestSDKRejections(t *testing.T) {
 }
 
 // What is no call of WeChat's API, or no form, is rejected as well in a way that the SDK can show.
+// What of the cloud is not served is said so that each version of the SDK shows it.
+func TestWhatOfTheCloudIsNotServed(t *testing.T) {
+	g := start(t, setup{})
+	const three, four, ten = "wx-server-sdk/3.0.4", "wx-server-sdk/4.0.0", "wx-server-sdk/10.0.0"
+	const oneFile = `,"file_list":[{"fileid":"cloud://a","max_age":600}]`
+	for _, c := range []struct{ action, more, version, path, says string }{
+		{"database.queryDocument", "", three, "message", "cloud.database is not served"},
+		{"database.queryDocument", "", four, "message", "cloud.database is not served"},
+		{"storage.batchDeleteFile", "", three, "message", "cloud storage is not served"},
+		{"storage.batchDeleteFile", "", three, "code", "STORAGE_REQUEST_FAIL"},
+		{"storage.batchDeleteFile", "", four, "message", "-503001 storage request fail. cloud storage is not served"},
+		{"storage.batchDeleteFile", "", ten, "message", "-503001 storage request fail. cloud storage is not served"},
+		{"storage.batchDeleteFile", "", "", "message", "-503001 storage request fail. cloud storage is not served"},
+		{"storage.getUploadMetadata", "", three, "data.url", g.url + "/admin/upload"},
+		{"storage.getUploadMetadata", "", four, "message", "-503001 storage request fail. cloud storage is not served"},
+		{"storage.batchGetDownloadUrl", oneFile, three, "data.download_list.0.message", "cloud storage is not served"},
+		{"storage.batchGetDownloadUrl", oneFile, four, "message", "-503001 storage request fail. cloud storage is not served"},
+		{"storage.batchGetDownloadUrl", `,"file_list":[{"fileid":"cloud://a","max_age":86400}]`, three, "message", "cloud storage is not served"},
+		{"storage.batchGetDownloadUrl", `,"file_list":[{"fileid":"a","max_age":600},{"fileid":"b","max_age":600}]`, three, "message", "cloud storage is not served"},
+	} {
+		r := g.do(call{path: "/admin", body: `{"action":"` + c.action + `"` + c.more + `}`, header: map[string]string{"X-Sdk-Version": c.version}})
+		if said := gjson.Get(r.body, c.path).Str; r.status != 200 || !strings.HasPrefix(said, c.says) {
+			t.Errorf("%s of %s: %s is %q, want %q", c.action, c.version, c.path, said, c.says)
+		}
+	}
+}
+
 func TestSDKForeignRequests(t *testing.T) {
 	g := start(t, setup{})
 	good := token(t, user)
@@ -218,6 +249,11 @@ func TestSDKForeignRequests(t *testing.T) {
 		if gjson.Get(r.body, "code").String() != "DATABASE_REQUEST_FAILED" || !strings.HasPrefix(gjson.Get(r.body, "message").String(), "cloud.database is not served by this gateway") {
 			t.Errorf("the SDK's database would take this for success: %s", r.body)
 		}
+	})
+	t.Run("a form of another type", func(t *testing.T) {
+		kind, body := form(t, part{"action", "wx.openApi"})
+		r := g.in(t).do(call{path: "/admin", kind: strings.Replace(kind, "form-data", "mixed", 1), body: body})
+		r.says(200, "the body must be multipart/form-data")
 	})
 	t.Run("another action in a form", func(t *testing.T) {
 		send(t, part{"action", "wx.wxPayApi"}, part{"apiName", "cloudPay.unifiedOrder"}).rejected(-501001, "cloud.cloudPay is not served by this gateway", `"code":`)
