@@ -306,6 +306,26 @@ func TestARejectedTokenIsDroppedAndNoOther(t *testing.T) {
 	})
 }
 
+// Nothing is renewed where there is no token any more.
+func TestAFetchThatFailsAfterARejectionIsNotTriedAgain(t *testing.T) {
+	t.Parallel()
+	f := &fetcher{takes: time.Second, fails: func(n int) error {
+		if n == 2 {
+			return &wechat.Error{API: wechat.APIStableToken, Code: 40125}
+		}
+		return nil
+	}}
+	withTokenCache(t, f, func(t *testing.T, k *tokenCache) {
+		want(t, k, "t1")
+		k.Rejected("t1")
+		if _, err := k.Token(t.Context()); wechat.Code(err) != 40125 {
+			t.Errorf("got %v", err)
+		}
+		time.Sleep(time.Hour)
+		wantFetches(t, f, 0, time.Second)
+	})
+}
+
 func TestManyRejectionsOfOneTokenAreOneFetch(t *testing.T) {
 	t.Parallel()
 	f := &fetcher{takes: time.Second}

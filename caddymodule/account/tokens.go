@@ -153,25 +153,14 @@ func (s *staticSource) Token(context.Context) (string, error) {
 	return s.token, nil
 }
 
-// Rejected reads the token's file again. If that cannot be read now, the old token stays: WeChat's rejection of it says more than
-// we could.
-func (s *staticSource) Rejected(token string) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if token == s.token {
-		s.read()
-	}
-}
+// Rejected reads the token's file again.
+func (s *staticSource) Rejected(string) { s.Reload() }
 
-// Reload reads the token's file again, for a config that is loaded.
+// Reload reads the token's file again, for a config that is loaded. If that cannot be read now, the old token stays: WeChat's rejection of
+// it says more than we could.
 func (s *staticSource) Reload() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.read()
-}
-
-// read replaces the token by what is configured now. s.mu is held.
-func (s *staticSource) read() {
 	if fresh, err := placeholder.Secret("token static", s.configured); err == nil {
 		s.token = fresh
 	}

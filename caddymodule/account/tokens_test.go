@@ -10,6 +10,8 @@ import (
 	"sync/atomic"
 	"testing"
 
+	"github.com/caddyserver/caddy/v2"
+
 	"github.com/caddy-cloudid/caddy-cloudid/caddymodule/sandbox"
 	"github.com/caddy-cloudid/caddy-cloudid/caddymodule/wechat"
 	"github.com/caddy-cloudid/caddy-cloudid/tests/probe"
@@ -111,6 +113,24 @@ func TestAStaticTokenIsSentAsItIs(t *testing.T) {
 }
 
 // What a team writes into a file as its token is read again when WeChat rejects what was there before.
+func TestAStaticTokenStaysWhileItCannotBeRead(t *testing.T) {
+	t.Parallel()
+	file := filepath.Join(t.TempDir(), "token")
+	if err := os.WriteFile(file, []byte("t1"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	module := &StaticToken{Token: "{file." + file + "}"}
+	if err := module.Provision(caddy.Context{}); err != nil {
+		t.Fatal(err)
+	}
+	source := module.Open(appid, nil)
+	_ = os.Remove(file)
+	source.Rejected("t1")
+	if token, err := source.Token(t.Context()); token != "t1" || err != nil {
+		t.Errorf("it is %q, %v", token, err)
+	}
+}
+
 func TestAStaticTokenIsReadAgainWhenItIsRejected(t *testing.T) {
 	t.Parallel()
 	var good atomic.Pointer[string]
