@@ -58,10 +58,14 @@ func (r *Rules) checkField(i int) error {
 
 // written is what errors call a field.
 func (r *Rules) written(i int) string {
+	name := r.Fields[i]
 	if r.Written != nil {
-		return r.Written[i]
+		name = r.Written[i]
 	}
-	return r.Fields[i]
+	if len(name) > maxName {
+		return strings.ToValidUTF8(name[:60], "") + "…"
+	}
+	return name
 }
 
 // escapeName writes a name as the inside of a JSON string, as far as a nameSet looks at it.
