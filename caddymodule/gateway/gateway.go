@@ -163,6 +163,7 @@ func (h *Handler) replaceCloudIDs(r *http.Request, c *call) (*replayableBody, er
 	}
 	rewritten, changed, err := h.rewrite(r, c, body)
 	if err != nil {
+		c.keepBodies(body.bytes, nil)
 		bufpool.Put(body.bytes)
 		return nil, err
 	}

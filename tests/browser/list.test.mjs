@@ -96,6 +96,16 @@ describe('the list', () => {
     assert.doesNotMatch(await page.evaluate(() => document.body.textContent), /\u202e/)
   }))
 
+  test('of a rejected call too, what the client sent is shown, and sent again', () => withPage(async page => {
+    await gateway.callBy('POST', '/rejected', '{"made up":')
+    await row(page, '/rejected').getByText('400 rejected').click()
+    await detail(page).getByRole('button', { name: 'show what the client sent' }).click()
+    assert.deepEqual(await detail(page).locator('pre').allTextContents(), ['{"made up":', '—'])
+    assert.match((await page.evaluate(() => curl(calls.get(selected))))[0], /--data-raw '\{"made up":'$/)
+    await detail(page).getByRole('button', { name: 'send again' }).click()
+    await detail(page).getByText(/^sent again: status 400/).waitFor()
+  }))
+
   test('the function\'s member is written as JavaScript writes it', () => withPage(async page => {
     const written = { a_b$1: 'event.a_b$1.data', 'a-b': 'event["a-b"].data', 1: 'event["1"].data', 'a"b': 'event["a\\"b"].data' }
     await gateway.call('/down/named', Object.fromEntries(Object.keys(written).map(name => [name, { cloudID: steps }])))
