@@ -5,6 +5,7 @@ import (
 	"maps"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -59,6 +60,7 @@ func TestWhereFunctionsAre(t *testing.T) {
 		{"where cloudbaserc.json says", map[string]string{"project.config.json": `{"appid":"a"}`, "cloudbaserc.json": `{"functionRoot":"./server"}`, "server/f/index.js": function}, "server"},
 		{"where project.config.json says, whatever cloudbaserc.json does", map[string]string{"project.config.json": `{"cloudfunctionRoot":"a"}`, "cloudbaserc.json": `{"functionRoot":"b"}`, "a/f/index.js": function, "b/f/index.js": function}, "a"},
 		{"in functions", map[string]string{"functions/f/index.ts": function}, "functions"},
+		{"in a usual folder that has none yet", map[string]string{"cloud/functions/": ""}, "cloud/functions"},
 		{"in a folder that has none yet", map[string]string{"project.config.json": `{"cloudfunctionRoot":"a/"}`, "a/": ""}, "a"},
 	} {
 		t.Run(c.sentence, func(t *testing.T) {
@@ -80,14 +82,17 @@ func TestNoProject(t *testing.T) {
 		{"functions in a folder of that name, which are none", map[string]string{"functions/readme.md": ""}, "no mini program", true},
 		{"the project is in a folder of this one", map[string]string{"docs/a.md": "", "app/demo/project.config.json": "{}"}, "in app/demo", true},
 		{"the project is in the packages of another", map[string]string{"node_modules/a/project.config.json": "{}", "app/project.config.json": "{}"}, "a project.config.json in app", true},
-		{"the project is in a folder far below", map[string]string{"a/b/c/project.config.json": "{}"}, "no mini program", true},
+		{"the project is three folders below", map[string]string{"a/b/c/project.config.json": "{}"}, "in a/b/c\n", true},
+		{"the project is in a folder far below", map[string]string{"a/b/c/d/project.config.json": "{}"}, "name the folder that has\n", true},
+		{"the functions are the project itself", map[string]string{"project.config.json": `{"cloudfunctionRoot":"./"}`}, "./, which project.config.json names as the cloudfunctionRoot, is the project itself", false},
+		{"a configuration that is a folder", map[string]string{"project.config.json/": ""}, "project.config.json cannot be read", false},
 		{"the functions were not built", map[string]string{"project.config.json": `{"cloudfunctionRoot":"cloud/dist/"}`}, "cloud/dist/, which project.config.json names as the cloudfunctionRoot, is not there", false},
 		{"a cloudbaserc.json that is no JSON", map[string]string{"cloudbaserc.json": "{", "cloudfunctions/a/index.js": ""}, "cloudbaserc.json is no JSON", false},
 		{"no JSON", map[string]string{"project.config.json": "{\"appid\":"}, "project.config.json is no JSON", false},
 	} {
 		t.Run(c.sentence, func(t *testing.T) {
 			_, err := project.Open(write(t, c.files))
-			if err == nil || !strings.Contains(err.Error(), c.says) || errors.Is(err, project.ErrNoProject) != c.is {
+			if err == nil || !strings.Contains(err.Error()+"\n", c.says) || errors.Is(err, project.ErrNoProject) != c.is {
 				t.Errorf("%v", err)
 			}
 		})
@@ -101,6 +106,7 @@ func TestClient(t *testing.T) {
 		want             string
 	}{
 		{"the folder that devtools show", `"miniprogramRoot":"app/"`, []string{"app/app.js", "other/b.js"}, "app/app.js"},
+		{"the same, beside a folder src", `"miniprogramRoot":"app/"`, []string{"app/app.js", "src/no.js"}, "app/app.js"},
 		{"the whole project, without functions, packages and what is built", ``, []string{"app.js", "cloudfunctions/f/a.js", "node_modules/a/a.js", "miniprogram_npm/a.js", "dist/app.js"}, "app.js"},
 		{"src, where dist is shown", `"miniprogramRoot":"dist/"`, []string{"dist/app.js", "src/app.tsx"}, "src/app.tsx"},
 		{"src beside dist", `"miniprogramRoot":"client/dist/"`, []string{"client/dist/app.js", "client/src/app.tsx", "src/no.js"}, "client/src/app.tsx"},
@@ -123,6 +129,43 @@ func TestClient(t *testing.T) {
 				t.Errorf("%v", got)
 			}
 		})
+	}
+}
+
+func TestWhatIsPassedOver(t *testing.T) {
+	p := open(t, map[string]string{
+		"project.config.json": `{"appid":"wx3d289323f5900f8e","miniprogramRoot":"app"}`, "app/app.js": "", "app/large.js": strings.Repeat(" ", 2<<20+1),
+		"cloudfunctions/f/index.js": "", "cloudfunctions/.git/index.js": "", "cloudfunctions/node_modules/m/index.js": "", "cloudfunctions/readme.md": "",
+		"cloudfunctions/a b/index.js": "", "cloudfunctions/g/h/index.js": "",
+	})
+	want := []string{
+		`"cloudfunctions/a b": the name of a function has letters, digits, _ and - only, and does not begin with -, so nothing can call this one`,
+		"cloudfunctions/g: functions are the folders of cloudfunctions itself, not those further down; move these up, or name their folder as the cloudfunctionRoot",
+		"app/large.js: the file is larger than 2097152 bytes",
+	}
+	if !slices.Equal(p.Skipped, want) {
+		t.Errorf("got\n%s", strings.Join(p.Skipped, "\n"))
+	}
+	if p.AppID != "wx3d289323f5900f8e" || len(p.Functions) != 1 || len(p.Client) != 1 {
+		t.Errorf("%s: %d functions, %d sources", p.AppID, len(p.Functions), len(p.Client))
+	}
+	if p := open(t, map[string]string{"project.config.json": `{"miniprogramRoot":"gone"}`, "cloudfunctions/": ""}); !slices.Equal(p.Skipped, []string{"gone: the client's folder is not there"}) {
+		t.Errorf("%q", p.Skipped)
+	}
+}
+
+func TestIsModule(t *testing.T) {
+	p := open(t, map[string]string{
+		"cloudfunctions/es/package.json": `{"type":"module"}`, "cloudfunctions/es/cjs/package.json": `{"type":"commonjs"}`, "cloudfunctions/none/index.js": "",
+		"package.json": `{"type":"module"}`, "cloudfunctions/broken/package.json": "{",
+	})
+	for name, want := range map[string]string{
+		"none/a.js": "", "none/a.mjs": "the extension .mjs", "none/a.mts": "the extension .mts", "es/a.cjs": "", "es/a.cts": "", "broken/a.js": "",
+		"es/a.js": `"type": "module" in cloudfunctions/es/package.json`, "es/b/c/a.ts": `"type": "module" in cloudfunctions/es/package.json`, "es/cjs/a.js": "",
+	} {
+		if is, by := p.IsModule("cloudfunctions/" + name); is != (want != "") || is && by != want {
+			t.Errorf("%s: %t by %s", name, is, by)
+		}
 	}
 }
 
@@ -173,10 +216,16 @@ func TestFunctions(t *testing.T) {
 }
 
 func TestFind(t *testing.T) {
-	p := open(t, map[string]string{"cloudfunctions/f/index.js": "", "cloudfunctions/f/a.ts": "", "cloudfunctions/f/d/index.js": "", "cloudfunctions/f/e.json": "", "cloudfunctions/s.js": ""})
+	p := open(t, map[string]string{
+		"cloudfunctions/f/index.js": "", "cloudfunctions/f/a.ts": "", "cloudfunctions/f/d/index.js": "", "cloudfunctions/f/e.json": "", "cloudfunctions/s.js": "",
+		"cloudfunctions/f/m.mts": "", "cloudfunctions/f/x.tsx": "", "cloudfunctions/f/p/package.json": `{"main":"lib"}`, "cloudfunctions/f/p/lib.js": "", "cloudfunctions/f/p/index.js": "",
+		"cloudfunctions/f/q/package.json": `{"main":"gone"}`, "cloudfunctions/f/q/index.js": "", "cloudfunctions/f/r/package.json": `{"main":"lib"}`, "cloudfunctions/f/r/lib/index.js": "",
+	})
 	for module, want := range map[string]string{
 		"./a": "cloudfunctions/f/a.ts", "./d": "cloudfunctions/f/d/index.js", "./e": "cloudfunctions/f/e.json", "../s.js": "cloudfunctions/s.js",
 		"./no": "", "../../../../etc/passwd": "", "./d/": "cloudfunctions/f/d/index.js",
+		"./a.js": "cloudfunctions/f/a.ts", "./m.mjs": "cloudfunctions/f/m.mts", "./x.js": "cloudfunctions/f/x.tsx", "./gone.js": "", "./a.css": "",
+		"./p": "cloudfunctions/f/p/lib.js", "./q": "cloudfunctions/f/q/index.js", "./r": "cloudfunctions/f/r/lib/index.js",
 	} {
 		if got := p.Find("cloudfunctions/f/index.js", module); got != want {
 			t.Errorf("%s: %q", module, got)

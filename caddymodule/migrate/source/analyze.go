@@ -197,7 +197,9 @@ func (a *analysis) bind(binding js.IBinding, value Value) {
 			}
 			part := a.memberOf(value, key)
 			a.bind(item.Value.Binding, part)
-			a.noteValue(part, a.bindingBytes(item.Value.Binding))
+			if v, ok := item.Value.Binding.(*js.Var); ok { // the parts of others note themselves
+				a.noteValue(part, v.Data)
+			}
 		}
 	}
 }

@@ -69,6 +69,13 @@ export const main = async (event: Event): Promise<unknown> => {
   return cloud.getOpenData({ list: [event.id] })
 }`, "7 sdk.database()\n8 sdk.getOpenData()"},
 		{"TypeScript with ES imports", "index.ts", "import cloud from 'wx-server-sdk'\nimport type { X } from 'somewhere'\ncloud.init({ env: cloud.DYNAMIC_CURRENT_ENV } as any)", "3 sdk.init()\n3 sdk.DYNAMIC_CURRENT_ENV"},
+		{"destructuring under other names, of members of members, and of a parameter", "index.js", `const { database: db, openapi: { wxacode }, ...rest } = require('wx-server-sdk')
+const f = ({ uploadFile: up, [key]: other }) => up()
+f(require('wx-server-sdk'))
+wxacode.get()
+db()`, "1 sdk.database\n1 sdk.openapi.wxacode\n2 sdk.uploadFile()\n2 sdk.uploadFile\n4 sdk.openapi.wxacode.get()\n1 sdk.database()"},
+		{"through five variables, the last one first", "index.js", "e.uploadFile()\nvar e = d\nvar d = c\nvar c = b\nvar b = a\nvar a = require('wx-server-sdk')", "1 sdk.uploadFile()"},
+		{"the environment", "index.js", "const { ONE, TWO: two } = process.env, env = process.env\nenv.THREE.split(',')\nprocess.env.SET = env['FOUR']\nfunction f (process) { process.env.OTHER }", "1 process.env.ONE\n1 process.env.TWO\n1 process.env\n1 process.env\n2 process.env.THREE.split()\n3 process.env.FOUR"},
 		{"the client", "pages/index.js", "Page({ async onLoad () { await wx.cloud.callFunction({ name: 'steps', data: { w: wx.cloud.CloudID('a') } }) } })\nconst c = wx.cloud\nc.uploadFile({})", "1 wx.cloud.callFunction() steps\n1 wx.cloud.CloudID()\n2 wx.cloud\n3 wx.cloud.uploadFile()"},
 		{"the client with Taro and JSX", "index.tsx", "import Taro from '@tarojs/taro'\nexport default () => <View onClick={() => Taro.cloud.callFunction({ name: 'a' })}/>", "2 wx.cloud.callFunction() a"},
 		{"optional chaining and await", "index.js", "const cloud = require('wx-server-sdk')\nasync function f () { (await cloud?.getWXContext())?.OPENID }", "2 sdk.getWXContext()"},
@@ -122,6 +129,48 @@ func TestExports(t *testing.T) {
 				t.Errorf("got %v, want %s", got, c.want)
 			}
 		})
+	}
+}
+
+// What a file takes of Node.js as a CommonJS module does, whether it is an ES module, and where that imports of the SDK what is not there.
+func TestKinds(t *testing.T) {
+	for _, c := range []struct{ sentence, text, want string }{
+		{"nothing", "const a = 1", " 0 false 0"},
+		{"exports", "const a = 1\nexports.main = a", "exports 2 false 0"},
+		{"module", "module.exports = 1", "module 1 false 0"},
+		{"require, the first of two", "require('fs')\nexports.a = 1", "require 1 false 0"},
+		{"names of its own", "function f (require, module) { require(module) }\nconst exports = {}\nexports.a = 1", " 0 false 0"},
+		{"a name that it asks typeof of", "if (typeof exports === 'object') exports.a = 1", " 0 false 0"},
+		{"another that it asks typeof of", "if (typeof a === 'object') exports.a = !exports.b", "exports 1 false 0"},
+		{"import", "import fs from 'fs'", " 0 true 0"},
+		{"export", "export const a = 1", " 0 true 0"},
+		{"export of another", "export { a } from './a.js'", " 0 true 0"},
+		{"the SDK's default", "import cloud from 'wx-server-sdk'", " 0 true 0"},
+		{"the same by name", "import { default as cloud } from 'wx-server-sdk'", " 0 true 0"},
+		{"a member of it", "import fs from 'fs'\nimport { init } from 'wx-server-sdk'\nimport { init as i } from 'wx-server-sdk'", " 0 true 2"},
+		{"all of it", "import * as cloud from 'wx-server-sdk'", " 0 true 1"},
+		{"the default of all of it", "import * as all from 'wx-server-sdk'\nall.default.init()", " 0 true 0"},
+		{"a member of another", "import { readFile } from 'fs'", " 0 true 0"},
+	} {
+		t.Run(c.sentence, func(t *testing.T) {
+			file, err := source.Analyze("a.js", []byte(c.text), nil, source.Known{})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if got := fmt.Sprint(file.CommonJS, " ", file.CommonJSLine, " ", file.IsModule, " ", file.ImportsOfSDK); got != c.want {
+				t.Errorf("got %q, want %q", got, c.want)
+			}
+		})
+	}
+}
+
+func TestRelative(t *testing.T) {
+	file, err := source.Analyze("a.js", []byte("const { readFile } = fs\nfs.readFileSync('a.json')\nreadFile('./b')\nfs.readFileSync('/c')\nfs.readFileSync(d)\nfs.writeFileSync('e')\nfs.promises.readFile(`f`)\nreadFile()"), nil, source.Known{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got, want := fmt.Sprint(file.Relative), "[{a.json 2} {./b 1} {f 7}]"; got != want {
+		t.Errorf("got %s, want %s", got, want)
 	}
 }
 
