@@ -185,31 +185,8 @@ func (a *arrival) unless() string {
 
 // gateway reports a cloudid handler that no request reaches, or none with a proven caller.
 func (r *report) gateway(g *handler, use *gatewayUse) {
-	if !g.reached && use.repeated != nil {
-		r.add(Finding{
-			Kind: "unreachable", Place: use.place,
-			Problem:   fmt.Sprintf("no request reaches this cloudid: its matcher asks for a path that begins with %s, which handle_path (or uri strip_prefix) has taken away by then, so the functions get what the client sent", strings.Join(use.repeated, ", ")),
-			Fix:       "write cloudid without a matcher there, or handle in place of handle_path",
-			directive: "cloudid",
-		})
-		return
-	}
-	if !g.reached && use.missed {
-		r.add(Finding{
-			Kind: "unreachable", Place: use.place,
-			Problem:   "no request reaches this cloudid: its matcher takes none of those that get there, so the functions get what the client sent",
-			Fix:       "write cloudid without a matcher there, or with one that takes what the block around it lets in",
-			directive: "cloudid",
-		})
-		return
-	}
 	if !g.reached {
-		r.add(Finding{
-			Kind: "unreachable", Place: use.place,
-			Problem:   "no request reaches this cloudid: a handler in front of it, such as the proxy, has responded by then",
-			Fix:       "let Caddy order the directives (outside of route), or move cloudid in front of reverse_proxy",
-			directive: "cloudid",
-		})
+		r.add(use.unreachable())
 		return
 	}
 	for place, way := range use.ways {
@@ -228,4 +205,22 @@ func (r *report) gateway(g *handler, use *gatewayUse) {
 			})
 		}
 	}
+}
+
+// unreachable says why no request reaches a cloudid handler.
+func (use *gatewayUse) unreachable() Finding {
+	found := Finding{
+		Kind: "unreachable", Place: use.place, directive: "cloudid",
+		Problem: "no request reaches this cloudid: a handler in front of it, such as the proxy, has responded by then",
+		Fix:     "let Caddy order the directives (outside of route), or move cloudid in front of reverse_proxy",
+	}
+	switch {
+	case use.repeated != nil:
+		found.Problem = fmt.Sprintf("no request reaches this cloudid: its matcher asks for a path that begins with %s, which handle_path (or uri strip_prefix) has taken away by then, so the functions get what the client sent", strings.Join(use.repeated, ", "))
+		found.Fix = "write cloudid without a matcher there, or handle in place of handle_path"
+	case use.missed:
+		found.Problem = "no request reaches this cloudid: its matcher takes none of those that get there, so the functions get what the client sent"
+		found.Fix = "write cloudid without a matcher there, or with one that takes what the block around it lets in"
+	}
+	return found
 }
