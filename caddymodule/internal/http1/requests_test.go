@@ -368,6 +368,8 @@ func TestCarries(t *testing.T) {
 	}{
 		"a GET":                   {func(*http.Request) {}, true},
 		"a body of known length":  {func(r *http.Request) { r.Body, r.ContentLength = opaque{strings.NewReader("x")}, 1 }, true},
+		"no URL":                  {func(r *http.Request) { r.URL = nil }, false},
+		"no header":               {func(r *http.Request) { r.Header = nil }, false},
 		"no body":                 {func(r *http.Request) { r.Body = http.NoBody }, true},
 		"no body of any length":   {func(r *http.Request) { r.Body, r.ContentLength = http.NoBody, -1 }, false},
 		"a body of any length":    {func(r *http.Request) { r.Body, r.ContentLength = opaque{strings.NewReader("x")}, -1 }, false},
