@@ -1,6 +1,7 @@
 package sandbox
 
 import (
+	"cmp"
 	"crypto/rand"
 	"encoding/base64"
 	"encoding/hex"
@@ -83,10 +84,7 @@ var messages = map[int]string{
 
 // fail is WeChat's response to a call that failed as a whole.
 func fail(errcode int) []byte {
-	message, ok := messages[errcode]
-	if !ok {
-		message = "sandbox: no message known for this errcode"
-	}
+	message := cmp.Or(messages[errcode], "sandbox: no message known for this errcode")
 	return mustJSON(struct {
 		ErrCode int    `json:"errcode"`
 		ErrMsg  string `json:"errmsg"`

@@ -96,6 +96,9 @@ func TestWhatIsRead(t *testing.T) {
 func TestWhatIsRejected(t *testing.T) {
 	for _, test := range []struct{ option, want string }{
 		{"wrd a", `unknown option "wrd" in test; allowed: block, custom, flag, life, n, size, word, words, at Testfile:2`},
+		{`""`, `unknown option (a word that is no name) in test; allowed: block, custom, flag, life, n, size, word, words, at Testfile:2`},
+		{"twenty_letters_or_so", `unknown option "twenty_letters_or_so" in test; allowed: block, custom, flag, life, n, size, word, words, at Testfile:2`},
+		{"twentyone_letters_are", `unknown option (a word that is no name) in test; allowed: block, custom, flag, life, n, size, word, words, at Testfile:2`},
 		{"flag\nword a\nflag", `flag is given twice in test; keep one of them, at Testfile:4`},
 		{"word", `word: wrong number of arguments; the syntax is: word <w>, at Testfile:2`},
 		{"word secret1 secret2", `word: wrong number of arguments; the syntax is: word <w>, at Testfile:2`},
