@@ -184,7 +184,12 @@ type shown struct {
 	Captured bool `json:"captured,omitempty"`
 }
 
-func view(r *invocation.Record) shown { return shown{r, r.Capture != nil} }
+// view shows a call with all that was looked at in its event, of which a call under way has some in its outline.
+func view(r *invocation.Record) shown {
+	whole := *r
+	whole.Members = r.AllMembers()
+	return shown{&whole, r.Capture != nil}
+}
 
 // snapshot is everything that a page shows at first.
 type snapshot struct {

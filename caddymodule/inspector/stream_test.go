@@ -29,6 +29,17 @@ func TestACallIsShownWhenItIsForwardedAndWhenItEnds(t *testing.T) {
 	}
 }
 
+func TestAPageIsToldOfMembersThatDeclareNothing(t *testing.T) {
+	r := start(t, "")
+	next, _ := r.stream()
+	call := invocation.Record{Path: "/fn"}
+	call.Outline.Add(&invocation.Member{Name: "note", Result: invocation.Kept})
+	r.publish(call)
+	if told := next("call"); !strings.Contains(told, `"name":"note"`) {
+		t.Error(told)
+	}
+}
+
 func TestAReloadKeepsTheCallsAndEndsTheStreams(t *testing.T) {
 	r := start(t, "")
 	r.publish(invocation.Record{Path: "/before", Done: true})

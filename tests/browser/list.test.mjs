@@ -100,6 +100,7 @@ describe('the list', () => {
     await gateway.callBy('POST', '/rejected', '{"made up":')
     await row(page, '/rejected').getByText('400 rejected').click()
     await detail(page).getByRole('button', { name: 'show what the client sent' }).click()
+    await detail(page).locator('pre').nth(1).waitFor()
     assert.deepEqual(await detail(page).locator('pre').allTextContents(), ['{"made up":', '—'])
     assert.match((await page.evaluate(() => curl(calls.get(selected))))[0], /--data-raw '\{"made up":'$/)
     await detail(page).getByRole('button', { name: 'send again' }).click()
