@@ -47,6 +47,7 @@ describe('the page for everybody', () => {
     test(`nothing is cut off at the side of a window of ${width}×${height}, ${locale}`, () => withPage(async page => {
       const cut = () => page.evaluate(() => [...['html', 'body', '#list', '#detail', '#plot'].map(name => document.querySelector(name)).filter(e => e.checkVisibility() && e.scrollWidth > e.clientWidth).map(e => e.tagName + e.id),
         ...[...document.querySelectorAll('#rows .total, header > *, .row:not(.head) > :nth-child(5)')].filter(e => e.checkVisibility() && (e.getBoundingClientRect().right > innerWidth + 0.5 || e.scrollWidth > e.clientWidth + 1 && e.id !== 'filter')).map(e => e.textContent || e.id)])
+      await row(page, '-601006').waitFor()
       assert.deepEqual(await cut(), [], 'of the list')
       await row(page, '-601006').click()
       assert.deepEqual(await cut(), [], 'beside the detail')
@@ -88,6 +89,7 @@ describe('the page for everybody', () => {
 
   test('keys: Home, End, arrows in the detail scroll it, Escape goes back to the list', () => withPage(async page => {
     const selected = () => page.locator('#rows [aria-selected="true"]').textContent()
+    await row(page, '-601006').waitFor()
     await page.locator('#rows').focus()
     await page.keyboard.press('End')
     assert.match(await selected(), /-601006/)
@@ -133,6 +135,7 @@ describe('the page for everybody', () => {
     await openAll(page)
     assert.match(await page.getByRole('img').first().getAttribute('aria-label'), /calls in 5 s, by outcome; full height: \d+, untouched \d+.*partial 1/)
     assert.match(await page.getByRole('img').nth(1).getAttribute('aria-label'), /how long calls took; full height: \d+ ms, half of the calls at most \d+ ms, 95 % at most \d+ ms/)
+    await page.locator('#values td').first().waitFor()
     const counts = await page.locator('#values tr').evaluateAll(all => all.slice(1).map(tr => [...tr.children].slice(1, -2).reduce((sum, td) => sum + Number(td.textContent), 0)))
     assert.equal(counts.reduce((a, b) => a + b, 0), 6)
     await page.evaluate(() => drawTimeline())

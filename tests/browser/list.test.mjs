@@ -170,7 +170,7 @@ describe('the list', () => {
 
   test('a paused list stays as it is while the config is reloaded, and shows all afterwards', () => withPage(async page => {
     await gateway.call('/before', { n: 1 })
-    await row(page, '/before').waitFor()
+    await row(page, '/before').getByText('untouched').waitFor()
     await page.keyboard.press('p')
     await page.locator('#state.paused').waitFor()
     const shown = await rows(page).allTextContents()
