@@ -37,6 +37,7 @@ type bench struct {
 	pin        bool
 	reference  string // the proxy that the others are compared with
 	standIns   *standIns
+	peers      []peer // that are compared
 	contenders []*contender
 }
 
@@ -129,8 +130,12 @@ func (b *bench) prepare() (err error) {
 	return nil
 }
 
-// choosePeers adds the proxies that were asked for to those that there are.
+// choosePeers chooses the proxies that were asked for.
 func (b *bench) choosePeers() error {
+	b.peers = comparedPeers()
+	if b.tuning {
+		b.reference, b.peers = gateway, tunedPeers()
+	}
 	for _, build := range b.builds {
 		name, binary, found := strings.Cut(build, "=")
 		if !found {
@@ -138,20 +143,16 @@ func (b *bench) choosePeers() error {
 		}
 		p := gatewayPeer(name, caddyOptions{HTTP1: true})
 		p.binary = binary
-		peers = append(peers, p)
+		b.peers = append(b.peers, p)
 	}
-	if b.tuning {
-		b.reference = gateway
-		peers = append([]peer{gatewayPeer(gateway, caddyOptions{HTTP1: true})}, tuned()...)
-	}
-	peers = slices.DeleteFunc(peers, func(p peer) bool {
+	b.peers = slices.DeleteFunc(b.peers, func(p peer) bool {
 		return b.short && (p.name == withLua || p.name == "node") || b.only != "" && !slices.Contains(strings.Split(b.only, ","), p.name)
 	})
 	return nil
 }
 
 func (b *bench) launchAll() error {
-	for _, p := range peers {
+	for _, p := range b.peers {
 		running, err := b.launch(p)
 		if errors.Is(err, errSkipped) {
 			fmt.Fprintf(os.Stderr, "%s: %v\n", p.name, err)

@@ -28,7 +28,7 @@ func (b *bench) printMemory() error {
 		if err != nil {
 			return fmt.Errorf("memory of %s: %w", held.work.name, err)
 		}
-		plain, _, err := b.hold(peers[0], held.work, held.requests)
+		plain, _, err := b.hold(caddyPeer, held.work, held.requests)
 		if err != nil {
 			return fmt.Errorf("memory of %s: %w", held.work.name, err)
 		}

@@ -53,16 +53,21 @@ const (
 	withLua      = "nginx+lua"
 )
 
-// The proxies. The first, which is what everybody has, is what the others are measured against. The gateway runs as its
-// README recommends, with transport http1, and once more with Caddy's own.
-var peers = []peer{
-	{name: plainCaddy, exact: true, isCaddy: true, run: runCaddy},
-	{name: http1Caddy, exact: true, isCaddy: true, run: runCaddy, options: caddyOptions{HTTP1: true}},
-	gatewayPeer(gateway, caddyOptions{HTTP1: true}),
-	gatewayPeer(plainGateway, caddyOptions{}),
-	{name: withLua, replaces: true, run: runNginx},
-	{name: "node", replaces: true, run: runNode},
-	{name: "go", replaces: true, run: runHandmade},
+// caddyPeer is what everybody has, and what the others are measured against.
+var caddyPeer = peer{name: plainCaddy, exact: true, isCaddy: true, run: runCaddy}
+
+// comparedPeers are the proxies that do the same work. The gateway runs as its README recommends, with transport http1, and once more
+// with Caddy's own.
+func comparedPeers() []peer {
+	return []peer{
+		caddyPeer,
+		{name: http1Caddy, exact: true, isCaddy: true, run: runCaddy, options: caddyOptions{HTTP1: true}},
+		gatewayPeer(gateway, caddyOptions{HTTP1: true}),
+		gatewayPeer(plainGateway, caddyOptions{}),
+		{name: withLua, replaces: true, run: runNginx},
+		{name: "node", replaces: true, run: runNode},
+		{name: "go", replaces: true, run: runHandmade},
+	}
 }
 
 // gatewayPeer is our gateway, with what an operator may choose.
@@ -71,11 +76,12 @@ func gatewayPeer(name string, options caddyOptions) peer {
 	return peer{name: name, replaces: true, exact: true, remembers: true, isCaddy: true, run: runCaddy, options: options}
 }
 
-// tuned are gateways with one thing changed, for --tuning.
-func tuned() []peer {
+// tunedPeers are the gateway, and the gateway with one thing changed, for --tuning.
+func tunedPeers() []peer {
 	collectsLess := gatewayPeer("cloudid+GOGC=400", caddyOptions{HTTP1: true})
 	collectsLess.env = []string{"GOGC=400"}
 	return []peer{
+		gatewayPeer(gateway, caddyOptions{HTTP1: true}),
 		gatewayPeer(plainGateway, caddyOptions{}),
 		collectsLess,
 		gatewayPeer("cloudid+quiet", caddyOptions{HTTP1: true, Quiet: true}),
