@@ -10,8 +10,8 @@ import (
 // the request waiting, and must not change the record, which others are shown too. The record is the call's own, and what it refers to
 // is used for other calls afterwards: who wants to keep it keeps a Clone, or a Packed one.
 //
-// A call that was shown when it was forwarded is shown again when it ends. Its request, its members and what the function was told are
-// the same then; see Packed.End.
+// A call that was shown when it was forwarded is shown again when it ends. Of the record, only Done, Status, Cause, Sizes and Timing are
+// others then; see Packed.End.
 type Observer interface {
 	Observe(*Record)
 }

@@ -8,39 +8,104 @@ import (
 // Packed is a record in few bytes: of a list of calls, the place of the oldest is the next one's, and by then is in no cache of the
 // processor any more. It holds all but a Capture, and refers to nothing of the call. Its zero value is empty. Its memory is used for
 // one record after the other.
+//
+// Numbers have fixed places, and texts follow each other: so nearly every call takes the same way through the code, which is as cold as
+// the memory.
 type Packed struct {
-	bytes []byte
-	end   int // where in bytes what End writes begins
+	numbers numbers
+	texts   []byte
+	end     int // where in texts what End writes begins
 }
 
-// spare is how many bytes more than twice its own a record may take of the memory of a larger one before it.
+// numbers are what a record has beside texts.
+type numbers struct {
+	seq                             uint64
+	second                          int64 // of its Time
+	nanosecond                      int
+	caller, toldOpenID, toldUnionID CallerHash
+	token, extendedContext          int
+	members                         int // that are declared
+	rejection, status               int // the status of a rejection, and the client's
+	sizes                           Sizes
+	timing                          Timing
+	done, explained, again          bool
+	rejected                        bool // there is a rejection
+}
+
+// spare is how many bytes more than twice its own the texts of a record may take of the memory of a larger one before it.
 const spare = 1 << 10
 
 // Pack writes a record in the place of another.
 func (p *Packed) Pack(r *Record) {
-	b := packCall(p.bytes[:0], r)
+	declared := r.Members[:min(len(r.Members), MaxMembers)]
+	f := &r.Forwarded
+	p.numbers = numbers{
+		seq: r.Seq, second: r.Time.Unix(), nanosecond: r.Time.Nanosecond(), caller: r.Caller,
+		toldOpenID: f.OpenID, toldUnionID: f.UnionID, token: f.Token, extendedContext: f.ExtendedContext,
+		members: len(declared), status: r.Status, sizes: r.Sizes, timing: r.Timing,
+		done: r.Done, explained: r.Explained, again: r.Again,
+	}
+	b := p.texts[:0]
+	for _, text := range [...]string{
+		r.RequestID, r.Method, r.Host, r.Path, r.Proto, r.AppID, r.ContentType, string(r.Skipped), r.Directive, string(r.Outcome), r.Error,
+		f.AppID, f.Source, f.OpenDataInfo,
+	} {
+		b = packText(b, text)
+	}
+	if r.Rejection != nil {
+		p.numbers.rejected, p.numbers.rejection = true, r.Rejection.Status
+		b = packText(b, r.Rejection.Reason)
+	}
+	for i := range declared {
+		b = packMember(b, &declared[i])
+	}
+	b = packText(b, r.Outline.bytes)
 	p.end = len(b)
-	b = packEnd(b, r)
+	b = append(b, r.Cause...)
 	if cap(b) > 2*len(b)+spare {
 		b = append([]byte(nil), b...)
 	}
-	p.bytes = b
+	p.texts = b
 }
 
 // End writes what became of a call that was packed when it was forwarded, and has ended now.
-func (p *Packed) End(r *Record) { p.bytes = packEnd(p.bytes[:p.end], r) }
+func (p *Packed) End(r *Record) {
+	p.numbers.done, p.numbers.status, p.numbers.sizes, p.numbers.timing = r.Done, r.Status, r.Sizes, r.Timing
+	p.texts = append(p.texts[:p.end], r.Cause...)
+}
 
 // Unpack returns the record, with one string for all its texts, and with what its outline had among its members.
 func (p *Packed) Unpack() *Record {
-	u := unpacker{string(p.bytes)}
-	r := new(Record)
-	u.call(r)
-	u.end(r)
+	n, u := &p.numbers, unpacker{string(p.texts)}
+	r := &Record{
+		Seq: n.seq, Caller: n.caller, Status: n.status, Sizes: n.sizes, Timing: n.timing, Done: n.done, Explained: n.explained, Again: n.again,
+		Forwarded: Forwarded{OpenID: n.toldOpenID, UnionID: n.toldUnionID, Token: n.token, ExtendedContext: n.extendedContext},
+	}
+	if n.second != (time.Time{}).Unix() {
+		r.Time = time.Unix(n.second, int64(n.nanosecond))
+	}
+	for _, text := range [...]*string{
+		&r.RequestID, &r.Method, &r.Host, &r.Path, &r.Proto, &r.AppID, &r.ContentType, (*string)(&r.Skipped), &r.Directive, (*string)(&r.Outcome), &r.Error,
+		&r.Forwarded.AppID, &r.Forwarded.Source, &r.Forwarded.OpenDataInfo,
+	} {
+		*text = u.text()
+	}
+	if n.rejected {
+		r.Rejection = &Rejection{n.rejection, u.text()}
+	}
+	if n.members > 0 {
+		r.Members = make([]Member, n.members)
+	}
+	for i := range r.Members {
+		u.member(&r.Members[i])
+	}
+	r.Members = allMembers(r.Members, u.text())
+	r.Cause = u.unread
 	return r
 }
 
-// Size is how many bytes it takes.
-func (p *Packed) Size() int { return cap(p.bytes) }
+// Size is how many bytes it takes beside its own.
+func (p *Packed) Size() int { return cap(p.texts) }
 
 // Clone returns a copy of a record that may be kept: it shares nothing with the call but a Capture, which never changes.
 func (r *Record) Clone() *Record {
@@ -52,92 +117,6 @@ func (r *Record) Clone() *Record {
 }
 
 // The functions below write and read the same in the same order: texts behind their lengths, and small numbers in one byte.
-
-// packCall writes what is known of a call when it is forwarded.
-func packCall(b []byte, r *Record) []byte {
-	b = packNumber(b, r.Seq)
-	b = packNumber(b, r.Time.Unix())
-	b = packNumber(b, r.Time.Nanosecond())
-	b = packNumber(b, r.Caller)
-	for _, text := range [...]string{r.RequestID, r.Method, r.Host, r.Path, r.Proto, r.AppID, r.ContentType, string(r.Skipped), r.Directive} {
-		b = packText(b, text)
-	}
-	declared := r.Members[:min(len(r.Members), MaxMembers)]
-	b = packNumber(b, len(declared))
-	for i := range declared {
-		b = packMember(b, &declared[i])
-	}
-	b = packText(b, r.Outline.bytes)
-	b = append(b, bits(r.Explained, r.Again, r.Rejection != nil))
-	if r.Rejection != nil {
-		b = packNumber(b, r.Rejection.Status)
-		b = packText(b, r.Rejection.Reason)
-	}
-	f := &r.Forwarded
-	b = packNumber(b, f.OpenID)
-	b = packNumber(b, f.UnionID)
-	b = packNumber(b, f.Token)
-	b = packNumber(b, f.ExtendedContext)
-	b = packText(b, f.AppID)
-	b = packText(b, f.Source)
-	return packText(b, f.OpenDataInfo)
-}
-
-func (u *unpacker) call(r *Record) {
-	r.Seq = uint64(u.number())
-	if seconds, nanoseconds := u.number(), u.number(); seconds != (time.Time{}).Unix() {
-		r.Time = time.Unix(seconds, nanoseconds)
-	}
-	r.Caller = CallerHash(u.number())
-	for _, text := range [...]*string{&r.RequestID, &r.Method, &r.Host, &r.Path, &r.Proto, &r.AppID, &r.ContentType, (*string)(&r.Skipped), &r.Directive} {
-		*text = u.text()
-	}
-	if n := u.number(); n > 0 {
-		r.Members = make([]Member, n)
-	}
-	for i := range r.Members {
-		u.member(&r.Members[i])
-	}
-	r.Members = allMembers(r.Members, u.text())
-	rejected := false
-	if u.bits(&r.Explained, &r.Again, &rejected); rejected {
-		r.Rejection = &Rejection{int(u.number()), u.text()}
-	}
-	f := &r.Forwarded
-	f.OpenID, f.UnionID = CallerHash(u.number()), CallerHash(u.number())
-	f.Token, f.ExtendedContext = int(u.number()), int(u.number())
-	f.AppID, f.Source, f.OpenDataInfo = u.text(), u.text(), u.text()
-}
-
-// packEnd writes what is known when a call has ended, or as much of it as is when it is forwarded.
-func packEnd(b []byte, r *Record) []byte {
-	b = append(b, bits(r.Done))
-	b = packNumber(b, r.Status)
-	b = packText(b, string(r.Outcome))
-	b = packText(b, r.Cause)
-	b = packText(b, r.Error)
-	s, t := &r.Sizes, &r.Timing
-	for _, n := range [...]int64{s.Received, s.Forwarded, s.Response} {
-		b = packNumber(b, n)
-	}
-	for _, d := range [...]time.Duration{t.Before, t.Read, t.Find, t.Exchange, t.Wait, t.WeChat, t.Write, t.Function, t.Respond, t.Total} {
-		b = packNumber(b, d)
-	}
-	return b
-}
-
-func (u *unpacker) end(r *Record) {
-	u.bits(&r.Done)
-	r.Status = int(u.number())
-	r.Outcome, r.Cause, r.Error = Outcome(u.text()), u.text(), u.text()
-	s, t := &r.Sizes, &r.Timing
-	for _, n := range [...]*int64{&s.Received, &s.Forwarded, &s.Response} {
-		*n = u.number()
-	}
-	for _, d := range [...]*time.Duration{&t.Before, &t.Read, &t.Find, &t.Exchange, &t.Wait, &t.WeChat, &t.Write, &t.Function, &t.Respond, &t.Total} {
-		*d = time.Duration(u.number())
-	}
-}
 
 func packMember(b []byte, m *Member) []byte {
 	b = packText(b, m.Name)
@@ -153,7 +132,7 @@ func (u *unpacker) member(m *Member) {
 	m.Length, m.Code = int(u.number()), int(u.number())
 }
 
-func packNumber[T ~int | ~int64 | ~uint64](b []byte, n T) []byte {
+func packNumber(b []byte, n int) []byte {
 	if 0 <= n && n < 1<<6 {
 		return append(b, byte(n)<<1) // as AppendVarint does it
 	}
