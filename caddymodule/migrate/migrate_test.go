@@ -112,6 +112,9 @@ func checkCalendars(t *testing.T, timers []string) {
 		if err != nil {
 			t.Fatal(err)
 		}
+		if !strings.Contains(string(text), "\nAccuracySec=1s\n") {
+			t.Errorf("%s: without AccuracySec, systemd starts it at any moment of a minute", name)
+		}
 		for line := range strings.Lines(string(text)) {
 			calendar, found := strings.CutPrefix(line, "OnCalendar=")
 			if !found {
