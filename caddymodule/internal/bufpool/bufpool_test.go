@@ -19,15 +19,16 @@ func TestBuffers(t *testing.T) {
 		{"2 MiB and what meets its end", 2<<20 + headroom, 2<<20 + headroom, true},
 		{"too much to be kept", 2<<20 + headroom + 1, 2<<20 + headroom + 1, false},
 	} {
-		body := make([]byte, test.size)
-		use := func() {
+		again := false
+		for range 50 { // with the race detector a pool forgets some at random, as it does whenever memory is collected
 			buffer := Get(test.size)
 			if len(buffer) != 0 || cap(buffer) != test.room {
-				t.Errorf("for %s: %d bytes long, room for %d, want %d", test.it, len(buffer), cap(buffer), test.room)
+				t.Fatalf("for %s: %d bytes long, room for %d, want %d", test.it, len(buffer), cap(buffer), test.room)
 			}
-			Put(append(buffer, body...))
+			Put(append(buffer, 'x'))
+			again = again || &buffer[:1][0] == &Get(test.size)[:1][0]
 		}
-		if again := testing.AllocsPerRun(20, use) == 0; again != test.kept {
+		if again != test.kept {
 			t.Errorf("for %s: a buffer that was given back is used again: %t", test.it, again)
 		}
 	}
