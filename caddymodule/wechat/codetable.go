@@ -191,7 +191,7 @@ var codes = map[int]ErrorCode{
 	45011: {
 		Party:   PartyOperator,
 		English: Text{"called too often", "too many calls a minute, of this API or, for logins, of this user: wait a minute, and let the client ask less often"},
-		Chinese: Text{"调用过于频繁", "该接口（登录则为该用户）每分钟调用过多；延长 cache 可减少调用"}, everybody: true,
+		Chinese: Text{"调用过于频繁", "该接口（登录则为该用户）每分钟调用过多：请等待一分钟，并让客户端减少调用"}, everybody: true,
 	},
 	45029: {
 		Party:   PartyFunction,
