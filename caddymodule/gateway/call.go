@@ -25,8 +25,8 @@ type call struct {
 	caller  caller
 	// With which encrypted data of this caller is decrypted; "" unless the event has some.
 	sessionKey string
-	record     invocation.Record
-	explainer  *explainer // is shown the event's members; nil: nobody sees them
+	record     *invocation.Live
+	bodies     *invocation.Capture // nil: nobody asked for them
 	response   response
 	body       *replayableBody // that was forwarded; nil: the client's own
 	added      int             // how many bytes longer it is than the one that came
@@ -37,6 +37,7 @@ type call struct {
 
 	debug     bool // the log wants a line of each call
 	listening bool // somebody subscribed to calls
+	inList    bool // what is explained is a cloudid_list, or in it
 	capture   int  // up to how many bytes of each body they want to see
 }
 
@@ -54,7 +55,7 @@ const variable = "cloudid.call"
 func (c *call) String() string { return "cloudid " + c.record.RequestID }
 
 func (h *Handler) newCall(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler) *call {
-	c := &call{handler: h, next: next, repl: r.Context().Value(caddy.ReplacerCtxKey).(*caddy.Replacer)}
+	c := &call{handler: h, next: next, record: new(invocation.Live), repl: r.Context().Value(caddy.ReplacerCtxKey).(*caddy.Replacer)}
 	c.earlier, _ = caddyhttp.GetVar(r.Context(), variable).(*call)
 	if c.earlier == nil {
 		c.repl.Map(placeholders(r))
@@ -136,9 +137,11 @@ func (c *call) reject(r *http.Request, err error) error {
 	}
 	c.count()
 	c.response.setRequestID()
-	c.record.Status = status
 	c.lap()
-	c.finish()
+	c.record.Done, c.record.Status, c.record.Error = true, status, httpbody.Message(c.failure)
+	c.record.Timing.Total = c.record.Timing.Before + c.lapped
+	c.publish()
+	c.log()
 	return err
 }
 
@@ -152,41 +155,43 @@ func (c *call) forward(r *http.Request, body *replayableBody) {
 		c.metrics().AddedBytes.Add(float64(c.added))
 	}
 	c.lap()
-	c.publish(false)
+	c.record.Error, c.record.Timing.Total = httpbody.Message(c.failure), c.record.Timing.Before+c.lapped
+	c.publish()
 }
 
 // serveNext calls the next handler, and sees to it that the call has an end. A handler panics with http.ErrAbortHandler, as
 // reverse_proxy does, where a response breaks off in the middle.
 func (c *call) serveNext(r *http.Request) (err error) {
-	returned := false
-	defer func() {
-		if !returned {
-			c.record.Cause = "the response broke off: the function, or the client, closed its connection in the middle of it, or a handler failed; Caddy's log has the error"
-		}
-		c.end(err)
-	}()
-	err = c.next.ServeHTTP(&c.response, r)
-	returned = true
+	cause := brokeOff
+	defer func() { c.end(err, cause) }()
+	if err = c.next.ServeHTTP(&c.response, r); err == nil || c.response.status != 0 {
+		cause = ""
+	} else {
+		cause = whyNoResponse(err)
+	}
 	return err
 }
 
-// end is called after the next handler returned, or panicked. err is what it returned.
-func (c *call) end(err error) {
+// end is called after the next handler returned, or panicked. err is what it returned, and cause why there was no response, or not all
+// of it; "" if there was.
+func (c *call) end(err error, cause string) {
+	status := c.response.status
 	if err != nil {
 		c.response.setRequestID()
-	}
-	c.record.Status, c.record.Sizes.Response = c.response.status, c.response.size
-	if err != nil && c.response.status == 0 {
-		c.record.Status = httpbody.Status(err)
-		c.record.Cause = whyNoResponse(err)
+		if status == 0 {
+			status = httpbody.Status(err)
+		}
 	}
 	forwarded, first := c.lapped, c.response.firstByte
 	if c.lap(); first == 0 {
 		first = c.lapped
 	}
-	c.record.Timing.Function = first - forwarded
-	c.record.Timing.Respond = c.lapped - first
-	c.finish()
+	c.record.Change(func(r *invocation.Record) {
+		r.Done, r.Status, r.Cause, r.Sizes.Response = true, status, cause, c.response.size
+		r.Timing.Function, r.Timing.Respond, r.Timing.Total = first-forwarded, c.lapped-first, r.Timing.Before+c.lapped
+	})
+	c.publish()
+	c.log()
 }
 
 // outcome is what became of a call that is forwarded.
@@ -234,12 +239,12 @@ func (c *call) appID() string { return c.account().AppID() }
 func (c *call) keepBodies(received, forwarded []byte) {
 	c.added = len(forwarded) - len(received)
 	c.record.Sizes.Received = int64(len(received))
-	if c.record.Capture == nil {
+	if c.bodies == nil {
 		return
 	}
-	c.record.Capture.Received = bytes.Clone(received[:min(len(received), c.capture)])
-	c.record.Capture.Forwarded = bytes.Clone(forwarded[:min(len(forwarded), c.capture)])
-	c.record.Capture.Truncated = max(len(received), len(forwarded)) > c.capture
+	c.bodies.Received = bytes.Clone(received[:min(len(received), c.capture)])
+	c.bodies.Forwarded = bytes.Clone(forwarded[:min(len(forwarded), c.capture)])
+	c.bodies.Truncated = max(len(received), len(forwarded)) > c.capture
 }
 
 // members are those that declare something: of this call, and of one for the same body in front of it, as far as this one left

@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"github.com/caddy-cloudid/caddy-cloudid/caddymodule/internal/httpbody"
+	"github.com/caddy-cloudid/caddy-cloudid/caddymodule/internal/invocation"
 )
 
 // What reverse_proxy does not turn into an Upgrade goes on as a request with the client's body.
@@ -41,7 +42,7 @@ func TestExtendedConnect(t *testing.T) {
 				if !guarded {
 					want = 0
 				}
-				err := (&Handler{guarded: guarded}).checkConnect(r, new(call))
+				err := (&Handler{guarded: guarded}).checkConnect(r, &call{record: new(invocation.Live)})
 				if err == nil && want != 0 || err != nil && httpbody.Status(err) != want {
 					t.Errorf("guarded %t: %v, want status %d", guarded, err, want)
 				}

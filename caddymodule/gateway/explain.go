@@ -3,7 +3,6 @@ package gateway
 import (
 	"strconv"
 	"strings"
-	"sync"
 
 	"github.com/tidwall/gjson"
 
@@ -11,89 +10,48 @@ import (
 	"github.com/caddy-cloudid/caddy-cloudid/caddymodule/internal/invocation"
 )
 
-// explain has the record say what is in the event, and why members of it are left alone, for somebody who wonders why theirs was. It is
-// done only where a log line or a subscriber shows it.
-func (c *call) explain(body, object []byte) {
-	if c.explainer == nil {
-		return
+// explain finds what the event declares, and has the record say what else is in it, and why members are left alone, for somebody who
+// wonders why theirs was. It is done only where a log line or a subscriber shows it.
+func (c *call) explain(rules *event.Rules, body []byte) (event.Event, error) {
+	e := (*explainer)(c)
+	found, err := rules.ParseVisiting(body, e)
+	if err != nil {
+		c.record.Outline = invocation.Outline{}
+		return found, err
 	}
-	if object == nil || len(object) != len(body) {
-		c.explainer.outside(body)
+	if len(found.Object()) != len(body) {
+		e.outside(body)
 	}
-	c.record.Explained, c.record.Outline = true, c.explainer.outline
+	c.record.Explained = true
+	return found, nil
 }
 
-// forgetExplained lets another call have the memory in which members were noted. Placeholders need none of it after the call has ended.
-func (c *call) forgetExplained() {
-	if c.explainer == nil {
-		return
-	}
-	c.record.Outline = invocation.Outline{}
-	c.explainer.release()
-	c.explainer = nil
-}
+// explainer is a call that is shown the members of its event while the event is parsed, and notes them. Values are texts of JSON, and
+// bytes of the body.
+type explainer call
 
-// explainer notes the members of an event, which it is shown while the event is parsed. Values are texts of JSON, and bytes of the body.
-type explainer struct {
-	call    *call
-	outline invocation.Outline
-	list    bool          // what is noted is a cloudid_list, or in it
-	visit   event.Visitor // is the method note
-}
-
-// explainers are used by one call after the other.
-var explainers = sync.Pool{New: func() any {
-	e := new(explainer)
-	e.visit = e.note
-	return e
-}}
-
-func newExplainer(c *call) *explainer {
-	e := explainers.Get().(*explainer)
-	e.call = c
-	return e
-}
-
-// release gives the explainer to other calls.
-func (e *explainer) release() {
-	e.call = nil
-	e.outline.Reset()
-	explainers.Put(e)
-}
-
-// note notes a direct member of the event.
-func (e *explainer) note(rawName, value string, role event.Role) {
-	switch role {
-	case event.Declares:
+// Visit implements event.Visitor.
+func (e *explainer) Visit(rawName, value string, role event.Role) {
+	switch {
+	case role == event.Declares:
 		e.declared(value)
-		return
-	case event.Removed:
+	case role == event.Removed:
 		e.add(unquote(rawName), value, invocation.Removed, invocation.GatewaySets)
-		return
-	}
-	name := unquote(rawName)
-	e.list = name == "cloudid_list" && value[0] == '['
-	if mayBeOpenData(value) {
+	case len(value) < minEncrypted && len(rawName) < minIDText && strings.IndexByte(rawName, '\\') < 0:
+		// As nearly all are. It can be no open data, and its name no CloudID. What is said of these as well takes this call no time.
+		m := invocation.Member{Name: rawName[1 : len(rawName)-1], Result: invocation.Kept, Reason: invocation.WrongForm}
+		m.Type, m.Length = describeValue(value)
+		e.record.Outline.Add(&m)
+	default:
+		name := unquote(rawName)
+		e.inList = name == "cloudid_list" && value[0] == '['
 		e.undeclared(name, value)
-	} else {
-		e.keep(name, value, invocation.WrongForm)
+		e.inList = false
 	}
-	e.list = false
 }
 
-// mayBeOpenData reports whether a value may look like a CloudID or hold one, or encrypted data. Nearly none does, which is found out
-// fast.
-func mayBeOpenData(value string) bool {
-	switch value[0] {
-	case '"':
-		return looksLikeCloudID(value)
-	case '{':
-		return mayHoldCloudID(value) || strings.Contains(value, "encryptedData")
-	case '[':
-		return mayHoldCloudID(value)
-	}
-	return false
-}
+// minEncrypted is the length of the shortest JSON text of what is open data: an object with encryptedData and iv.
+const minEncrypted = len(`{"encryptedData":"","iv":""}`)
 
 // declared notes the place of a member that declares something. Others are going to note what became of it.
 func (e *explainer) declared(value string) {
@@ -102,7 +60,7 @@ func (e *explainer) declared(value string) {
 	if isEncrypted(value) {
 		m.Reason = invocation.EncryptOff // with the option, it would be declared as such
 	}
-	e.outline.AddDeclared(&m)
+	e.record.Outline.AddDeclared(&m)
 }
 
 // undeclared notes a member that may look like open data, and declares none.
@@ -126,19 +84,19 @@ func (e *explainer) outside(body []byte) {
 		if looksLikeCloudID(value.Raw) {
 			e.keep(key.String(), value.Raw, invocation.OutsideOfIt)
 		}
-		return !e.outline.Full()
+		return !e.record.Outline.Full()
 	})
 }
 
 // whyKept says why a string that looks like a CloudID declares none.
 func (e *explainer) whyKept() invocation.Reason {
-	h := e.call.handler
+	h := e.handler
 	switch {
 	case h.Fields != nil:
 		return invocation.NotListed
 	case h.NoGuess:
 		return invocation.GuessOff
-	case e.call.caller.openid == "":
+	case e.caller.openid == "":
 		return invocation.NoCaller
 	default:
 		return invocation.NamedAsID
@@ -147,7 +105,7 @@ func (e *explainer) whyKept() invocation.Reason {
 
 // whyNotDecrypted says why an object with encrypted data declares none.
 func (e *explainer) whyNotDecrypted() invocation.Reason {
-	if e.call.handler.EncryptedData {
+	if e.handler.EncryptedData {
 		return invocation.NotListed
 	}
 	return invocation.EncryptOff
@@ -155,7 +113,7 @@ func (e *explainer) whyNotDecrypted() invocation.Reason {
 
 // nested looks for strings that look like CloudIDs where none are looked for.
 func (e *explainer) nested(path, value string) {
-	if !isObject(value) && value[0] != '[' || e.outline.Full() || len(path) > invocation.MaxName || !mayHoldCloudID(value) {
+	if !isObject(value) && value[0] != '[' || e.record.Outline.Full() || len(path) > invocation.MaxName || !mayHoldCloudID(value) {
 		return
 	}
 	index := 0
@@ -170,7 +128,7 @@ func (e *explainer) nested(path, value string) {
 		} else {
 			e.nested(at, inner.Raw)
 		}
-		return !e.outline.Full()
+		return !e.record.Outline.Full()
 	})
 }
 
@@ -182,11 +140,11 @@ func (e *explainer) keep(name, value string, reason invocation.Reason) {
 func (e *explainer) add(name, value string, result invocation.Result, reason invocation.Reason) {
 	m := invocation.Member{Name: showableName(name), Result: result, Reason: reason}
 	m.Type, m.Length = describeValue(value)
-	if e.list {
-		e.outline.AddList(&m)
+	if e.inList {
+		e.record.Outline.AddList(&m)
 		return
 	}
-	e.outline.Add(&m)
+	e.record.Outline.Add(&m)
 }
 
 // showableName is a name as a log may show it.

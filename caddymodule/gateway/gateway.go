@@ -181,7 +181,6 @@ func (h *Handler) rewrite(r *http.Request, c *call, body *jsonBody) (rewritten [
 	if found.Object() == nil {
 		c.skip(invocation.NoEvent)
 	}
-	c.explain(body.bytes, found.Object())
 	openData, err := h.resolve(r, c, &found)
 	if err != nil {
 		return nil, false, err
@@ -205,15 +204,14 @@ func (h *Handler) parse(c *call, body *jsonBody) (event.Event, error) {
 	if c.caller.openid == "" {
 		rules = &h.anonymous
 	}
-	var visit event.Visitor
-	if c.observed() {
-		c.explainer = newExplainer(c)
-		visit = c.explainer.visit
-	}
+	of := &rules.body
 	if body.structured {
-		return rules.envelope.ParseVisiting(body.bytes, visit)
+		of = &rules.envelope
 	}
-	return rules.body.ParseVisiting(body.bytes, visit)
+	if !c.observed() {
+		return of.ParseVisiting(body.bytes, nil)
+	}
+	return c.explain(of, body.bytes)
 }
 
 // Interface guards

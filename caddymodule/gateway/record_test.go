@@ -23,10 +23,12 @@ type observer struct {
 	seen []*invocation.Record
 }
 
-func (o *observer) Observe(r *invocation.Record) {
+func (o *observer) Observe(live *invocation.Live, bodies *invocation.Capture) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	o.seen = append(o.seen, r.Clone())
+	r := live.Read()
+	r.Capture = bodies
+	o.seen = append(o.seen, r)
 }
 
 // take waits until n records are there, and returns and forgets them.

@@ -39,7 +39,7 @@ func (c *call) describeRequest(r *http.Request) {
 	}
 	c.record.Seq = invocation.NextSeq()
 	if c.capture > 0 {
-		c.record.Capture = &invocation.Capture{URI: r.RequestURI, ContentType: r.Header.Get("Content-Type")}
+		c.bodies = &invocation.Capture{URI: r.RequestURI, ContentType: r.Header.Get("Content-Type")}
 	}
 }
 
@@ -49,9 +49,9 @@ func (c *call) describeCaller(r *http.Request) {
 		return
 	}
 	c.record.AppID, c.record.Caller = c.appID(), invocation.Caller(c.caller.openid)
-	if c.record.Capture != nil {
-		c.record.Capture.OpenID, c.record.Capture.UnionID = c.caller.openid, c.caller.unionid
-		c.record.Capture.Again = c.sendAgain(r)
+	if c.bodies != nil {
+		c.bodies.OpenID, c.bodies.UnionID = c.caller.openid, c.caller.unionid
+		c.bodies.Again = c.sendAgain(r)
 	}
 }
 
@@ -84,20 +84,14 @@ func (c *call) describeHeaders(told *callerHeaders, header http.Header) {
 }
 
 // publish shows the record to those who subscribed.
-func (c *call) publish(done bool) {
-	if !c.listening {
-		return
+func (c *call) publish() {
+	if c.listening {
+		c.handler.account.App().Invocations().Publish(c.record, c.bodies)
 	}
-	c.record.Done = done
-	c.record.Error = httpbody.Message(c.failure)
-	c.record.Timing.Total = c.record.Timing.Before + c.lapped
-	c.handler.account.App().Invocations().Publish(&c.record)
 }
 
-// finish shows and logs a call that has ended.
-func (c *call) finish() {
-	defer c.forgetExplained()
-	c.publish(true)
+// log writes the line of a call that has ended.
+func (c *call) log() {
 	if !c.debug {
 		return
 	}
@@ -220,6 +214,9 @@ func (c *call) errorText() string {
 	}
 	return strings.Join(texts, ", ")
 }
+
+// brokeOff is why a response did not reach its end.
+const brokeOff = "the response broke off: the function, or the client, closed its connection in the middle of it, or a handler failed; Caddy's log has the error"
 
 // whyNoResponse says why there was no response from behind the handler, in words that hold nothing of the response: an error of
 // net/http may quote it.

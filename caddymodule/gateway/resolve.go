@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"strings"
 	"time"
 
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
@@ -161,7 +162,8 @@ func (c *call) assign(declarations []event.Declaration, result opendata.Result) 
 func (c *call) addDeclared(found *event.Event) {
 	c.record.Members = make([]invocation.Member, len(found.Declarations))
 	for i, d := range found.Declarations {
-		c.record.Members[i] = invocation.Member{Name: d.Name, Declared: invocation.DeclaredAs(string(d.Kind))}
+		name := strings.Clone(d.Name) // else who keeps the record would keep CloudIDs and encrypted data as well, which are in the same memory
+		c.record.Members[i] = invocation.Member{Name: name, Declared: invocation.DeclaredAs(string(d.Kind))}
 	}
 }
 

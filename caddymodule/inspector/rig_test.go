@@ -66,7 +66,9 @@ func (r *rig) publish(record invocation.Record) uint64 {
 	if record.Time.IsZero() {
 		record.Time = time.Now()
 	}
-	app.(*account.App).Invocations().Publish(&record)
+	bodies := record.Capture
+	record.Capture = nil
+	app.(*account.App).Invocations().Publish(&invocation.Live{Record: record}, bodies)
 	return record.Seq
 }
 

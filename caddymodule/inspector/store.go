@@ -30,30 +30,21 @@ const (
 // store keeps the latest calls, and tells open pages of each. It lives as long as a config that shows it, over reloads.
 type store struct {
 	mu       sync.Mutex
-	ring     []entry // the call of number n is in ring[n % len(ring)]
+	ring     []place // the call of number n is in ring[n % len(ring)]
 	newest   uint64  // the highest number of a call so far
 	oldest   uint64  // calls below this number are forgotten, and kept no more
-	captured int     // bytes of bodies in the ring
+	captured int     // bytes of all captures
 	kept     int     // bytes of all else, the ring's own among them
 	notes    []note
 	stats    timeline
 	readers  map[*reader]bool
 }
 
-// entry is the place of a call. Its zero value is a free one.
-type entry struct {
-	seq      uint64 // the call's number; 0: there is none
-	packed   invocation.Packed
-	capture  *invocation.Capture
-	captured int // bytes of the capture's bodies
-	kept     int // bytes of all else
-}
-
-// record returns the call's record, which is the caller's own.
-func (e *entry) record() *invocation.Record {
-	r := e.packed.Unpack()
-	r.Capture = e.capture
-	return r
+// place is where a call is kept. Its zero value is a free one.
+type place struct {
+	record  *invocation.Live
+	size    int // of the record, in bytes
+	capture *invocation.Capture
 }
 
 // note is something that happened between calls.
@@ -76,7 +67,7 @@ type event struct {
 }
 
 func newStore(limit int) *store {
-	return &store{ring: make([]entry, limit), kept: limit * int(unsafe.Sizeof(entry{})), readers: map[*reader]bool{}}
+	return &store{ring: make([]place, limit), kept: limit * int(unsafe.Sizeof(place{})), readers: map[*reader]bool{}}
 }
 
 // Destruct ends the streams of pages that are still open.
@@ -87,22 +78,29 @@ func (s *store) Destruct() error {
 	return nil
 }
 
-// Observe keeps a copy of a call, or what is new of one that is kept. It runs inside of the call, so it does little and never waits
-// for a page.
-func (s *store) Observe(r *invocation.Record) {
+// Observe keeps a call. It runs inside of the call, so it does little and never waits for a page.
+func (s *store) Observe(r *invocation.Live, capture *invocation.Capture) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.makeRoom(r.Seq)
-	if r.Seq >= s.oldest {
-		s.put(r)
-		s.trim()
+	if s.place(r.Seq).record != r {
+		s.add(r, capture)
 	}
 	if r.Done {
-		s.stats.add(r)
+		s.stats.add(&r.Record)
 	}
 	if len(s.readers) > 0 {
-		s.send("call", view(r))
+		s.send("call", view(r, capture))
 	}
+}
+
+// add keeps a call that is shown for the first time, unless it is older than all that there is room for.
+func (s *store) add(r *invocation.Live, capture *invocation.Capture) {
+	s.makeRoom(r.Seq)
+	if r.Seq < s.oldest {
+		return
+	}
+	s.put(s.place(r.Seq), place{r, r.Size(), capture})
+	s.trim()
 }
 
 // makeRoom forgets the calls whose places belong to the numbers below seq, of calls that are not shown yet. Most often there are
@@ -110,68 +108,53 @@ func (s *store) Observe(r *invocation.Record) {
 func (s *store) makeRoom(seq uint64) {
 	before := uint64(len(s.ring)) - 1
 	for n := max(s.newest+1, seq-min(seq, before)); n < seq; n++ {
-		e := s.place(n)
-		e.seq, e.capture = 0, nil // another call is going to use its memory
-		s.count(e)
+		s.put(s.place(n), place{})
 	}
 	s.newest = max(s.newest, seq)
 	s.oldest = max(s.oldest, s.newest-min(s.newest, before))
 }
 
 // place is where the call of a number is, or would be.
-func (s *store) place(seq uint64) *entry { return &s.ring[seq%uint64(len(s.ring))] }
+func (s *store) place(seq uint64) *place { return &s.ring[seq%uint64(len(s.ring))] }
 
-// put writes a call to its place. Where that has the call already, as it was when it was forwarded, only what is new is written.
-func (s *store) put(r *invocation.Record) {
-	e := s.place(r.Seq)
-	if e.seq == r.Seq {
-		e.packed.End(r)
-	} else {
-		e.packed.Pack(r)
+// put writes what is kept now to a place.
+func (s *store) put(p *place, now place) {
+	s.kept += now.size - p.size
+	s.captured += sizeOf(now.capture) - sizeOf(p.capture)
+	*p = now
+}
+
+func sizeOf(c *invocation.Capture) int {
+	if c == nil {
+		return 0
 	}
-	e.seq, e.capture = r.Seq, r.Capture
-	s.count(e)
+	return len(c.URI) + len(c.ContentType) + len(c.Received) + len(c.Forwarded)
 }
 
-// free empties a place, with its memory.
-func (s *store) free(e *entry) {
-	e.seq, e.packed, e.capture = 0, invocation.Packed{}, nil
-	s.count(e)
-}
-
-// count counts the bytes of a place that was changed.
-func (s *store) count(e *entry) {
-	captured, kept := 0, e.packed.Size()
-	if e.capture != nil {
-		captured = len(e.capture.Received) + len(e.capture.Forwarded)
-	}
-	s.captured += captured - e.captured
-	s.kept += kept - e.kept
-	e.captured, e.kept = captured, kept
-}
-
-// entries are the calls that are kept of these numbers, oldest first.
-func (s *store) entries(first, last uint64) iter.Seq[*entry] {
-	return func(yield func(*entry) bool) {
+// places are those of the calls that are kept of these numbers, oldest first.
+func (s *store) places(first, last uint64) iter.Seq[*place] {
+	return func(yield func(*place) bool) {
 		for seq := first; seq <= last; seq++ {
-			if e := s.place(seq); e.seq == seq && seq != 0 && !yield(e) {
+			if p := s.place(seq); p.has(seq) && !yield(p) {
 				return
 			}
 		}
 	}
 }
 
+// has reports whether the call of a number is kept here.
+func (p *place) has(seq uint64) bool { return p.record != nil && p.record.Seq == seq }
+
 // trim forgets the oldest calls beyond the bytes they may take, and the oldest bodies beyond theirs.
 func (s *store) trim() {
 	for ; s.kept > maxKept && s.oldest < s.newest; s.oldest++ {
-		s.free(s.place(s.oldest))
+		s.put(s.place(s.oldest), place{})
 	}
 	if s.captured <= maxCaptured {
 		return
 	}
-	for e := range s.entries(s.oldest, s.newest) {
-		e.capture = nil
-		s.count(e)
+	for p := range s.places(s.oldest, s.newest) {
+		s.put(p, place{p.record, p.size, nil})
 		if s.captured <= maxCaptured {
 			return
 		}
@@ -184,11 +167,11 @@ type shown struct {
 	Captured bool `json:"captured,omitempty"`
 }
 
-// view shows a call with all that was looked at in its event, of which a call under way has some in its outline.
-func view(r *invocation.Record) shown {
-	whole := *r
-	whole.Members = r.AllMembers()
-	return shown{&whole, r.Capture != nil}
+// view is what a call is now.
+func view(r *invocation.Live, capture *invocation.Capture) shown {
+	now := r.Read()
+	now.Capture = capture
+	return shown{now, capture != nil}
 }
 
 // snapshot is everything that a page shows at first.
@@ -210,8 +193,8 @@ func (s *store) snapshot() snapshot {
 	s.mu.Unlock()
 	for first := oldest; first <= newest; first += snapshotBatch {
 		s.mu.Lock()
-		for e := range s.entries(first, min(first+snapshotBatch-1, newest)) {
-			all.Calls = append(all.Calls, view(e.record()))
+		for p := range s.places(first, min(first+snapshotBatch-1, newest)) {
+			all.Calls = append(all.Calls, view(p.record, p.capture))
 		}
 		s.mu.Unlock()
 	}
@@ -222,11 +205,11 @@ func (s *store) snapshot() snapshot {
 func (s *store) call(seq uint64) *invocation.Record {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	e := s.place(seq)
-	if e.seq != seq || seq == 0 {
+	p := s.place(seq)
+	if !p.has(seq) {
 		return nil
 	}
-	return e.record()
+	return view(p.record, p.capture).Record
 }
 
 // clear forgets all calls.
@@ -234,7 +217,7 @@ func (s *store) clear() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for i := range s.ring {
-		s.free(&s.ring[i])
+		s.put(&s.ring[i], place{})
 	}
 	s.notes = nil
 	s.send("cleared", nil)
@@ -246,8 +229,8 @@ func (s *store) noteReload() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	n := note{Time: time.Now(), Text: "reloaded"}
-	for e := range s.entries(s.oldest, s.newest) {
-		n.Seq = e.seq
+	for p := range s.places(s.oldest, s.newest) {
+		n.Seq = p.record.Seq
 	}
 	s.notes = append(s.notes, n)
 	s.forgetHandlers()
@@ -259,13 +242,13 @@ func (s *store) noteReload() {
 
 // forgetHandlers lets go of the handlers of the old config, through which calls could be sent again.
 func (s *store) forgetHandlers() {
-	for e := range s.entries(s.oldest, s.newest) {
-		if e.capture == nil {
+	for p := range s.places(s.oldest, s.newest) {
+		if p.capture == nil {
 			continue
 		}
-		copied := *e.capture // others may be reading it
+		copied := *p.capture // others may be reading it
 		copied.Again = nil
-		e.capture = &copied
+		p.capture = &copied
 	}
 }
 

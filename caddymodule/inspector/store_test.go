@@ -18,6 +18,13 @@ func bodies(seq uint64, received, forwarded int) *invocation.Record {
 	return &invocation.Record{Seq: seq, Capture: &invocation.Capture{Received: make([]byte, received), Forwarded: make([]byte, forwarded)}}
 }
 
+// show shows a store a call.
+func (s *store) show(r *invocation.Record) {
+	live := &invocation.Live{Record: *r}
+	live.Capture = nil
+	s.Observe(live, r.Capture)
+}
+
 // withBodies are the numbers of the calls whose bodies are kept.
 func (s *store) withBodies() (list []uint64) {
 	for _, call := range s.snapshot().Calls {
@@ -28,44 +35,46 @@ func (s *store) withBodies() (list []uint64) {
 	return list
 }
 
-// size is how many bytes the ring takes with the memory of all its places.
+// size is how many bytes the ring takes with its calls.
 func (s *store) size() int {
-	size := len(s.ring) * int(unsafe.Sizeof(entry{}))
-	for i := range s.ring {
-		size += s.ring[i].packed.Size()
+	size := len(s.ring) * int(unsafe.Sizeof(place{}))
+	for _, p := range s.ring {
+		if p.record != nil {
+			size += p.record.Size()
+		}
 	}
 	return size
 }
 
 func TestBodiesOfSixteenMebibytesAreKept(t *testing.T) {
 	s := newStore(4)
-	s.Observe(bodies(1, 1<<20, 2<<20))
-	s.Observe(&invocation.Record{Seq: 2})
-	s.Observe(bodies(3, 5<<20, 8<<20))
+	s.show(bodies(1, 1<<20, 2<<20))
+	s.show(&invocation.Record{Seq: 2})
+	s.show(bodies(3, 5<<20, 8<<20))
 	if got := s.withBodies(); !slices.Equal(got, []uint64{1, 3}) || s.captured != maxCaptured {
 		t.Errorf("%v are kept, %d bytes", got, s.captured)
 	}
 	shown := s.call(1)
-	s.Observe(bodies(4, 0, 1)) // one byte too many: the oldest bodies go, and no others
+	s.show(bodies(4, 0, 1)) // one byte too many: the oldest bodies go, and no others
 	if got := s.withBodies(); !slices.Equal(got, []uint64{3, 4}) || s.captured != 13<<20+1 {
 		t.Errorf("%v are kept, %d bytes", got, s.captured)
 	}
 	if shown.Capture == nil {
 		t.Error("a record that others may read was changed")
 	}
-	s.Observe(bodies(4, 10, 10)) // takes the place of the same call
+	s.show(bodies(4, 10, 10)) // takes the place of the same call
 	if s.captured != 13<<20+20 {
 		t.Errorf("%d bytes", s.captured)
 	}
-	s.Observe(&invocation.Record{Seq: 5})
-	s.Observe(&invocation.Record{Seq: 6})
-	s.Observe(&invocation.Record{Seq: 7}) // beyond the limit: the calls 1 to 3 are forgotten
+	s.show(&invocation.Record{Seq: 5})
+	s.show(&invocation.Record{Seq: 6})
+	s.show(&invocation.Record{Seq: 7}) // beyond the limit: the calls 1 to 3 are forgotten
 	if got := s.withBodies(); !slices.Equal(got, []uint64{4}) || s.captured != 20 || len(s.snapshot().Calls) != 4 {
 		t.Errorf("%v are kept, %d bytes, %d calls", got, s.captured, len(s.snapshot().Calls))
 	}
-	s.Observe(&invocation.Record{Seq: 4}) // the call's end, without bodies
-	s.Observe(bodies(8, 9<<20, 0))
-	s.Observe(bodies(9, 9<<20, 0)) // the oldest calls have no bodies that could go
+	s.show(&invocation.Record{Seq: 4}) // the call's end, without bodies
+	s.show(bodies(8, 9<<20, 0))
+	s.show(bodies(9, 9<<20, 0)) // the oldest calls have no bodies that could go
 	if got := s.withBodies(); !slices.Equal(got, []uint64{9}) || s.captured != 9<<20 {
 		t.Errorf("%v are kept, %d bytes", got, s.captured)
 	}
@@ -79,7 +88,7 @@ func TestBodiesOfSixteenMebibytesAreKept(t *testing.T) {
 func TestCallsStandInTheOrderInWhichTheyCame(t *testing.T) {
 	s := newStore(4)
 	for _, seq := range []uint64{5, 7, 6, 4} {
-		s.Observe(&invocation.Record{Seq: seq})
+		s.show(&invocation.Record{Seq: seq})
 	}
 	order := func() (list []uint64) {
 		for _, call := range s.snapshot().Calls {
@@ -90,7 +99,7 @@ func TestCallsStandInTheOrderInWhichTheyCame(t *testing.T) {
 	if got := order(); !slices.Equal(got, []uint64{4, 5, 6, 7}) {
 		t.Errorf("the order is %v", got)
 	}
-	s.Observe(&invocation.Record{Seq: 3}) // older than the oldest that there is room for
+	s.show(&invocation.Record{Seq: 3}) // older than the oldest that there is room for
 	if got := order(); !slices.Equal(got, []uint64{4, 5, 6, 7}) {
 		t.Errorf("the order is %v", got)
 	}
@@ -114,7 +123,7 @@ func TestTheLatestNumbersAreKept(t *testing.T) {
 	} {
 		s := newStore(3)
 		for _, seq := range test.shown {
-			s.Observe(&invocation.Record{Seq: seq, Path: "/fn"})
+			s.show(&invocation.Record{Seq: seq, Path: "/fn"})
 		}
 		var got []uint64
 		for _, call := range s.snapshot().Calls {
@@ -131,54 +140,28 @@ func TestTheLatestNumbersAreKept(t *testing.T) {
 	}
 }
 
-// The record is the call's, which goes on; and what a page reads is no longer the store's.
-func TestWhatIsKeptAndWhatIsReadAreCopies(t *testing.T) {
+// The record is the call's, which goes on; what a page has read of it stays.
+func TestAPageReadsACallAsItIsAtThatMoment(t *testing.T) {
 	s := newStore(3)
-	r := &invocation.Record{Seq: 1, Status: 1}
-	s.Observe(r)
+	r := &invocation.Live{Record: invocation.Record{Seq: 1, Status: 1}}
+	s.Observe(r, nil)
 	read, list := s.call(1), s.snapshot().Calls
-	r.Status = 2
-	if s.call(1).Status != 1 {
-		t.Error("the record of a call that went on changed what is kept")
-	}
-	s.Observe(r)
+	r.Change(func(r *invocation.Record) { r.Status = 2 })
 	if s.call(1).Status != 2 || read.Status != 1 || list[0].Status != 1 {
-		t.Errorf("kept is %d; read before was %d, and in the list %d", s.call(1).Status, read.Status, list[0].Status)
+		t.Errorf("now it is %d; read before was %d, and in the list %d", s.call(1).Status, read.Status, list[0].Status)
 	}
 }
 
-// The place of a call is the next one's. What a page has read of it is a copy all the same.
-func TestWhatIsReadStaysWhenThePlaceIsAnothers(t *testing.T) {
-	s := newStore(1)
-	call := func(seq uint64, text string) *invocation.Record {
-		return &invocation.Record{Seq: seq, Path: "/" + text, Members: []invocation.Member{{Name: text, Result: invocation.Kept}}}
-	}
-	s.Observe(call(1, "one"))
-	read, list := s.call(1), s.snapshot().Calls
-	s.Observe(call(2, "two"))
-	for _, r := range []*invocation.Record{read, list[0].Record} {
-		if r.Seq != 1 || r.Path != "/one" || r.Members[0].Name != "one" {
-			t.Errorf("what was read of the first call is now %+v", r)
-		}
-	}
-	if r := s.call(2); r.Path != "/two" || r.Members[0].Name != "two" {
-		t.Errorf("the second is %+v", r)
-	}
-}
-
-// What is kept of a call is memory that the calls before it had.
 func TestACallIsKeptWithoutAllocations(t *testing.T) {
 	s := newStore(2)
-	r := &invocation.Record{Path: "/fn", Host: "fn.example", Outcome: invocation.Untouched, Members: []invocation.Member{{Name: "a"}, {Name: "b"}}}
+	r := new(invocation.Live)
 	call := func() {
 		r.Seq++
 		r.Done = false
-		s.Observe(r)
+		s.Observe(r, nil)
 		r.Done = true
-		s.Observe(r)
+		s.Observe(r, nil)
 	}
-	call()
-	call()
 	if allocations := testing.AllocsPerRun(100, call); allocations != 0 {
 		t.Errorf("it takes %v", allocations)
 	}
@@ -188,7 +171,7 @@ func TestAListOfManyCallsIsWhole(t *testing.T) {
 	for _, n := range []int{1, snapshotBatch - 1, snapshotBatch, snapshotBatch + 1, 3*snapshotBatch + 7} {
 		s := newStore(n)
 		for seq := range uint64(2 * n) {
-			s.Observe(&invocation.Record{Seq: seq + 1})
+			s.show(&invocation.Record{Seq: seq + 1})
 		}
 		list := s.snapshot().Calls
 		for i, call := range list {
@@ -207,9 +190,9 @@ func TestReloadsAreNoted(t *testing.T) {
 	s.noteReload()
 	original := bodies(3, 1, 1)
 	original.Capture.Again = func(http.ResponseWriter, *http.Request) error { return nil }
-	s.Observe(&invocation.Record{Seq: 1})
-	s.Observe(original)
-	s.Observe(bodies(4, 1, 1))
+	s.show(&invocation.Record{Seq: 1})
+	s.show(original)
+	s.show(bodies(4, 1, 1))
 	s.noteReload()
 	notes := s.snapshot().Notes
 	if len(notes) != 2 || notes[0].Seq != 0 || notes[1].Seq != 4 || notes[1].Text != "reloaded" || notes[1].Time.IsZero() {
@@ -230,12 +213,12 @@ func TestAPageThatIsBehindIsToldOnceItHasCaughtUp(t *testing.T) {
 	s := newStore(10)
 	page := s.read()
 	for i := range readerQueue {
-		s.Observe(&invocation.Record{Seq: uint64(i + 1)})
+		s.show(&invocation.Record{Seq: uint64(i + 1)})
 	}
 	if s.caughtUp(page) || page.behind {
 		t.Error("a page whose queue is just full missed nothing")
 	}
-	s.Observe(&invocation.Record{Seq: readerQueue + 1})
+	s.show(&invocation.Record{Seq: readerQueue + 1})
 	for range readerQueue {
 		if s.caughtUp(page) {
 			t.Fatal("it has not caught up yet")

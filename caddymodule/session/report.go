@@ -59,7 +59,7 @@ func show(app *account.App, r *http.Request, record invocation.Record, err error
 	record.Sizes = invocation.Sizes{Received: r.ContentLength, Forwarded: -1}
 	record.DescribeRequest(r)
 	record.Timing.Total = record.Timing.Before
-	app.Invocations().Publish(&record)
+	app.Invocations().Publish(&invocation.Live{Record: record}, nil)
 }
 
 func outcomeOf(status int) invocation.Outcome {

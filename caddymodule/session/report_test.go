@@ -19,10 +19,10 @@ type listener struct {
 	seen []*invocation.Record
 }
 
-func (l *listener) Observe(r *invocation.Record) {
+func (l *listener) Observe(r *invocation.Live, _ *invocation.Capture) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.seen = append(l.seen, r.Clone())
+	l.seen = append(l.seen, r.Read())
 }
 
 func (l *listener) take() []*invocation.Record {

@@ -116,9 +116,11 @@ func (e *Event) keepTexts() {
 // a function. A body without an event, without declarations, or without any bytes is none of these.
 func (r *Rules) Parse(body []byte) (Event, error) { return r.ParseVisiting(body, nil) }
 
-// Visitor is shown a direct member of an event: its name and its value, as they are written in JSON, and its role. The strings must
-// not be kept, they are the body's bytes.
-type Visitor func(name, value string, role Role)
+// Visitor is shown the direct members of an event: of each its name and its value, as they are written in JSON, and its role. The strings
+// must not be kept, they are the body's bytes.
+type Visitor interface {
+	Visit(name, value string, role Role)
+}
 
 // Role is what becomes of a member of the event.
 type Role uint8

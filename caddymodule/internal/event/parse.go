@@ -166,7 +166,7 @@ func (p *parser) visitEventMember(m jsonscan.Member) {
 	p.noteName(raw)
 	role := p.roleOf(m, raw, value)
 	if p.visit != nil {
-		p.visit(raw, value, role)
+		p.visit.Visit(raw, value, role)
 	}
 }
 

@@ -6,14 +6,11 @@ import (
 	"sync/atomic"
 )
 
-// Observer is shown the calls of a Feed. Observe is called on the goroutine of the request: it must return at once, keep nothing of
-// the request waiting, and must not change the record, which others are shown too. The record is the call's own, and what it refers to
-// is used for other calls afterwards: who wants to keep it keeps a Clone, or a Packed one.
-//
-// A call that was shown when it was forwarded is shown again when it ends. Of the record, only Done, Status, Cause, Sizes and Timing are
-// others then; see Packed.End.
+// Observer is shown the calls of a Feed. Observe is called on the goroutine of the request: it must return at once, and keep nothing of
+// the request waiting. It may keep the record, which others are shown too, and must not change it; afterwards it reads it by Read. The
+// bodies are nil for who did not ask for any. A call that was shown when it was forwarded is shown again, by the same record, when it ends.
 type Observer interface {
-	Observe(*Record)
+	Observe(*Live, *Capture)
 }
 
 // Feed shows calls to those who subscribed. Its zero value is ready; it is used by many goroutines at once. Where nobody
@@ -73,24 +70,14 @@ func (f *Feed) Listening() (listening bool, capture int) {
 	return true, capture
 }
 
-// Publish shows a record to all who listen. Afterwards the record and what it refers to may be changed, but for a Capture: what they keep
-// is a copy. Somebody who asked for no bodies is not shown those that another asked for.
-func (f *Feed) Publish(r *Record) {
-	all := f.all()
-	if len(all) == 0 {
-		return
-	}
-	plain := r
-	if r.Capture != nil {
-		withoutBodies := *r
-		withoutBodies.Capture = nil
-		plain = &withoutBodies
-	}
-	for _, s := range all {
+// Publish shows a record to all who listen, and the bodies to those who asked for bodies. Afterwards the record is changed by Change
+// alone, and the bodies not at all.
+func (f *Feed) Publish(l *Live, bodies *Capture) {
+	for _, s := range f.all() {
 		if s.capture > 0 {
-			s.Observe(r)
+			s.Observe(l, bodies)
 		} else {
-			s.Observe(plain)
+			s.Observe(l, nil)
 		}
 	}
 }

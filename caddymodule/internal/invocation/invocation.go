@@ -1,7 +1,6 @@
 // Package invocation is the record of one call through the `cloudid` handler: what the client sent, which members were looked
 // at, what became of each and why, and how long each part took. The handler fills one Record per request; its log line, its
-// placeholders and its metrics are made from it, and a Feed shows it to those who subscribed, such as the inspector. What they keep
-// is a copy.
+// placeholders and its metrics are made from it, and a Feed shows it to those who subscribed, such as the inspector, while it is Live.
 //
 // A Record holds names, sizes, codes and durations. It holds no secret, token, openid, CloudID or open data: the caller is a
 // short hash, and bodies are in it only where a subscriber asked for them (Capture).
@@ -12,7 +11,8 @@ import (
 	"time"
 )
 
-// Record is one call.
+// Record is one call. What becomes known last, when it is forwarded and when it ends, stands together at the beginning: so it is in few
+// lines of the processor's cache, from which the others may be gone by then.
 type Record struct {
 	// A number of the process that no other call has, in the order in which calls came in. Zero unless somebody listens. A call
 	// that is shown twice, first when it was forwarded and then when it ended, has the same number both times.
@@ -22,11 +22,26 @@ type Record struct {
 	// that come after it.
 	Done bool `json:"done"`
 
-	// Caddy's {http.request.uuid}, which the client gets as X-Request-Id.
-	RequestID string `json:"request_id"`
-
 	// When the handler got the request.
 	Time time.Time `json:"time"`
+
+	Outcome Outcome `json:"outcome"`
+
+	// The status that the client was sent. 0: none yet, or the handlers in front send it, as for an error.
+	Status int `json:"status"`
+
+	// What the operator must know and the client is not told: why a session does not count, why a login failed, why the function
+	// gave no response. Without secrets; "" if there is nothing of the kind.
+	Cause string `json:"cause,omitempty"`
+
+	Sizes  Sizes  `json:"sizes"`
+	Timing Timing `json:"timing"`
+
+	// The headers by which the function was told who calls. In JSON a list of Header.
+	Forwarded Forwarded `json:"forwarded,omitzero"`
+
+	// Caddy's {http.request.uuid}, which the client gets as X-Request-Id.
+	RequestID string `json:"request_id"`
 
 	Method string `json:"method"`
 	Host   string `json:"host"`
@@ -46,8 +61,8 @@ type Record struct {
 	// The media type of the body, as the client named it, without parameters; "" where there was none.
 	ContentType string `json:"content_type"`
 
-	// What was looked at in the event, in the order of the body. While the call runs these are only the members that declare something,
-	// and AllMembers has the others; in a record that is kept, they are here.
+	// What was looked at in the event, in the order of the body. In a Live record these are only the members that declare something,
+	// and AllMembers has the others.
 	Members []Member `json:"members"`
 
 	// The other members of the event, and strings in nested places that look like CloudIDs. They are noted only for a subscriber or a
@@ -63,28 +78,13 @@ type Record struct {
 	// Why the request was not forwarded; nil if it was.
 	Rejection *Rejection `json:"rejection,omitempty"`
 
-	// What the operator must know and the client is not told: why a session does not count, why a login failed, why the function
-	// gave no response. Without secrets; "" if there is nothing of the kind.
-	Cause string `json:"cause,omitempty"`
-
 	// The directive that the request got no further than, wechat_login or wechat_session; "" for `cloudid` itself.
 	Directive string `json:"directive,omitempty"`
-
-	Outcome Outcome `json:"outcome"`
 
 	// Why the exchange with WeChat failed as a whole, without secrets; "" if it did not.
 	Error string `json:"error,omitempty"`
 
-	// The status that the client was sent. 0: none yet, or the handlers in front send it, as for an error.
-	Status int `json:"status"`
-
-	Sizes  Sizes  `json:"sizes"`
-	Timing Timing `json:"timing"`
-
-	// The headers by which the function was told who calls. In JSON a list of Header.
-	Forwarded Forwarded `json:"forwarded,omitzero"`
-
-	// The bodies and what else is needed to send the call again. Nil unless a subscriber asked for it.
+	// The bodies and what else is needed to send the call again. Nil in a Live record, beside which it is shown to those who asked for it.
 	Capture *Capture `json:"-"`
 
 	// Whether it was sent again by way of Capture.Again.

@@ -1,5 +1,9 @@
 package invocation
 
+import (
+	"encoding/binary"
+)
+
 // Outline is what is in an event, in few bytes: its members in the order of the body, noted one by one while the event is read, of which
 // nearly all are ordinary and nearly none is ever looked at. Of those that declare something it has only the places and what the client
 // sent there; all else of them is in Record.Members. Its zero value is empty.
@@ -16,6 +20,9 @@ const (
 	declaredEntry       // the place of the next one of Record.Members
 	listEntry           // cloudid_list, which is a member unless it was read as the list
 )
+
+// usualOutline is how many bytes most outlines have room in.
+const usualOutline = 96
 
 // Add notes a member that declares nothing. Those beyond MaxMembers are left out.
 func (o *Outline) Add(m *Member) {
@@ -36,17 +43,17 @@ func (o *Outline) AddList(m *Member) {
 func (o *Outline) AddDeclared(m *Member) { o.note(declaredEntry, m) }
 
 func (o *Outline) note(what entry, m *Member) {
-	o.entries++
+	if o.entries++; o.bytes == nil {
+		o.bytes = make([]byte, 0, usualOutline)
+	}
 	o.bytes = append(o.bytes, byte(what), byte(m.Type), byte(m.Result), byte(m.Reason))
-	o.bytes = packNumber(o.bytes, m.Length)
-	o.bytes = packText(o.bytes, m.Name)
+	o.bytes = binary.AppendUvarint(o.bytes, uint64(m.Length))
+	o.bytes = binary.AppendUvarint(o.bytes, uint64(len(m.Name)))
+	o.bytes = append(o.bytes, m.Name...)
 }
 
 // Full reports whether there is no room for another member that declares nothing.
 func (o *Outline) Full() bool { return o.entries >= MaxMembers }
-
-// Reset empties it. Its memory is used again.
-func (o *Outline) Reset() { o.bytes, o.entries = o.bytes[:0], 0 }
 
 // AllMembers returns the members of a record together with those of its outline, at most MaxMembers, in the order of the body. What stands
 // beside the event comes last, and before that what a cloudid_list declares, which has no place in the body.
@@ -58,8 +65,12 @@ func allMembers(declared []Member, outline string) []Member {
 		return declared
 	}
 	all := make([]Member, 0, len(declared)+8)
-	for u := (unpacker{outline}); u.unread != ""; {
-		what, m := u.entry()
+	for outline != "" {
+		var (
+			what entry
+			m    Member
+		)
+		what, m, outline = readEntry(outline)
 		switch {
 		case what == declaredEntry && len(declared) > 0:
 			all = append(all, describedBy(declared[0], &m))
@@ -91,9 +102,16 @@ func hasList(declared []Member) bool {
 	return len(declared) > 0 && declared[len(declared)-1].Declared == List
 }
 
-func (u *unpacker) entry() (what entry, m Member) {
-	what = entry(u.byte())
-	m.Type, m.Result, m.Reason = Type(u.byte()), Result(u.byte()), Reason(u.byte())
-	m.Length, m.Name = int(u.number()), u.text()
-	return what, m
+// readEntry reads the first entry of an outline, and returns what is left of it.
+func readEntry(outline string) (what entry, m Member, rest string) {
+	what, m.Type, m.Result, m.Reason = entry(outline[0]), Type(outline[1]), Result(outline[2]), Reason(outline[3])
+	length, rest := readNumber(outline[4:])
+	nameLength, rest := readNumber(rest)
+	m.Length, m.Name = length, rest[:nameLength]
+	return what, m, rest[nameLength:]
+}
+
+func readNumber(text string) (n int, rest string) {
+	read, size := binary.Uvarint([]byte(text[:min(len(text), binary.MaxVarintLen64)]))
+	return int(read), text[size:]
 }

@@ -15,16 +15,26 @@ func (r *Record) DescribeRequest(req *http.Request) {
 	if original, ok := req.Context().Value(caddyhttp.OriginalRequestCtxKey).(http.Request); ok {
 		path = original.URL.Path
 	}
-	r.Method, r.Host, r.Proto = Cut(req.Method, 32), Cut(req.Host, MaxName), req.Proto
-	r.Path = Cut(path, MaxPath)
+	line := len(req.RequestURI) // net/http cuts all of these from the request's first line
+	r.Method, r.Proto = own(req.Method, line, 32), own(req.Proto, line, 32)
+	r.Host, r.Path = own(req.Host, max(line, len(req.Host)), MaxName), own(path, line, MaxPath)
 	if contentType := req.Header["Content-Type"]; len(contentType) > 0 {
 		mediaType, _, _ := strings.Cut(contentType[0], ";")
-		r.ContentType = Cut(strings.ToLower(strings.TrimSpace(mediaType)), MaxName)
+		r.ContentType = own(strings.ToLower(strings.TrimSpace(mediaType)), len(contentType[0]), MaxName)
 	}
 	r.Sizes.Received = req.ContentLength
 	if start, ok := caddyhttp.GetVar(req.Context(), "start_time").(time.Time); ok {
 		r.Timing.Before = r.Time.Sub(start)
 	}
+}
+
+// own is Cut for a part of a text of this length, which it does not keep in memory if that is much longer.
+func own(text string, whole, limit int) string {
+	cut := Cut(text, limit)
+	if whole > MaxPath {
+		return strings.Clone(cut)
+	}
+	return cut
 }
 
 // Cut shortens a text to a number of bytes.
