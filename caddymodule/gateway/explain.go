@@ -38,7 +38,7 @@ func (e *explainer) Visit(rawName, value string, role event.Role) {
 	case role == event.Removed:
 		e.add(unquote(rawName), value, invocation.Removed, invocation.GatewaySets)
 	case len(value) < minEncrypted && len(rawName) < minIDText && strings.IndexByte(rawName, '\\') < 0:
-		// As nearly all are. It can be no open data, and its name no CloudID. What is said of these as well takes this call no time.
+		// As nearly all are: too short to be open data, or to have a name that is a CloudID.
 		m := invocation.Member{Name: rawName[1 : len(rawName)-1], Result: invocation.Kept, Reason: invocation.WrongForm}
 		m.Type, m.Length = describeValue(value)
 		e.record.Outline.Add(&m)
