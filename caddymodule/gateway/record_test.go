@@ -104,6 +104,10 @@ func TestARecordSaysWhatBecameOfEachMember(t *testing.T) {
 			`{"few":{"a":"` + strings.Repeat("x_", 400) + `","b":"` + group + `"},"many":{"a":"` + strings.Repeat("x_", 600) + `","b":"` + group + `"}}`,
 			[]string{"few: kept, wrong_form", "few.b: kept, nested", "many: kept, wrong_form"},
 		},
+		{"an empty list", "", `{"cloudid_list":[],"b":true}`, []string{"cloudid_list: kept, wrong_form", "b: kept, wrong_form"}},
+		{"a name with escapes, of a short value", "", `{"\u0061":1,"\"":null}`, []string{"a: kept, wrong_form", `": kept, wrong_form`}},
+		{"the shortest name that looks like a CloudID, of a short value", "", `{"1_` + strings.Repeat("x", 40) + `":1}`, []string{"(a CloudID): kept, wrong_form"}},
+		{"the shortest encrypted data", "", `{"a":{"encryptedData":"","iv":""}}`, []string{"a: kept, encrypted_data_off"}},
 		{"a name that looks like a CloudID", "", `{"` + steps + `":"` + steps + `x y"}`, []string{"(a CloudID): kept, wrong_form"}},
 	} {
 		t.Run(c.it, func(t *testing.T) {
