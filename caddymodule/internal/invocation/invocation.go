@@ -22,6 +22,12 @@ type Record struct {
 	// that come after it.
 	Done bool `json:"done"`
 
+	// Whether it was sent again by way of Capture.Again.
+	Again bool `json:"again,omitempty"`
+
+	// Whether all members of the event were noted, in Outline too: for a subscriber or a DEBUG log, if the event could be read.
+	Explained bool `json:"explained"`
+
 	// When the handler got the request.
 	Time time.Time `json:"time"`
 
@@ -65,12 +71,8 @@ type Record struct {
 	// and AllMembers has the others.
 	Members []Member `json:"members"`
 
-	// The other members of the event, and strings in nested places that look like CloudIDs. They are noted only for a subscriber or a
-	// DEBUG log.
+	// The other members of the event, and strings in nested places that look like CloudIDs. Empty unless the record is Explained.
 	Outline Outline `json:"-"`
-
-	// Whether they were.
-	Explained bool `json:"explained"`
 
 	// Why the body was not read as an event; "" if it was.
 	Skipped Skipped `json:"skipped,omitempty"`
@@ -86,9 +88,6 @@ type Record struct {
 
 	// The bodies and what else is needed to send the call again. Nil in a Live record, beside which it is shown to those who asked for it.
 	Capture *Capture `json:"-"`
-
-	// Whether it was sent again by way of Capture.Again.
-	Again bool `json:"again,omitempty"`
 }
 
 // The bounds of what clients can make a record hold.
