@@ -42,6 +42,7 @@ func TestTrustEndsAtProxies(t *testing.T) {
 		"Forwarded", "Via", "X-Forwarded-For", "X-Forwarded-Host", "X-Forwarded-Proto", "X-Forwarded-Port", "X-Forwarded-Server", "X-Real-IP",
 		"X-Client-IP", "X-Cluster-Client-IP", "CF-Connecting-IP", "CF-Ray", "True-Client-IP", "Fastly-Client-IP", "CDN-Loop", "Origin",
 		"X-Original-Forwarded-For", "X-Envoy-External-Address", "x-arr-clientcert", "Sec-Fetch-Site", "ALI-CDN-REAL-IP", "client-ip",
+		"X-Original-Host", "X-Envoy-Internal", "X-ProxyUser-IP", "Fly-Client-IP", "X-Azure-ClientIP", "X-Appengine-User-IP", "X-Amz-Cf-Id",
 	} {
 		g.in(t).do(call{path: "/getOpenData?openid=" + user, body: body, header: map[string]string{header: "192.0.2.7"}}).says(401, "openid= is only for callers in the trust list")
 		g.in(t).do(call{path: "/getOpenData?openid=" + user, body: body, header: map[string]string{header: ""}}).says(401)

@@ -274,6 +274,8 @@ func TestChains(t *testing.T) {
 	unattended := f.last.Load().header.Get("X-Wx-Cloudbase-Access-Token")
 	untrusted := map[string]string{"Via": "1.1 x"}
 	g.do(call{path: "/getOpenData", token: unattended, body: `{"list":["` + steps + `"]}`, header: untrusted}).says(401, "for which user")
+	g.do(call{path: "/getVoIPSign", token: unattended, body: voice, header: untrusted}).says(401, "for which user")
+	g.do(call{path: "/wxa/getvoipsign", token: unattended, body: voiceWX, header: untrusted}).says(401, "for which user")
 	g.do(call{path: "/wxa/getopendata?openid=" + user, token: unattended, body: `{"cloudid_list":["` + steps + `"]}`, header: untrusted}).says(401)
 	forged := sign(t, appid, key, usertoken.Session, user, time.Minute)
 	g.do(call{path: "/callFunction", token: forged, body: `{"name":"f"}`}).says(401, "invalid or has expired")

@@ -2,7 +2,10 @@ package functionapi_test
 
 import (
 	"context"
+	"io"
+	"net"
 	"net/http"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -61,6 +64,7 @@ func TestGetOpenDataArguments(t *testing.T) {
 		{"a list of null, likewise", `{"list":null}`, "-1", "getOpenData:fail list must be provided"},
 		{"a list that is a string", `{"list":"` + steps + `"}`, "-1", "parameter.list should be array instead of string;"},
 		{"an id that is a number", `{"list":["` + steps + `",5]}`, "-1", "parameter.list[1] should be string instead of number;"},
+		{"an id that is true", `{"list":[true]}`, "-1", "parameter.list[0] should be string instead of boolean;"},
 		{"an id that is an object", `{"list":[{"cloudID":"` + steps + `"}]}`, "-1", "parameter.list[0] should be string instead of object;"},
 		{"a body that is an array", `["` + steps + `"]`, "-1", "getOpenData:fail Params for getOpenData must be an object instead of array"},
 		{"a body of null", `null`, "-1", "getOpenData:fail Params for getOpenData must be an object instead of null"},
@@ -135,6 +139,7 @@ func TestJSONRequests(t *testing.T) {
 		{"a query that cannot be read", call{path: "/getOpenData?a;b", body: list}, 400, "the query cannot be read"},
 		{"a form is no JSON", call{body: list, kind: "application/x-www-form-urlencoded"}, 415, "Content-Type: application/json"},
 		{"a body of no type is no JSON", call{body: list, kind: "-"}, 415, "Content-Type: application/json"},
+		{"JSON in another charset is not read", call{body: list, kind: "application/json; charset=gbk"}, 415, "the charset of JSON must be utf-8"},
 		{"a compressed body is not read", call{body: list, header: map[string]string{"Content-Encoding": "gzip"}}, 415, "send it plain"},
 		{"GET is not how it is called", call{method: "GET"}, 405, "the method must be POST"},
 		{"a body of 1 MiB is not too large", call{body: list + strings.Repeat(" ", 1<<20-len(list))}, 200, response},
@@ -241,20 +246,74 @@ func TestCacheIsShared(t *testing.T) {
 	}
 }
 
+// Whatever a function asks for, and in whatever dialect, it does not keep WeChat waiting once it has hung up.
 func TestFunctionHangsUp(t *testing.T) {
-	g := start(t, setup{site: "log"})
-	g.fault(sandbox.Fault{API: "getopendata", Kind: "latency", Latency: 500 * time.Millisecond})
-	ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
-	defer cancel()
-	req := request(ctx, t, g.url+"/getOpenData", `{"list":["`+steps+`"]}`)
-	if res, err := http.DefaultClient.Do(req); err == nil {
-		res.Body.Close()
-		t.Fatal("there was a response")
+	called := make(chan struct{})
+	g := start(t, setup{site: "log", api: "openapi security.msgSecCheck", wechat: capture(t, new(captured), func(_ http.ResponseWriter, r *http.Request) {
+		called <- struct{}{}
+		<-r.Context().Done()
+	})})
+	kind, sdk := form(t, part{"action", "wx.openApi"}, part{"apiName", "ApiVoipSign"}, part{"wxCloudApiToken", token(t, user)},
+		part{"requestData", svrkit("ApiVoipSign", message(2, "g", 3, 5, 4, "n"))})
+	for _, c := range []struct{ path, kind, body string }{
+		{"/getOpenData", "application/json", `{"list":["` + steps + `"]}`},
+		{"/getVoIPSign", "application/json", voice},
+		{"/wxa/getopendata", "application/json", `{"cloudid_list":["` + group + `"]}`},
+		{"/wxa/getvoipsign", "application/json", voiceWX},
+		{"/wxa/msg_sec_check", "application/json", `{}`},
+		{"/admin", kind, sdk},
+	} {
+		t.Run(c.path, func(t *testing.T) {
+			ctx, cancel := context.WithCancel(t.Context())
+			defer cancel()
+			go func() {
+				select {
+				case <-called:
+				case <-ctx.Done():
+				}
+				cancel()
+			}()
+			req := request(ctx, t, g.url+c.path, c.body)
+			req.Header.Set("Content-Type", c.kind)
+			if res, err := http.DefaultClient.Do(req); err == nil {
+				res.Body.Close()
+				t.Fatal("there was a response")
+			}
+			g.in(t).waitForLog(`"uri":"`+c.path+`"`, `"status":499`)
+		})
 	}
-	for end := time.Now().Add(10 * time.Second); !strings.Contains(g.log.Text(t), `"status":499`); time.Sleep(10 * time.Millisecond) {
+}
+
+// waitForLog fails unless a line with all these texts is in the log soon.
+func (g *rig) waitForLog(texts ...string) {
+	g.t.Helper()
+	has := func(line string) bool {
+		return !slices.ContainsFunc(texts, func(text string) bool { return !strings.Contains(line, text) })
+	}
+	for end := time.Now().Add(10 * time.Second); !slices.ContainsFunc(strings.Split(g.log.Text(g.t), "\n"), has); time.Sleep(10 * time.Millisecond) {
 		if time.Now().After(end) {
-			t.Fatal("no 499 was logged")
+			g.t.Fatalf("no line of the log has %q", texts)
 		}
+	}
+}
+
+// What came of a body that breaks off is nothing, neither to the gateway nor to WeChat.
+func TestABodyThatBreaksOff(t *testing.T) {
+	g := start(t, setup{api: "relay /x", wechat: weChatAPI("/x", func(http.ResponseWriter, *http.Request) { t.Error("WeChat was called") })})
+	host := strings.TrimPrefix(g.url, "http://")
+	for _, path := range []string{"/getOpenData", "/wxa/getopendata", "/x"} {
+		conn, err := net.Dial("tcp", host)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, _ = io.WriteString(conn, "POST "+path+" HTTP/1.1\r\nHost: "+host+"\r\nContent-Type: application/json\r\nAuthorization: Bearer "+token(t, user)+
+			"\r\nContent-Length: 100\r\n\r\n{}")
+		_ = conn.(*net.TCPConn).CloseWrite()
+		_ = conn.SetReadDeadline(time.Now().Add(30 * time.Second))
+		if response, err := io.ReadAll(conn); err != nil || !strings.Contains(string(response), "the body is cut short or damaged") {
+			t.Errorf("%s: %v, %q", path, err, response)
+		}
+		_ = conn.Close()
 	}
 }
 

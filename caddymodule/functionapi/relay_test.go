@@ -77,6 +77,7 @@ func TestRelay(t *testing.T) {
 		{"nobody without a token", call{body: `{}`}, 401, `{"errcode":40001,"errmsg":"the request does not say for which user it is`},
 		{"an openid by name is no token", call{path: "?openid=" + user, body: `{}`}, 401, `{"errcode":40001,`},
 		{"an openid that contradicts the token", call{path: "?openid=" + other, token: good, body: `{}`}, 403, `{"errcode":40003,`},
+		{"a query that servers read differently", call{path: "?a=1;openid=x", token: good, body: `{}`}, 400, `{"errcode":40097,"errmsg":"the query cannot be read`},
 		{"other methods", call{method: "DELETE", token: good}, 405, `{"errcode":43002,"errmsg":"the method must be GET, POST"}`},
 		{"a body over 10 MiB", call{token: good, body: strings.Repeat("x", 10<<20+1)}, 413, `{"errcode":45002,`},
 	} {

@@ -147,10 +147,6 @@ func noDownload(args gjson.Result) []byte {
 
 // requestID names a request in Caddy's log and in what a function sees.
 func requestID(r *http.Request) string {
-	replacer, ok := r.Context().Value(caddy.ReplacerCtxKey).(*caddy.Replacer)
-	if !ok {
-		return ""
-	}
-	id, _ := replacer.GetString("http.request.uuid")
+	id, _ := r.Context().Value(caddy.ReplacerCtxKey).(*caddy.Replacer).GetString("http.request.uuid")
 	return id
 }

@@ -179,6 +179,8 @@ func TestSDKRejections(t *testing.T) {
 		{"one to an API of the cloud's own", "cloudbase.getOpenData", "\x0a\xff", good, 40097, "requestData is no message of wx-server-sdk"},
 		{"a nonce that is no text", "ApiVoipSign", svrkit("ApiVoipSign", message(2, "g", 3, 1559129714, 4, "\xff")), good, -601002, "must be valid UTF-8"},
 		{"a group that is none", "ApiVoipSign", svrkit("ApiVoipSign", message(2, "\xff", 3, 1559129714, 4, "n")), good, -601002, "must be valid UTF-8"},
+		{"another app's resources, by an API of the cloud's own", "cloudbase.getOpenData", openAPIOf("wx0", message(1, "cloudid_list", 2, `["x"]`)), good, 40097, "leave out its AppID"},
+		{"what is to be signed is no message", "ApiVoipSign", svrkit("ApiVoipSign", "\xff"), good, -601002, "requestData is no message"},
 		{"an API that no line opens", "security.msgSecCheck", openAPI(), good, -604101, "function has no permission to call this API: add the line `openapi security.msgSecCheck` to cloudid_api"},
 		{"an API that nobody knows", "wxacode.got", openAPI(), good, -604100, "there is no cloud.openapi.wxacode.got in this gateway's table; did you mean wxacode.get?; if WeChat has it, `relay <path>`"},
 		{"an API that WeChat has retired", "templateMessage.send", openAPI(), good, -604100, "WeChat has retired templateMessage.send; use subscribeMessage.send"},
@@ -255,6 +257,16 @@ func TestSDKForeignRequests(t *testing.T) {
 		r := g.in(t).do(call{path: "/admin", kind: strings.Replace(kind, "form-data", "mixed", 1), body: body})
 		r.says(200, "the body must be multipart/form-data")
 	})
+	t.Run("JSON in another charset", func(t *testing.T) {
+		g.in(t).do(call{path: "/admin", kind: "application/json; charset=gbk", body: `{"action":"functions.invokeFunction"}`}).rejected(-601002, "the charset of JSON must be utf-8")
+	})
+	t.Run("JSON that breaks off", func(t *testing.T) {
+		g.in(t).do(call{path: "/admin", body: `{"action":`}).rejected(-601002, "the body cannot be read: invalid JSON at byte 10")
+	})
+	t.Run("a query that servers read differently", func(t *testing.T) {
+		kind, body := form(t, part{"action", "wx.openApi"}, part{"apiName", "ApiVoipSign"}, part{"wxCloudApiToken", good})
+		g.in(t).do(call{path: "/admin?a=1;openid=x", kind: kind, body: body}).rejected(-601002, "the query cannot be read")
+	})
 	t.Run("another action in a form", func(t *testing.T) {
 		send(t, part{"action", "wx.wxPayApi"}, part{"apiName", "cloudPay.unifiedOrder"}).rejected(-501001, "cloud.cloudPay is not served by this gateway", `"code":`)
 	})
@@ -272,6 +284,9 @@ func TestSDKForeignRequests(t *testing.T) {
 	t.Run("a form that breaks off", func(t *testing.T) {
 		kind, body := form(t, part{"action", "wx.openApi"})
 		g.in(t).do(call{path: "/admin", kind: kind, body: body[:len(body)-10]}).rejected(-601002, "cannot be read")
+	})
+	t.Run("a form whose parts have no heads", func(t *testing.T) {
+		g.in(t).do(call{path: "/admin", kind: "multipart/form-data; boundary=b", body: "--b\r\nno head\r\n\r\nx\r\n--b--\r\n"}).rejected(-601002, "the multipart body cannot be read")
 	})
 	t.Run("a form over 10 MiB and what the SDK writes around a file", func(t *testing.T) {
 		send(t, part{"envName", strings.Repeat("x", 10<<20+64<<10)}).rejected(-601002, "larger than 10551296 bytes")

@@ -58,6 +58,7 @@ func TestWeChatShapes(t *testing.T) {
 		{"a bad token", call{path: "/wxa/getopendata?cloudbase_access_token=x", body: `{"cloudid_list":["` + steps + `"]}`}, 401, fail("40001", "the invocation token is invalid or has expired; send the one that came with this call")},
 		{"an openid that contradicts the token", call{path: "/wxa/getopendata" + query + "&openid=" + other, body: `{"cloudid_list":["` + steps + `"]}`}, 403, fail("40003", "the openid named is not the one that the call is made for; leave it out")},
 		{"another app's resources", call{path: "/wxa/getopendata" + query + "&from_appid=wx0", body: `{"cloudid_list":["` + steps + `"]}`}, 200, fail("40097", "the resources of another app are not served by this gateway; leave out its AppID")},
+		{"a query that servers read differently", call{path: "/wxa/getopendata" + query + ";a", body: `{"cloudid_list":["` + steps + `"]}`}, 200, fail("40097", "the query cannot be read: it has a semicolon or a broken percent code")},
 		{"a body over 1 MiB", call{path: "/wxa/getopendata" + query, body: strings.Repeat(" ", 1<<20+1)}, 413, fail("45002", "the body is larger than 1048576 bytes")},
 	}
 	for _, c := range tests {
