@@ -90,7 +90,7 @@ func TestCheckOfWhatIsNoConfig(t *testing.T) {
 		{"nothing", "", "EOF"},
 	} {
 		t.Run(c.sentence, func(t *testing.T) {
-			if out, err := run(t, c.caddyfile, "--offline"); err == nil || !strings.Contains(out, c.want) {
+			if out, err := run(t, c.caddyfile); err == nil || !strings.Contains(out, c.want) || !strings.HasSuffix(out, "\n\n1 finding\n") {
 				t.Errorf("%v: %s", err, out)
 			}
 		})
@@ -118,6 +118,21 @@ func TestCheckAsksWeChatForATokenOfEachAccount(t *testing.T) {
 		}
 		if strings.Contains(out, "made-up") {
 			t.Error("it shows the secret")
+		}
+	})
+	t.Run("each of two accounts gets its own words, in the order of their AppIDs", func(t *testing.T) {
+		both := strings.Replace(config(server.URL, right), "\t\taccount", "\t\taccount wx00000000000000aa {\n\t\t\tsecret made-up-but-long-enough\n\t\t\tendpoint http://127.0.0.1:1\n\t\t}\n\t\taccount", 1)
+		both = strings.ReplaceAll(both, "wechat_session\n\tcloudid {", "wechat_session {\n\t\taccount wx3d289323f5900f8e\n\t}\n\tcloudid {\n\t\taccount wx3d289323f5900f8e")
+		out, err := run(t, both)
+		first, second, _ := strings.Cut(out, "\n\n")
+		if err == nil || !strings.HasPrefix(first, "account wx00000000000000aa\n    ") || second != "account wx3d289323f5900f8e: WeChat gave an access token\n\n1 finding\n" {
+			t.Errorf("%v: %s", err, out)
+		}
+	})
+	t.Run("the sandbox of the config runs", func(t *testing.T) {
+		out, err := run(t, config(server.URL, right+server.URL+" {\n\tbind 127.0.0.1\n\tcloudid_sandbox\n}\n"))
+		if err != nil || !strings.Contains(out, "account wx3d289323f5900f8e: WeChat gave an access token") {
+			t.Errorf("%v: %s", err, out)
 		}
 	})
 	t.Run("the sandbox of the config does not run", func(t *testing.T) {

@@ -48,6 +48,7 @@ func TestExplain(t *testing.T) {
 		{"why a body was not read", []string{"other_type"}, []string{"other_type  the body was not read as an event: the Content-Type is not JSON"}},
 		{"all of them", nil, []string{"       0  success: nothing failed\n", "   40001  access token or secret invalid\n", " -601009  missing mobile phone\n", " -604104  illegal source"}},
 		{"all of them in Chinese", []string{"--zh"}, []string{"       0  成功，没有出错\n   40001  access_token 或 AppSecret 无效\n"}},
+		{"help, in short", []string{"-h"}, []string{"caddy cloudid explain 40164 -601006"}},
 		{"help", []string{"--help"}, []string{"caddy cloudid explain 40164 -601006", "explain [--zh] <errcode or word>..."}},
 	} {
 		got, err := explain(t, test.args...)
@@ -65,7 +66,7 @@ func TestExplain(t *testing.T) {
 			t.Errorf("%q: %v, %s", arg, err, got)
 		}
 	}
-	if got, err := explain(t, "40164", "abc", "xyz", "-601006"); err == nil || !strings.Contains(err.Error(), `"abc" is neither`) || !strings.HasPrefix(got, "40164  IP") || !strings.Contains(got, "\n\n-601006  cloudID") {
+	if got, err := explain(t, "40164", "abc", "xyz", "-601006"); err == nil || !strings.Contains(err.Error(), `"abc" is neither`) || !strings.HasPrefix(got, "40164  IP") || !strings.Contains(got, "\n\n-601006  cloudID") || strings.Contains(got, "\n\n\n") {
 		t.Errorf("with what is neither a code nor a word among codes: %v, %s", err, got)
 	}
 }

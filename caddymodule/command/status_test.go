@@ -21,6 +21,17 @@ func statusOf(t *testing.T, args ...string) (string, error) {
 	return execute(t, statusCommand(), args...)
 }
 
+// serve has a server respond with this to everything, and returns its address.
+func serve(t *testing.T, code int, body string) string {
+	t.Helper()
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		w.WriteHeader(code)
+		_, _ = w.Write([]byte(body))
+	}))
+	t.Cleanup(server.Close)
+	return strings.TrimPrefix(server.URL, "http://")
+}
+
 // The command asks a real server, whose account has a wrong secret.
 func TestStatusCommand(t *testing.T) {
 	rig := adminrig.New(t)
@@ -64,10 +75,20 @@ func TestStatusCommand(t *testing.T) {
 }
 
 func TestStatusOfNoServer(t *testing.T) {
-	other := httptest.NewServer(http.NotFoundHandler())
-	defer other.Close()
-	if got, err := statusOf(t, "--address", strings.TrimPrefix(other.URL, "http://")); err == nil || !strings.Contains(err.Error(), "runs without this plugin") {
-		t.Errorf("%v, %s", err, got)
+	for _, test := range []struct {
+		sentence string
+		code     int
+		body     string
+		want     string
+	}{
+		{"a Caddy without the plugin", http.StatusNotFound, "", "runs without this plugin"},
+		{"one that rejects the request", http.StatusForbidden, `{"error":"origin not allowed"}`, "origin not allowed"},
+		{"another server", http.StatusOK, "<html>", "gave no status: "},
+	} {
+		address := serve(t, test.code, test.body)
+		if got, err := statusOf(t, "--address", address); err == nil || !strings.Contains(err.Error(), test.want) || !strings.Contains(err.Error(), "at "+address) {
+			t.Errorf("%s: %v, %s", test.sentence, err, got)
+		}
 	}
 	address := freeport.Addr(t)
 	if got, err := statusOf(t, "--address", address); err == nil || !strings.Contains(err.Error(), "is the server running, and its admin API at "+address) {
