@@ -223,7 +223,7 @@ const brokeOff = "the response broke off: the function, or the client, closed it
 func whyNoResponse(err error) string {
 	status := httpbody.Status(err)
 	if dialing, ok := errors.AsType[reverseproxy.DialError](err); ok {
-		return "the function cannot be reached: " + dialing.Error() + "; does it run, and is its address in reverse_proxy right?"
+		return "the function cannot be reached: " + invocation.Cut(dialing.Error(), invocation.MaxName) + "; does it run, and is its address in reverse_proxy right?"
 	}
 	var timeout net.Error
 	switch {

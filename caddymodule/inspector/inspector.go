@@ -1,7 +1,7 @@
 // Package inspector is the handler `cloudid_inspector`: a page that shows what became of each call through the `cloudid`
 // handlers of the same config, and why. It is for the people who build and run the functions, not for the world.
 //
-// The handlers publish an invocation.Record for each call; a store keeps copies of the latest of them across reloads of the config;
+// The handlers publish an invocation.Record for each call; a store keeps the latest of them across reloads of the config;
 // the page reads them as JSON and as an event stream. Nothing here ever waits inside of a call, and what takes time, such as JSON,
 // is done for pages that are open.
 package inspector

@@ -89,8 +89,16 @@ func (s *store) Observe(r *invocation.Live, capture *invocation.Capture) {
 		s.stats.add(&r.Record)
 	}
 	if len(s.readers) > 0 {
-		s.send("call", view(r, capture))
+		s.send("call", view(r, s.captureOf(r)))
 	}
+}
+
+// captureOf returns what is still kept of a call's bodies: when a call ends, there may be none any more.
+func (s *store) captureOf(r *invocation.Live) *invocation.Capture {
+	if p := s.place(r.Seq); p.record == r {
+		return p.capture
+	}
+	return nil
 }
 
 // add keeps a call that is shown for the first time, unless it is older than all that there is room for.

@@ -105,6 +105,34 @@ func TestCallsStandInTheOrderInWhichTheyCame(t *testing.T) {
 	}
 }
 
+// What a page is told of a call that ends is what it would find: nothing of its bodies, where they are kept no more.
+func TestAPageIsToldWhatIsKeptOfACallThatEnds(t *testing.T) {
+	for _, test := range []struct {
+		it       string
+		meantime func(*store)
+		captured bool
+	}{
+		{"nothing happened", func(*store) {}, true},
+		{"all was cleared", (*store).clear, true}, // it is kept anew
+		{"the config was reloaded", (*store).noteReload, true},
+		{"its bodies had to go", func(s *store) { s.show(bodies(2, maxCaptured, 0)) }, false},
+		{"it is forgotten itself", func(s *store) { s.show(&invocation.Record{Seq: 4}) }, false},
+	} {
+		s := newStore(3)
+		r := &invocation.Live{Record: invocation.Record{Seq: 1}}
+		capture := bodies(1, 1, 1).Capture
+		s.Observe(r, capture)
+		test.meantime(s)
+		page := s.read()
+		r.Change(func(r *invocation.Record) { r.Done, r.Status = true, 200 })
+		s.Observe(r, capture)
+		told := string((<-page.events).data)
+		if !strings.Contains(told, `"status":200`) || strings.Contains(told, `"captured":true`) != test.captured || slices.Contains(s.withBodies(), 1) != test.captured {
+			t.Errorf("%s: a page is told %s, and bodies are kept of %v", test.it, told, s.withBodies())
+		}
+	}
+}
+
 // A number whose call is not shown yet has its place, in which the call of an older number may have been.
 func TestTheLatestNumbersAreKept(t *testing.T) {
 	for _, test := range []struct {

@@ -258,20 +258,35 @@ func TestATextIsCutBetweenCharacters(t *testing.T) {
 // A record is kept for long, and net/http cuts texts from larger ones.
 func TestARecordKeepsNoMoreInMemoryThanItShows(t *testing.T) {
 	long := strings.Repeat("x", MaxPath)
-	for _, head := range []string{
-		"POST http://example.com/fn?" + long + " HTTP/1.1\r\nHost: example.com\r\n",
-		"POST /fn HTTP/1.1\r\nHost: " + long + long + "\r\nContent-Type: text/plain;" + long + "\r\n",
+	for _, test := range []struct {
+		it, head  string
+		rewritten bool // before the record is made, as by `rewrite`
+		protocol  string
+	}{
+		{it: "a long query", head: "POST http://example.com/fn?" + long + " HTTP/1.1\r\nHost: example.com\r\n"},
+		{it: "a query that is rather long", head: "POST /fn?" + long[:MaxName] + " HTTP/1.1\r\nHost: example.com\r\n"},
+		{it: "a long URI that was rewritten to a short one", head: "POST /fn/" + long + " HTTP/1.1\r\nHost: example.com\r\n", rewritten: true},
+		{it: "a long host and type", head: "POST /fn HTTP/1.1\r\nHost: " + long + "\r\nContent-Type: text/plain;" + long + "\r\n"},
+		{it: "a long :protocol of HTTP/3", head: "CONNECT /fn HTTP/1.1\r\nHost: example.com\r\n", protocol: long},
 	} {
-		req, err := http.ReadRequest(bufio.NewReader(strings.NewReader(head + "\r\n")))
+		req, err := http.ReadRequest(bufio.NewReader(strings.NewReader(test.head + "\r\n")))
 		if err != nil {
 			t.Fatal(err)
+		}
+		if test.protocol != "" {
+			req.Proto = test.protocol
+		}
+		sent := []string{req.RequestURI, req.Proto, req.Host, req.Header.Get("Content-Type")}
+		if test.rewritten {
+			req = req.WithContext(context.WithValue(req.Context(), caddyhttp.OriginalRequestCtxKey, *req))
+			req.URL, req.RequestURI = &url.URL{Path: "/short"}, "/short"
 		}
 		var r Record
 		r.DescribeRequest(req)
 		for _, shown := range []string{r.Method, r.Host, r.Path, r.Proto, r.ContentType} {
-			for _, whole := range []string{req.RequestURI, req.Host, req.Header.Get("Content-Type")} {
-				if len(whole) > MaxPath && isCutFrom(shown, whole) {
-					t.Errorf("%.20q keeps %d bytes", shown, len(whole))
+			for _, whole := range sent {
+				if len(whole) > MaxName && isCutFrom(shown, whole) {
+					t.Errorf("%s: %.20q keeps %d bytes", test.it, shown, len(whole))
 				}
 			}
 		}

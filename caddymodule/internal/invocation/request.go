@@ -11,13 +11,13 @@ import (
 // DescribeRequest fills in what a record says of the request itself, as the client sent it, before handle_path and rewrites; and how
 // long handlers in front took, of a record that has its Time.
 func (r *Record) DescribeRequest(req *http.Request) {
-	path := req.URL.Path
+	path, uri := req.URL.Path, req.RequestURI
 	if original, ok := req.Context().Value(caddyhttp.OriginalRequestCtxKey).(http.Request); ok {
-		path = original.URL.Path
+		path, uri = original.URL.Path, original.RequestURI
 	}
-	line := len(req.RequestURI) // net/http cuts all of these from the request's first line
-	r.Method, r.Proto = own(req.Method, line, 32), own(req.Proto, line, 32)
-	r.Host, r.Path = own(req.Host, max(line, len(req.Host)), MaxName), own(path, line, MaxPath)
+	whole := len(req.Method) + len(uri) + len(req.Proto) + len(req.Host) // net/http cuts most of these from the request's first line
+	r.Method, r.Proto = own(req.Method, whole, 32), own(req.Proto, whole, 32)
+	r.Host, r.Path = own(req.Host, whole, MaxName), own(path, whole, MaxPath)
 	if contentType := req.Header["Content-Type"]; len(contentType) > 0 {
 		mediaType, _, _ := strings.Cut(contentType[0], ";")
 		r.ContentType = own(strings.ToLower(strings.TrimSpace(mediaType)), len(contentType[0]), MaxName)
@@ -28,10 +28,10 @@ func (r *Record) DescribeRequest(req *http.Request) {
 	}
 }
 
-// own is Cut for a part of a text of this length, which it does not keep in memory if that is much longer.
+// own is Cut for a part of a text of at most this length, which it does not keep in memory if that may be long.
 func own(text string, whole, limit int) string {
 	cut := Cut(text, limit)
-	if whole > MaxPath {
+	if whole > MaxName {
 		return strings.Clone(cut)
 	}
 	return cut
