@@ -175,6 +175,7 @@ func (c *configCheck) live(ctx context.Context) {
 		wg.Go(func() { results[i] = app.Accounts[appid].CheckToken(ctx) })
 	}
 	wg.Wait()
+	status := app.Status().Accounts // in the same order
 	for i, appid := range appids {
 		if _, network := errors.AsType[*wechat.NetworkError](results[i]); network && check.SpeaksToSandbox(c.json) {
 			fmt.Fprintf(c.out, "account %s: not asked, since its endpoint is the sandbox of this config, which does not run\n\n", app.Accounts[appid].Name())
@@ -184,8 +185,21 @@ func (c *configCheck) live(ctx context.Context) {
 			c.say("account "+app.Accounts[appid].Name(), results[i].Error(), wechat.Advice(results[i]))
 			continue
 		}
-		fmt.Fprintf(c.out, "account %s: WeChat gave an access token\n\n", app.Accounts[appid].Name())
+		fmt.Fprintf(c.out, "account %s: %s\n\n", app.Accounts[appid].Name(), tokenResult(status[i].Token.Source))
 	}
+}
+
+// tokenResult says where an account's access token came from.
+func tokenResult(source string) string {
+	switch source {
+	case "stable":
+		return "WeChat gave an access token"
+	case "static":
+		return "not asked, since its access token is fixed (token static)"
+	case "none":
+		return "not asked, since it sends no access token (token none)"
+	}
+	return "token " + source + " gave an access token"
 }
 
 // loadAccounts provisions the app of accounts alone.

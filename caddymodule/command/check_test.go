@@ -107,6 +107,19 @@ func TestCheckAsksWeChatForATokenOfEachAccount(t *testing.T) {
 			t.Errorf("%v: %s", err, out)
 		}
 	})
+	t.Run("only a token that WeChat gave is said to be WeChat's", func(t *testing.T) {
+		service := serve(t, http.StatusOK, `{"access_token":"made-up","expires_in":7200}`)
+		for token, want := range map[string]string{
+			"static made-up":            "not asked, since its access token is fixed (token static)",
+			"none":                      "not asked, since it sends no access token (token none)",
+			"service http://" + service: "token service gave an access token",
+		} {
+			out, err := run(t, strings.Replace(config(server.URL, right), "\t\t\tendpoint", "\t\t\ttoken "+token+"\n\t\t\tendpoint", 1))
+			if err != nil || out != "account wx3d289323f5900f8e: "+want+"\n\nnothing is wrong, as far as a config tells\n" {
+				t.Errorf("token %s: %v: %s", token, err, out)
+			}
+		}
+	})
 	t.Run("WeChat names the address that is not on the whitelist", func(t *testing.T) {
 		reject := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 			_, _ = w.Write([]byte(`{"errcode":40164,"errmsg":"invalid ip 203.0.113.7 ipv6 ::ffff:203.0.113.7, not in whitelist rid: 5f3c-1a"}`))
