@@ -87,6 +87,10 @@ func TestControlDoesWhatGoDoes(t *testing.T) {
 			token := g.stable(`,"force_refresh":true`).text("access_token")
 			id := g.mint(sandbox.OpenData{OpenID: "o1", Kind: "werun"})
 			code := g.code(sandbox.Login{OpenID: "o1"})
+			g.login(g.code(sandbox.Login{OpenID: "o1", UnionID: "u1", SessionKey: "gDyVgzwa0mFz9uUP7M6GQQ=="})).wantErrcode(0)
+			encrypted := g.post("/sandbox/encrypted", `{"openid":"o1","kind":"userinfo"}`).body
+			kind, form := upload(t, "media", []byte("content"))
+			media := g.send("POST", "/cgi-bin/media/upload?access_token="+token, kind, form).text("media_id")
 			g.fault(sandbox.Fault{API: "getopendata", Kind: "drop"})
 			if r := g.post("/sandbox/reset", body); r.status != 200 {
 				t.Fatalf("reset: %s", r.body)
@@ -100,6 +104,19 @@ func TestControlDoesWhatGoDoes(t *testing.T) {
 				t.Errorf("items are %v", items)
 			}
 			g.login(code).wantErrcode(40029)
+			g.get("/cgi-bin/media/get?access_token=" + token + "&media_id=" + media).wantErrcode(40007)
+			if says := g.post("/sandbox/encrypted", `{"like":`+encrypted+`}`).text("error"); !strings.Contains(says, "nothing that the sandbox has encrypted") {
+				t.Errorf("encrypted data like that of before: %s", says)
+			}
+			if says := g.post("/sandbox/encrypted", `{"openid":"o1","kind":"userinfo"}`).text("error"); !strings.Contains(says, "has not logged in") {
+				t.Errorf("encrypted data of who logged in before: %s", says)
+			}
+			if text := g.ask("o1", g.mint(sandbox.OpenData{OpenID: "o1", Kind: "userinfo"})).one(); strings.Contains(text, "u1") {
+				t.Errorf("the unionid of before is still known: %s", text)
+			}
+			if again := g.login(g.code(sandbox.Login{OpenID: "o1"})).text("session_key"); again == "gDyVgzwa0mFz9uUP7M6GQQ==" {
+				t.Error("the session_key of before is still known")
+			}
 			g.stable(`,"force_refresh":true`).wantErrcode(0)
 		}
 	})
@@ -127,6 +144,8 @@ func TestControlSaysWhatIsWrong(t *testing.T) {
 		{"a token that was not fetched", "POST", "/sandbox/token", `{"appid":"wx1"}`, "get one from /cgi-bin/stable_token"},
 		{"the wrong method", "GET", "/sandbox/reset", ``, "must be POST"},
 		{"the wrong method for calls", "POST", "/sandbox/calls", ``, "must be GET"},
+		{"a mistyped member of a token", "POST", "/sandbox/token", `{"appid":"wx1","end_in":1}`, `unknown field "end_in"`},
+		{"a fault that is a list", "POST", "/sandbox/fault", `["drop"]`, "the body is of type array, which must be a JSON object ("},
 		{"a fault without a kind", "POST", "/sandbox/fault", `{"api":"token"}`, "errcode, status, latency"},
 		{"a fault of two kinds", "POST", "/sandbox/fault", `{"api":"token","drop":true,"errcode":1}`, "two kinds"},
 		{"a mistyped kind", "POST", "/sandbox/fault", `{"api":"token","dorp":true}`, `unknown member "dorp"`},

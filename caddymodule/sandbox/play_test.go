@@ -294,7 +294,9 @@ func TestEncryptedLike(t *testing.T) {
 	}
 	for body, says := range map[string]string{
 		`{"like":{"encryptedData":"x","iv":"y"}}`: "nothing that the sandbox has encrypted",
+		`{"like":` + first + `,"openid":"o1"}`:    "beside other members",
 		`{"like":` + first + `,"kind":"werun"}`:   "beside other members",
+		`{"like":` + first + `,"data":{}}`:        "beside other members",
 	} {
 		if r := g.post("/sandbox/encrypted", body); r.status != 400 || !strings.Contains(r.body, says) {
 			t.Errorf("%s: %d %s", body, r.status, r.body)
@@ -322,7 +324,13 @@ func TestMintLike(t *testing.T) {
 	if !strings.Contains(resolve(fresh), "-601006") {
 		t.Error("the fresh one lives longer than the old one did")
 	}
-	for body, says := range map[string]string{`{"like":"99_x"}`: "like is no CloudID", `{"like":"` + id + `","openid":"o1"}`: "like is given beside other members"} {
+	for body, says := range map[string]string{
+		`{"like":"99_x"}`:                      "like is no CloudID",
+		`{"like":"` + id + `","openid":"o1"}`:  "like is given beside other members",
+		`{"like":"` + id + `","kind":"phone"}`: "like is given beside other members",
+		`{"like":"` + id + `","data":{}}`:      "like is given beside other members",
+		`{"like":"` + id + `","ttl":1}`:        "like is given beside other members",
+	} {
 		if r := g.post("/sandbox/cloudid", body); r.status != 400 || !strings.Contains(r.body, says) {
 			t.Errorf("%s: %d %s", body, r.status, r.body)
 		}

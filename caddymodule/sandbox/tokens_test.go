@@ -139,6 +139,12 @@ func TestWhoMayHaveATokenOrLogin(t *testing.T) {
 	}
 }
 
+func TestStableTokenRejectsBodies(t *testing.T) {
+	g := newRig(t)
+	g.post("/cgi-bin/stable_token", `grant_type=client_credential`).wantErrcode(47001)
+	g.stable(`,"force_refresh":"true"`).wantErrcode(40097)
+}
+
 func TestTokensFromGo(t *testing.T) {
 	g := newRig(t)
 	if g.wechat.KillToken(appid) == nil || g.wechat.EndTokenIn(appid, time.Minute) == nil {

@@ -2,12 +2,16 @@ package http1
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
+	"io"
 	"net"
 	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"github.com/caddy-cloudid/caddy-cloudid/tests/rawserver"
 )
 
 // fakeConn is a connection of which only the end matters.
@@ -270,9 +274,61 @@ func TestConnectionsOutsideCount(t *testing.T) {
 	if _, err := p.get(ctx, endpoint{"tcp", "a"}); !errors.Is(err, context.DeadlineExceeded) {
 		t.Errorf("got %v", err)
 	}
+	if another, err := p.dialOutside(ctx, endpoint{"tcp", "a"}); another != nil || !errors.Is(err, context.DeadlineExceeded) {
+		t.Errorf("another one outside: %v", err)
+	}
 	_, _ = outside.Close(), outside.Close()
+
+	dial, refused := p.dial, errors.New("refused")
+	p.dial = func(context.Context, endpoint) (*conn, error) { return nil, refused }
+	if failed, err := p.dialOutside(t.Context(), endpoint{"tcp", "a"}); failed != nil || err != refused {
+		t.Errorf("one that cannot be opened: %v", err)
+	}
+	p.dial = dial
 	p.take(t, "a")
 	p.want(t, "in the end", 3, 1)
+}
+
+// Whoever has a connection of its own may end its sending direction alone, where the connection has one.
+func TestAConnectionOutsideIsClosedByHalves(t *testing.T) {
+	u, c := startUpstream(t, func(c *rawserver.Conn) { _, _ = io.Copy(c.Conn, c.Conn) }), newClient(t, nil)
+	outside, err := c.Dial(t.Context(), u.Network, u.Address)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer outside.Close()
+	_, _ = io.WriteString(outside, "to the end")
+	endWriting(outside)
+	if got, err := io.ReadAll(outside); string(got) != "to the end" || err != nil {
+		t.Errorf("what was sent came back as %q, %v", got, err)
+	}
+	if err := (&outsideConn{Conn: fakeConn{}}).CloseWrite(); !errors.Is(err, net.ErrClosed) {
+		t.Errorf("one without directions: %v", err)
+	}
+}
+
+// Only what is its socket, and nothing besides, is written to and waited for in one turn.
+func TestWhichConnectionsArePlain(t *testing.T) {
+	u := startUpstream(t, func(*rawserver.Conn) {})
+	raw, err := net.Dial(u.Network, u.Address)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer raw.Close()
+	for it, test := range map[string]struct {
+		conn  net.Conn
+		plain bool
+	}{
+		"a TCP connection":                       {raw, Supported},
+		"one that somebody has put something on": {&writes{Conn: raw}, false},
+		"one with TLS":                           {tls.Client(raw, nil), false},
+		"one that has no socket":                 {fakeConn{}, false},
+		"a TCP connection that was never opened": {new(net.TCPConn), false},
+	} {
+		if plain := newConn(test.conn, endpoint{}).plain; plain != test.plain {
+			t.Errorf("%s is plain: %t", it, plain)
+		}
+	}
 }
 
 func TestNothingIsOpenedForARequestThatIsOver(t *testing.T) {

@@ -10,7 +10,8 @@ const watchInterval = 10 * time.Millisecond
 
 // watch ends exchanges when their contexts end. To tell a context of an exchange, and to take that back, takes 2 µs and half a
 // kilobyte, so it is done only for exchanges that have lasted for one or two intervals. Most have not: their contexts end
-// after them, or are looked at when the interval is over.
+// after them, or are looked at when the interval is over. One that is over is dropped at once: kept until then, all that it refers to
+// would be marked by the garbage collection, which takes another 2 µs.
 type watch struct {
 	mu      sync.Mutex
 	recent  []*exchange // began after the last tick

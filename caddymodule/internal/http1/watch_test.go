@@ -24,6 +24,12 @@ func (x *exchange) followsContext() bool {
 	return x.stop != nil
 }
 
+func (w *watch) size() int {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return len(w.recent) + len(w.older)
+}
+
 // wantUnwatched fails if a watch still has exchanges, or looks after them.
 func wantUnwatched(t *testing.T, w *watch) {
 	t.Helper()
@@ -44,8 +50,17 @@ func TestContextsAreToldOfExchangesThatLast(t *testing.T) {
 		if short.followsContext() || long.followsContext() {
 			t.Error("the context was told at once")
 		}
+		next := startExchange(ctx, c)
+		time.Sleep(2 * time.Nanosecond)
+		if next.followsContext() {
+			t.Error("the context was told of an exchange that had just begun, because of those before it")
+		}
+		next.finish(false)
 		short.finish(false)
-		time.Sleep(watchInterval + 2)
+		if n := c.watch.size(); n != 1 {
+			t.Errorf("%d exchanges are watched while one lasts", n)
+		}
+		time.Sleep(watchInterval)
 		if short.followsContext() || !long.followsContext() {
 			t.Error("the context was told of the exchange that was over, or not of the other one")
 		}

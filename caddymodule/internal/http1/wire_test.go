@@ -269,6 +269,19 @@ func TestCompression(t *testing.T) {
 			_ = res.Body.Close()
 		}
 	})
+	t.Run("does not outlive the body's end by Close", func(t *testing.T) {
+		u, c := startUpstream(t, serve), newClient(t, func(o *Options) { o.DisableCompression = false })
+		res, err := c.RoundTrip(newRequest(t.Context(), http.MethodGet, nil, 0), u.Network, u.Address)
+		if err != nil {
+			t.Fatal(err)
+		}
+		<-asked
+		_, _ = io.ReadFull(res.Body, make([]byte, 3))
+		_ = res.Body.Close()
+		if n, err := res.Body.Read(make([]byte, 3)); n > 0 || err != http.ErrBodyReadAfterClose {
+			t.Errorf("got %d more bytes, %v", n, err)
+		}
+	})
 	t.Run("leaves the connection to the next request", func(t *testing.T) {
 		u, c := startUpstream(t, serve), newClient(t, func(o *Options) { o.DisableCompression = false })
 		for range 3 {
