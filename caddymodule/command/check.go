@@ -100,7 +100,7 @@ func (c *configCheck) load(file, adapter string) (err error) {
 		return errors.New("there is no config: name it with --config, or go to the folder of the Caddyfile")
 	}
 	if used != "caddyfile" {
-		c.file = "" // places have no lines
+		c.file = "" // places have no lines: there is nothing to read
 	}
 	c.json = caddy.RemoveMetaFields(c.json) // "@id", as caddy validate does
 	return nil
@@ -136,7 +136,7 @@ func (c *configCheck) config() {
 		c.say("config", err.Error(), "")
 		return
 	}
-	if text, err := os.ReadFile(c.file); c.file != "" && err == nil {
+	if text, err := os.ReadFile(c.file); err == nil {
 		check.Locate(findings, c.file, text)
 	}
 	for _, f := range findings {

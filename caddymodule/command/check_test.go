@@ -69,6 +69,32 @@ func TestCheckPrintsFindingsWithTheirLines(t *testing.T) {
 	}
 }
 
+func TestPlacesInJSONHaveNoLines(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "caddy.json")
+	text := `{
+	"admin": {
+		"listen": "0.0.0.0:2019"
+	},
+	"apps": {
+		"cloudid": {
+			"accounts": {
+				"wx3d289323f5900f8e": {
+					"secret": "made-up-but-long-enough"
+				}
+			}
+		}
+	}
+}
+`
+	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	out, err := execute(t, checkCommand(), "--config", file, "--offline")
+	if err == nil || !strings.HasPrefix(out, "admin 0.0.0.0:2019\n    Caddy's admin API is at") {
+		t.Errorf("%v: %s", err, out)
+	}
+}
+
 func TestCheckOfARightConfig(t *testing.T) {
 	if out, err := run(t, config("http://127.0.0.1:1", right), "--offline"); err != nil || out != "nothing is wrong, as far as a config tells\n" {
 		t.Errorf("%v: %s", err, out)
