@@ -33,6 +33,7 @@ type store struct {
 	ring     []place // the call of number n is in ring[n % len(ring)]
 	newest   uint64  // the highest number of a call so far
 	oldest   uint64  // calls below this number are forgotten, and kept no more
+	bodiless uint64  // of calls below this number, no bodies are kept
 	captured int     // bytes of all captures
 	kept     int     // bytes of all else, the ring's own among them
 	notes    []note
@@ -108,6 +109,7 @@ func (s *store) add(r *invocation.Live, capture *invocation.Capture) {
 		return
 	}
 	s.put(s.place(r.Seq), place{r, r.Size(), capture})
+	s.bodiless = min(s.bodiless, r.Seq)
 	s.trim()
 }
 
@@ -158,13 +160,9 @@ func (s *store) trim() {
 	for ; s.kept > maxKept && s.oldest < s.newest; s.oldest++ {
 		s.put(s.place(s.oldest), place{})
 	}
-	if s.captured <= maxCaptured {
-		return
-	}
-	for p := range s.places(s.oldest, s.newest) {
-		s.put(p, place{p.record, p.size, nil})
-		if s.captured <= maxCaptured {
-			return
+	for s.bodiless = max(s.bodiless, s.oldest); s.captured > maxCaptured && s.bodiless <= s.newest; s.bodiless++ {
+		if p := s.place(s.bodiless); p.has(s.bodiless) {
+			s.put(p, place{p.record, p.size, nil})
 		}
 	}
 }

@@ -84,6 +84,22 @@ func TestBodiesOfSixteenMebibytesAreKept(t *testing.T) {
 	}
 }
 
+// The oldest bodies go first, also those of a call that is shown after younger ones lost theirs.
+func TestBodiesOfACallThatIsShownLate(t *testing.T) {
+	s := newStore(10)
+	for _, seq := range []uint64{1, 3, 4} { // the first two lose their bodies
+		s.show(bodies(seq, 9<<20, 0))
+	}
+	s.show(bodies(2, 5<<20, 0))
+	if got := s.withBodies(); !slices.Equal(got, []uint64{2, 4}) {
+		t.Errorf("%v are kept", got)
+	}
+	s.show(bodies(5, 7<<20, 0)) // only those of 2 need go
+	if got := s.withBodies(); !slices.Equal(got, []uint64{4, 5}) || s.captured != maxCaptured {
+		t.Errorf("%v are kept, %d bytes", got, s.captured)
+	}
+}
+
 // Calls are numbered when they come, and shown when they were read: of two, the later may be shown first.
 func TestCallsStandInTheOrderInWhichTheyCame(t *testing.T) {
 	s := newStore(4)
