@@ -33,6 +33,7 @@ type call struct {
 	cached     int             // how many CloudIDs were known
 	failure    error           // why the exchange failed, or why the request was not forwarded
 	earlier    *call           // of another `cloudid` in front, for the same body
+	latest     *call           // of the same request; only the first one has it
 	lapped     time.Duration   // since record.Time, when the latest lap ended
 
 	debug     bool // the log wants a line of each call
@@ -48,7 +49,8 @@ type caller struct {
 	unionid string
 }
 
-// variable is the request's variable that holds its latest call.
+// variable is the request's variable that holds its first call. It is set once: a transport that still dials for a client who has gone
+// reads the request's variables while error routes run.
 const variable = "cloudid.call"
 
 // String is shown where all variables of a request are printed.
@@ -56,15 +58,16 @@ func (c *call) String() string { return "cloudid " + c.record.RequestID }
 
 func (h *Handler) newCall(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler) *call {
 	c := &call{handler: h, next: next, record: new(invocation.Live), repl: r.Context().Value(caddy.ReplacerCtxKey).(*caddy.Replacer)}
-	c.earlier, _ = caddyhttp.GetVar(r.Context(), variable).(*call)
-	if c.earlier == nil {
-		c.repl.Map(placeholders(r))
+	first, _ := caddyhttp.GetVar(r.Context(), variable).(*call)
+	if first == nil {
+		first = c
+		caddyhttp.SetVar(r.Context(), variable, c)
+		c.repl.Map(c.placeholders)
 		c.record.RequestID = requestID(r, c.repl)
-	} else {
-		c.record.RequestID = c.earlier.record.RequestID
 	}
-	c.response = response{ResponseWriterWrapper: caddyhttp.ResponseWriterWrapper{ResponseWriter: w}, requestID: c.record.RequestID}
-	caddyhttp.SetVar(r.Context(), variable, c)
+	c.earlier, first.latest = first.latest, c
+	c.record.RequestID = first.record.RequestID
+	c.response = response{ResponseWriterWrapper: caddyhttp.ResponseWriterWrapper{ResponseWriter: w}, record: c.record}
 	if body, _ := r.Body.(*replayableBody); c.earlier != nil && (body == nil || body != c.earlier.body) {
 		c.earlier = nil // it had no event, or something between the two set another body
 	}
@@ -72,7 +75,6 @@ func (h *Handler) newCall(w http.ResponseWriter, r *http.Request, next caddyhttp
 	c.listening, c.capture = h.account.App().Invocations().Listening()
 	if c.observed() {
 		c.record.Time = time.Now()
-		c.response.began = c.record.Time
 	}
 	c.describeRequest(r)
 	return c

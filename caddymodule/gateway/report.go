@@ -9,8 +9,6 @@ import (
 	"strings"
 	"syscall"
 
-	"github.com/caddyserver/caddy/v2"
-	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp/reverseproxy"
 	"go.uber.org/zap"
 	"go.uber.org/zap/zapcore"
@@ -132,21 +130,14 @@ func sentences(members []invocation.Member) []string {
 	return said
 }
 
-// placeholders are {http.cloudid.*} of a request: those of the latest call, together with what an earlier one did to the
-// same body.
-func placeholders(r *http.Request) caddy.ReplacerFunc {
-	ctx := r.Context()
-	return func(key string) (any, bool) {
-		name, ours := strings.CutPrefix(key, "http.cloudid.")
-		if !ours {
-			return nil, false
-		}
-		c, ok := caddyhttp.GetVar(ctx, variable).(*call)
-		if !ok {
-			return nil, false
-		}
-		return c.placeholder(name)
+// placeholders are {http.cloudid.*} of a request, of which c is the first call: those of the latest one, together with what an earlier one
+// did to the same body.
+func (c *call) placeholders(key string) (any, bool) {
+	name, ours := strings.CutPrefix(key, "http.cloudid.")
+	if !ours {
+		return nil, false
 	}
+	return c.latest.placeholder(name)
 }
 
 func (c *call) placeholder(name string) (any, bool) {

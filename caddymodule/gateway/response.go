@@ -6,6 +6,8 @@ import (
 	"time"
 
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+
+	"github.com/caddy-cloudid/caddy-cloudid/caddymodule/internal/invocation"
 )
 
 const headerRequestID = "X-Request-Id"
@@ -14,11 +16,10 @@ const headerRequestID = "X-Request-Id"
 // notes what the record of the call says of it.
 type response struct {
 	caddyhttp.ResponseWriterWrapper
-	requestID string
-	status    int // 0: the header was not sent
+	record    *invocation.Live // of the call
+	status    int              // 0: the header was not sent
 	size      int64
-	began     time.Time     // when the call did; zero: nobody sees how long it takes
-	firstByte time.Duration // from there until the header was sent
+	firstByte time.Duration // since the call began; zero: the header was not sent, or nobody sees how long it takes
 }
 
 // complete is called before the header is sent. Without a Content-Type of the function, net/http would choose one by the body's
@@ -35,8 +36,8 @@ func (w *response) complete() {
 
 // setRequestID names the request, unless something has already, or it is too late.
 func (w *response) setRequestID() {
-	if w.status == 0 && w.Header()[headerRequestID] == nil && w.requestID != "" {
-		w.Header()[headerRequestID] = []string{w.requestID}
+	if w.status == 0 && w.Header()[headerRequestID] == nil && w.record.RequestID != "" {
+		w.Header()[headerRequestID] = []string{w.record.RequestID}
 	}
 }
 
@@ -52,8 +53,8 @@ func (w *response) WriteHeader(status int) {
 func (w *response) begin(status int) {
 	if w.status == 0 {
 		w.status = status
-		if !w.began.IsZero() {
-			w.firstByte = time.Since(w.began)
+		if !w.record.Time.IsZero() {
+			w.firstByte = time.Since(w.record.Time)
 		}
 	}
 }
