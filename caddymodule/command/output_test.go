@@ -23,6 +23,7 @@ var errFull = errors.New("no space left on device")
 // Who writes what a command prints into a file learns that it is not whole.
 func TestOutputThatCannotBeWrittenIsAnError(t *testing.T) {
 	none := serve(t, 200, `{"accounts":[]}`)
+	well := serve(t, 200, `{"accounts":[{"appid":"wx1"}]}`)
 	failed := serve(t, 200, `{"accounts":[{"appid":"wx1","last_failure":{"time":"2026-01-01T00:00:00Z","error":"made up","advice":"none"}}]}`)
 	for _, test := range []struct {
 		sentence string
@@ -33,6 +34,7 @@ func TestOutputThatCannotBeWrittenIsAnError(t *testing.T) {
 		{"all codes", explainCommand, nil},
 		{"the preload", preloadCommand, nil},
 		{"the status of no accounts", statusCommand, []string{"--address", none}},
+		{"the status of one that is well", statusCommand, []string{"--address", well}},
 		{"the status of one that failed", statusCommand, []string{"--address", failed}},
 		{"the status in JSON", statusCommand, []string{"--address", failed, "--json"}},
 	} {
