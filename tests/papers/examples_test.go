@@ -98,7 +98,7 @@ func TestExampleInPython(t *testing.T) {
 	fetch(t, req, &got)
 	want := map[string]any{"stored": "/fn/store wx_client,scf {step: 9103} for o-alice", "sent": true}
 	if !reflect.DeepEqual(got, want) {
-		t.Errorf("the function answers %v; want %v", got, want)
+		t.Errorf("the function responds with %v; want %v", got, want)
 	}
 }
 

@@ -1,8 +1,6 @@
 package invocation
 
-import (
-	"encoding/binary"
-)
+import "encoding/binary"
 
 // Outline is what is in an event, in few bytes: its members in the order of the body, noted one by one while the event is read, of which
 // nearly all are ordinary and nearly none is ever looked at. Of those that declare something it has only the places and what the client
@@ -57,10 +55,8 @@ func (o *Outline) Full() bool { return o.entries >= MaxMembers }
 
 // AllMembers returns the members of a record together with those of its outline, at most MaxMembers, in the order of the body. What stands
 // beside the event comes last, and before that what a cloudid_list declares, which has no place in the body.
-func (r *Record) AllMembers() []Member { return allMembers(r.Members, string(r.Outline.bytes)) }
-
-// allMembers puts declared members in their places in an outline.
-func allMembers(declared []Member, outline string) []Member {
+func (r *Record) AllMembers() []Member {
+	declared, outline := r.Members, string(r.Outline.bytes)
 	if outline == "" {
 		return declared
 	}
