@@ -30,7 +30,7 @@ func (b *bench) measure(chosen []workCase) error {
 	for launch := range b.launches {
 		if launch > 0 {
 			b.stopAll()
-			if err := b.launchAll(); err != nil {
+			if err := b.launchAll(launch); err != nil {
 				return err
 			}
 		}

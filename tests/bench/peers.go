@@ -34,7 +34,7 @@ type caddyOptions struct {
 	NoKeepAlive bool // a new connection to the function for each request
 	AccessLog   bool // to a file
 	Quiet       bool // reverse_proxy logs nothing
-	Inspector   bool // cloudid_inspector keeps the calls
+	Inspector   int  // how many calls cloudid_inspector keeps; 0: there is none
 }
 
 // setup is what a proxy's config is made of.
@@ -85,7 +85,8 @@ func tunedPeers() []peer {
 		gatewayPeer(plainGateway, caddyOptions{}),
 		collectsLess,
 		gatewayPeer("cloudid+quiet", caddyOptions{HTTP1: true, Quiet: true}),
-		gatewayPeer("cloudid+inspector", caddyOptions{HTTP1: true, Inspector: true}),
+		gatewayPeer("cloudid+inspector", caddyOptions{HTTP1: true, Inspector: 200}),
+		gatewayPeer("cloudid+inspector 10000", caddyOptions{HTTP1: true, Inspector: 10_000}),
 		gatewayPeer("cloudid+log", caddyOptions{HTTP1: true, AccessLog: true}),
 		gatewayPeer("cloudid+keepalive off", caddyOptions{HTTP1: true, NoKeepAlive: true}),
 	}
