@@ -59,7 +59,10 @@ func (r *poolRefs) release() {
 	r.keys = nil
 }
 
+// headroomSize is in bytes. With twice as much a small request would cost 1 % less, and the process take 12 MB more.
+const headroomSize = 8 << 20
+
 // newHeadroom lets the garbage collector run less often while any config has accounts.
 func newHeadroom() *pooled[headroom.Headroom] {
-	return &pooled[headroom.Headroom]{value: headroom.New()}
+	return &pooled[headroom.Headroom]{value: headroom.New(headroomSize)}
 }

@@ -20,12 +20,12 @@ func TestSize(t *testing.T) {
 		{"no limit", "", math.MaxInt64, 8 << 20},
 		{"a large container", "", 4 << 30, 8 << 20},
 		{"a container of 256 MiB", "", 256 << 20, 8 << 20},
-		{"a small container", "", 64 << 20, 2 << 20},
+		{"a container of a quarter of that", "", 64 << 20, 2 << 20},
 		{"a limit of nothing", "", 0, 0},
 		{"an operator who chose", "100", math.MaxInt64, 0},
 		{"an operator who chose in a small container", "off", 64 << 20, 0},
 	} {
-		if got := sizeFor(test.gogc, test.limit); got != test.want {
+		if got := sizeFor(8<<20, test.gogc, test.limit); got != test.want {
 			t.Errorf("%s: %d bytes, want %d", test.it, got, test.want)
 		}
 	}
@@ -50,7 +50,7 @@ func TestNew(t *testing.T) {
 var measured = sync.OnceValue(func() (m measurement) {
 	runtime.GC()
 	next, used := nextGC(), resident()
-	h := New()
+	h := New(8 << 20)
 	runtime.GC()
 	m = measurement{moved: nextGC() - next, taken: resident() - used, size: len(h)}
 	runtime.KeepAlive(h)
