@@ -3,12 +3,12 @@ package inspector
 import (
 	"encoding/json"
 	"iter"
-	"maps"
 	"slices"
 	"sync"
 	"time"
 	"unsafe"
 
+	"github.com/caddy-cloudid/caddy-cloudid/caddymodule/internal/headroom"
 	"github.com/caddy-cloudid/caddy-cloudid/caddymodule/internal/invocation"
 )
 
@@ -23,6 +23,9 @@ const (
 	// maxReaders bounds the pages that may be open at once.
 	maxReaders = 32
 
+	// headroomSize is in bytes. The collector looks at every call that is kept, each time it runs; with this it runs as much less often.
+	headroomSize = 4 << 20
+
 	// readerQueue is how many changes a slow page may be behind. Beyond it the page is told to ask for everything again.
 	readerQueue = 256
 )
@@ -36,9 +39,10 @@ type store struct {
 	bodiless uint64  // of calls below this number, no bodies are kept
 	captured int     // bytes of all captures
 	kept     int     // bytes of all else, the ring's own among them
+	readers  []*reader
 	notes    []note
 	stats    timeline
-	readers  map[*reader]bool
+	headroom headroom.Headroom
 }
 
 // place is where a call is kept. Its zero value is a free one.
@@ -68,7 +72,7 @@ type event struct {
 }
 
 func newStore(limit int) *store {
-	return &store{ring: make([]place, limit), kept: limit * int(unsafe.Sizeof(place{})), readers: map[*reader]bool{}}
+	return &store{ring: make([]place, limit), kept: limit * int(unsafe.Sizeof(place{})), headroom: headroom.New(headroomSize)}
 }
 
 // Destruct ends the streams of pages that are still open.
@@ -259,10 +263,10 @@ func (s *store) forgetHandlers() {
 }
 
 func (s *store) disconnect() {
-	for r := range maps.Keys(s.readers) {
+	for _, r := range s.readers {
 		close(r.events)
-		delete(s.readers, r)
 	}
+	s.readers = nil
 }
 
 // send queues an event for every page. A page that is too far behind misses it, and is told so when it has caught up.
@@ -271,7 +275,7 @@ func (s *store) send(name string, value any) {
 	if err != nil {
 		return
 	}
-	for r := range s.readers {
+	for _, r := range s.readers {
 		select {
 		case r.events <- event{name, data}:
 		default:
@@ -288,7 +292,7 @@ func (s *store) read() *reader {
 		return nil
 	}
 	r := &reader{events: make(chan event, readerQueue)}
-	s.readers[r] = true
+	s.readers = append(s.readers, r)
 	return r
 }
 
@@ -296,7 +300,7 @@ func (s *store) read() *reader {
 func (s *store) leave(r *reader) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	delete(s.readers, r)
+	s.readers = slices.DeleteFunc(s.readers, func(other *reader) bool { return other == r })
 }
 
 // caughtUp reports, once, that a page missed something and has read all that was queued.
