@@ -57,35 +57,33 @@ const variable = "cloudid.call"
 func (c *call) String() string { return "cloudid " + c.record.RequestID }
 
 func (h *Handler) newCall(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler) *call {
-	c := &call{handler: h, next: next, record: new(invocation.Live), repl: r.Context().Value(caddy.ReplacerCtxKey).(*caddy.Replacer)}
-	first, _ := caddyhttp.GetVar(r.Context(), variable).(*call)
+	ctx := r.Context()
+	c := &call{handler: h, next: next, repl: ctx.Value(caddy.ReplacerCtxKey).(*caddy.Replacer), debug: debugging(h.logger)}
+	c.listening, c.capture = h.account.App().Invocations().Listening()
+	vars := ctx.Value(caddyhttp.VarsCtxKey).(map[string]any)
+	first, _ := vars[variable].(*call)
 	if first == nil {
 		first = c
-		caddyhttp.SetVar(r.Context(), variable, c)
+		vars[variable] = c
 		c.repl.Map(c.placeholders)
-		c.record.RequestID = requestID(r, c.repl)
+		c.makeRecord(r, vars, requestID(r, vars, c.repl))
+	} else {
+		c.makeRecord(r, vars, first.record.RequestID)
 	}
 	c.earlier, first.latest = first.latest, c
-	c.record.RequestID = first.record.RequestID
 	c.response = response{ResponseWriterWrapper: caddyhttp.ResponseWriterWrapper{ResponseWriter: w}, record: c.record}
 	if body, _ := r.Body.(*replayableBody); c.earlier != nil && (body == nil || body != c.earlier.body) {
 		c.earlier = nil // it had no event, or something between the two set another body
 	}
-	c.debug = debugging(h.logger)
-	c.listening, c.capture = h.account.App().Invocations().Listening()
-	if c.observed() {
-		c.record.Time = time.Now()
-	}
-	c.describeRequest(r)
 	return c
 }
 
 // requestID returns {http.request.uuid}. Caddy 2.11.9 makes it when it is asked for first, and adds it to the request's line in the
 // access log, which takes longer than all else about it; so where there is no access log, it is made here.
-func requestID(r *http.Request, repl *caddy.Replacer) string {
+func requestID(r *http.Request, vars map[string]any, repl *caddy.Replacer) string {
 	const placeholder = "http.request.uuid"
 	server, ok := r.Context().Value(caddyhttp.ServerCtxKey).(*caddyhttp.Server)
-	if !ok || server.Logs != nil || caddyhttp.GetVar(r.Context(), "uuid") != nil {
+	if !ok || server.Logs != nil || vars["uuid"] != nil {
 		id, _ := repl.GetString(placeholder)
 		return id
 	}
@@ -141,7 +139,7 @@ func (c *call) reject(r *http.Request, err error) error {
 	c.response.setRequestID()
 	c.lap()
 	c.record.Done, c.record.Status, c.record.Error = true, status, httpbody.Message(c.failure)
-	c.record.Timing.Total = c.record.Timing.Before + c.lapped
+	c.record.Timing.Total = c.lapped
 	c.publish()
 	c.log()
 	return err
@@ -156,8 +154,7 @@ func (c *call) forward(r *http.Request, body *replayableBody) {
 	if c.added > 0 {
 		c.metrics().AddedBytes.Add(float64(c.added))
 	}
-	c.lap()
-	c.record.Error, c.record.Timing.Total = httpbody.Message(c.failure), c.record.Timing.Before+c.lapped
+	c.record.Error, c.record.Timing.Total = httpbody.Message(c.failure), c.lapped
 	c.publish()
 }
 
@@ -190,7 +187,7 @@ func (c *call) end(err error, cause string) {
 	}
 	c.record.Change(func(r *invocation.Record) {
 		r.Done, r.Status, r.Cause, r.Sizes.Response = true, status, cause, c.response.size
-		r.Timing.Function, r.Timing.Respond, r.Timing.Total = first-forwarded, c.lapped-first, r.Timing.Before+c.lapped
+		r.Timing.Function, r.Timing.Respond, r.Timing.Total = first-forwarded, c.lapped-first, c.lapped
 	})
 	c.publish()
 	c.log()

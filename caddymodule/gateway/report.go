@@ -8,6 +8,7 @@ import (
 	"strconv"
 	"strings"
 	"syscall"
+	"time"
 
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp/reverseproxy"
 	"go.uber.org/zap"
@@ -26,12 +27,16 @@ func debugging(logger *zap.Logger) bool { return logger.Core().Enabled(zapcore.D
 // observed reports whether anybody sees the record, beside placeholders and metrics.
 func (c *call) observed() bool { return c.debug || c.listening }
 
-// describeRequest fills in what the record says of the request, if anybody sees it.
-func (c *call) describeRequest(r *http.Request) {
+// makeRecord makes the record of a request with these variables and this id. If nobody sees it, that is all that is in it.
+func (c *call) makeRecord(r *http.Request, vars map[string]any, requestID string) {
 	if !c.observed() {
+		c.record = new(invocation.Live)
+		c.record.RequestID = requestID
 		return
 	}
-	c.record.DescribeRequest(r)
+	began, _ := vars["start_time"].(time.Time) // unless a directive `vars` set another value
+	c.record = invocation.NewLive(r, began, requestID)
+	c.lapped = c.record.Timing.Before
 	if !c.listening {
 		return
 	}

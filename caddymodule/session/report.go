@@ -4,6 +4,7 @@ import (
 	"net/http"
 	"time"
 
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 	"go.uber.org/zap"
 
 	"github.com/caddy-cloudid/caddy-cloudid/caddymodule/account"
@@ -53,13 +54,13 @@ func show(app *account.App, r *http.Request, record invocation.Record, err error
 		return
 	}
 	status := httpbody.Status(err)
-	record.Seq, record.Done, record.Time = invocation.NextSeq(), true, time.Now()
-	record.Outcome, record.Status = outcomeOf(status), status
-	record.Rejection = &invocation.Rejection{Status: status, Reason: httpbody.Message(err)}
-	record.Sizes = invocation.Sizes{Received: r.ContentLength, Forwarded: -1}
-	record.DescribeRequest(r)
-	record.Timing.Total = record.Timing.Before
-	app.Invocations().Publish(&invocation.Live{Record: record}, nil)
+	began, _ := caddyhttp.GetVar(r.Context(), "start_time").(time.Time)
+	live := invocation.NewLive(r, began, record.RequestID)
+	live.Directive, live.AppID, live.Cause = record.Directive, record.AppID, record.Cause
+	live.Seq, live.Done, live.Outcome, live.Status = invocation.NextSeq(), true, outcomeOf(status), status
+	live.Rejection = &invocation.Rejection{Status: status, Reason: httpbody.Message(err)}
+	live.Sizes.Forwarded, live.Timing.Total = -1, live.Timing.Before
+	app.Invocations().Publish(live, nil)
 }
 
 func outcomeOf(status int) invocation.Outcome {

@@ -28,7 +28,7 @@ type Record struct {
 	// Whether all members of the event were noted, in Outline too: for a subscriber or a DEBUG log, if the event could be read.
 	Explained bool `json:"explained"`
 
-	// When the handler got the request.
+	// When Caddy got the request.
 	Time time.Time `json:"time"`
 
 	Outcome Outcome `json:"outcome"`

@@ -3,9 +3,10 @@ package invocation
 import (
 	"bufio"
 	"context"
-	"crypto/sha256"
 	"encoding/json"
 	"fmt"
+	"hash/fnv"
+	"io"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
@@ -103,26 +104,36 @@ func TestCallsAreNumberedInTheirOrder(t *testing.T) {
 	}
 }
 
+// It is the same on every node and in every version, so that a user can be found again.
 func TestACallerIsAShortHash(t *testing.T) {
-	if nobody := Caller(""); nobody != 0 || nobody.String() != "" {
-		t.Errorf("nobody is %q", nobody)
+	for _, test := range []struct{ id, want string }{
+		{"", ""},
+		{"o-1", shortFNV("o-1")},
+		{"o6zAJs3k8N5BvL0dZBM2QIXvLzXo", shortFNV("o6zAJs3k8N5BvL0dZBM2QIXvLzXo")},
+		{"o-1", "3822c071"},
+	} {
+		text, err := Caller(test.id).MarshalText()
+		if got := Caller(test.id).String(); got != test.want || string(text) != got || err != nil {
+			t.Errorf("the hash of %q is %q and %q, want %q", test.id, got, text, test.want)
+		}
 	}
-	hashOf := func(id string) string { return fmt.Sprintf("%x", sha256.Sum256([]byte(id)))[:8] }
-	var wg sync.WaitGroup
-	for range 2 {
-		wg.Go(func() {
-			for range 3 { // of many more than are remembered, and of a few again and again
-				for i := range 5000 {
-					for _, id := range []string{fmt.Sprint("o-", i), fmt.Sprint("o-", i%7)} {
-						if got := Caller(id).String(); got != hashOf(id) {
-							t.Errorf("%s is %s, want %s", id, got, hashOf(id))
-						}
-					}
-				}
-			}
-		})
+	if Caller("") != 0 || Caller("o-1") == 0 {
+		t.Error("only nobody is zero")
 	}
-	wg.Wait()
+	seen := make(map[CallerHash]bool)
+	for i := range 10_000 {
+		seen[Caller(fmt.Sprintf("o6zAJs%022d", i))] = true
+	}
+	if len(seen) < 10_000-2 { // by chance, one pair in a hundred runs of other ids
+		t.Errorf("10,000 ids have %d hashes", len(seen))
+	}
+}
+
+// shortFNV is the hash as the standard library makes it.
+func shortFNV(id string) string {
+	h := fnv.New64a()
+	_, _ = io.WriteString(h, id)
+	return fmt.Sprintf("%08x", uint32(h.Sum64()>>32)^uint32(h.Sum64()))
 }
 
 func TestCapturedBodiesAreNotInARecordsJSON(t *testing.T) {
@@ -204,18 +215,18 @@ func TestARecordDescribesTheRequestAsTheClientSentIt(t *testing.T) {
 		it       string
 		request  func() *http.Request
 		original string // the path before Caddy rewrote it
-		started  time.Time
+		began    time.Time
 		want     Record
 	}{
-		{"an event", func() *http.Request {
+		{"an event, after half a second in other handlers", func() *http.Request {
 			r := httptest.NewRequest(http.MethodPost, "http://example.com/fn?secret=x", strings.NewReader("{}"))
 			r.Header.Set("Content-Type", " Application/JSON ; charset=utf-8")
 			return r
-		}, "", time.Time{}, Record{Method: "POST", Host: "example.com", Path: "/fn", Proto: "HTTP/1.1", ContentType: "application/json", Sizes: Sizes{Received: 2}}},
-		{"one whose path was rewritten, after a second in other handlers", func() *http.Request {
+		}, "", start.Add(-time.Second / 2), Record{Method: "POST", Host: "example.com", Path: "/fn", Proto: "HTTP/1.1", ContentType: "application/json", Sizes: Sizes{Received: 2}}},
+		{"one whose path was rewritten, after a second", func() *http.Request {
 			return httptest.NewRequest(http.MethodGet, "http://example.com/fn", nil)
-		}, "/api/fn", start.Add(-time.Second), Record{Method: "GET", Host: "example.com", Path: "/api/fn", Proto: "HTTP/1.1", Timing: Timing{Before: time.Second}}},
-		{"one that is all too long", func() *http.Request {
+		}, "/api/fn", start.Add(-time.Second), Record{Method: "GET", Host: "example.com", Path: "/api/fn", Proto: "HTTP/1.1"}},
+		{"one that is all too long, and nobody knows when it began", func() *http.Request {
 			r := httptest.NewRequest(http.MethodPost, "http://example.com/", http.NoBody)
 			r.Method, r.Host, r.URL.Path = long, long, "/"+long
 			r.Header.Set("Content-Type", long)
@@ -224,21 +235,40 @@ func TestARecordDescribesTheRequestAsTheClientSentIt(t *testing.T) {
 		}, "", time.Time{}, Record{Method: long[:32], Host: long[:256], Path: "/" + long[:1023], Proto: "HTTP/1.1", ContentType: long[:256], Sizes: Sizes{Received: -1}}},
 	} {
 		req := test.request()
-		vars := map[string]any{}
-		if !test.started.IsZero() {
-			vars["start_time"] = test.started
-		}
-		ctx := context.WithValue(req.Context(), caddyhttp.VarsCtxKey, vars)
 		if test.original != "" {
 			original := *req
 			original.URL = &url.URL{Path: test.original}
-			ctx = context.WithValue(ctx, caddyhttp.OriginalRequestCtxKey, original)
+			req = req.WithContext(context.WithValue(req.Context(), caddyhttp.OriginalRequestCtxKey, original))
 		}
-		got := Record{Time: start}
-		test.want.Time = start
-		got.DescribeRequest(req.WithContext(ctx))
-		if !reflect.DeepEqual(got, test.want) {
+		live := NewLive(req, test.began, "id")
+		got, most := live.Read(), time.Since(start)
+		if test.began.IsZero() {
+			test.began = got.Time
+		}
+		if least := start.Sub(test.began); got.Time != test.began || got.Timing.Before < least || got.Timing.Before > least+most {
+			t.Errorf("%s: it began at %s, and other handlers took %s", test.it, got.Time, got.Timing.Before)
+		}
+		test.want.RequestID, test.want.Time, test.want.Timing.Before = "id", got.Time, got.Timing.Before
+		if !reflect.DeepEqual(got, &test.want) {
 			t.Errorf("%s:\n\t%+v\nwant\n\t%+v", test.it, got, test.want)
+		}
+	}
+}
+
+// What a record says of the request stands beside what is noted of its members, and either may be longer than there is room for.
+func TestARecordHasRoomForEverything(t *testing.T) {
+	for _, length := range []int{1, 20, 40, 60, 80, 100, 150, 184, 200, MaxPath} {
+		path, member := "/"+strings.Repeat("p", length-1), Member{Name: strings.Repeat("m", 20), Result: Kept}
+		live := NewLive(httptest.NewRequest(http.MethodPost, path, http.NoBody), time.Now(), "id")
+		for range 10 {
+			live.Outline.Add(&member)
+		}
+		r := live.Read()
+		if r.RequestID != "id" || r.Method != http.MethodPost || r.Host != "example.com" || r.Path != path || r.Proto != "HTTP/1.1" {
+			t.Errorf("with a path of %d bytes, the request is %+v", length, r)
+		}
+		if len(r.Members) != 10 || r.Members[0] != member || r.Members[9] != member {
+			t.Errorf("with a path of %d bytes, the members are %+v", length, r.Members)
 		}
 	}
 }
@@ -255,7 +285,7 @@ func TestATextIsCutBetweenCharacters(t *testing.T) {
 	}
 }
 
-// A record is kept for long, and net/http cuts texts from larger ones.
+// A record is kept for long, and net/http cuts texts from larger ones. Each of its own would be one more for the garbage collector to look at.
 func TestARecordKeepsNoMoreInMemoryThanItShows(t *testing.T) {
 	long := strings.Repeat("x", MaxPath)
 	for _, test := range []struct {
@@ -263,6 +293,7 @@ func TestARecordKeepsNoMoreInMemoryThanItShows(t *testing.T) {
 		rewritten bool // before the record is made, as by `rewrite`
 		protocol  string
 	}{
+		{it: "nothing that is long", head: "POST /fn HTTP/1.1\r\nHost: example.com\r\nContent-Type: text/plain;charset=utf-8\r\n"},
 		{it: "a long query", head: "POST http://example.com/fn?" + long + " HTTP/1.1\r\nHost: example.com\r\n"},
 		{it: "a query that is rather long", head: "POST /fn?" + long[:MaxName] + " HTTP/1.1\r\nHost: example.com\r\n"},
 		{it: "a long URI that was rewritten to a short one", head: "POST /fn/" + long + " HTTP/1.1\r\nHost: example.com\r\n", rewritten: true},
@@ -281,11 +312,10 @@ func TestARecordKeepsNoMoreInMemoryThanItShows(t *testing.T) {
 			req = req.WithContext(context.WithValue(req.Context(), caddyhttp.OriginalRequestCtxKey, *req))
 			req.URL, req.RequestURI = &url.URL{Path: "/short"}, "/short"
 		}
-		var r Record
-		r.DescribeRequest(req)
+		r := NewLive(req, time.Now(), "id").Read()
 		for _, shown := range []string{r.Method, r.Host, r.Path, r.Proto, r.ContentType} {
 			for _, whole := range sent {
-				if len(whole) > MaxName && isCutFrom(shown, whole) {
+				if isCutFrom(shown, whole) {
 					t.Errorf("%s: %.20q keeps %d bytes", test.it, shown, len(whole))
 				}
 			}

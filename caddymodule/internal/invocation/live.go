@@ -29,10 +29,10 @@ func (l *Live) Read() *Record {
 	return &r
 }
 
-// Size is how many bytes it takes, with all that it refers to. It is for the call's goroutine, as is to read the Record otherwise.
+// Size is how many bytes it takes at most, with all that it refers to. It is for the call's goroutine, as is to read the Record otherwise.
 func (l *Live) Size() int {
 	r := &l.Record
-	size := int(unsafe.Sizeof(*l)) + len(r.RequestID) + len(r.Method) + len(r.Host) + len(r.Path) + len(r.Proto) + len(r.AppID) + len(r.ContentType) +
+	size := int(unsafe.Sizeof(*l)) + usualTexts + len(r.RequestID) + len(r.Method) + len(r.Host) + len(r.Path) + len(r.Proto) + len(r.AppID) + len(r.ContentType) +
 		len(r.Skipped) + len(r.Cause) + len(r.Directive) + len(r.Outcome) + len(r.Error) +
 		len(r.Forwarded.AppID) + len(r.Forwarded.Source) + len(r.Forwarded.OpenDataInfo) +
 		cap(r.Outline.bytes) + cap(r.Members)*int(unsafe.Sizeof(Member{}))

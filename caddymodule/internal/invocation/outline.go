@@ -19,9 +19,6 @@ const (
 	listEntry           // cloudid_list, which is a member unless it was read as the list
 )
 
-// usualOutline is how many bytes most outlines have room in.
-const usualOutline = 96
-
 // Add notes a member that declares nothing. Those beyond MaxMembers are left out.
 func (o *Outline) Add(m *Member) {
 	if o.entries < MaxMembers {
@@ -41,13 +38,13 @@ func (o *Outline) AddList(m *Member) {
 func (o *Outline) AddDeclared(m *Member) { o.note(declaredEntry, m) }
 
 func (o *Outline) note(what entry, m *Member) {
-	if o.entries++; o.bytes == nil {
-		o.bytes = make([]byte, 0, usualOutline)
-	}
-	o.bytes = append(o.bytes, byte(what), byte(m.Type), byte(m.Result), byte(m.Reason))
-	o.bytes = binary.AppendUvarint(o.bytes, uint64(m.Length))
-	o.bytes = binary.AppendUvarint(o.bytes, uint64(len(m.Name)))
-	o.bytes = append(o.bytes, m.Name...)
+	noted := o.bytes
+	noted = append(noted, byte(what), byte(m.Type), byte(m.Result), byte(m.Reason))
+	noted = binary.AppendUvarint(noted, uint64(m.Length))
+	noted = binary.AppendUvarint(noted, uint64(len(m.Name)))
+	noted = append(noted, m.Name...)
+	o.bytes = noted
+	o.entries++
 }
 
 // Full reports whether there is no room for another member that declares nothing.
