@@ -23,7 +23,8 @@ const (
 	// maxReaders bounds the pages that may be open at once.
 	maxReaders = 32
 
-	// headroomSize is in bytes. The collector looks at every call that is kept, each time it runs; with this it runs as much less often.
+	// headroomSize is in bytes. The garbage collector looks at every call that is kept, each time it runs. With this it runs less often,
+	// which saves a small call 1.5 % of its CPU time (docs/performance.md).
 	headroomSize = 4 << 20
 
 	// readerQueue is how many changes a slow page may be behind. Beyond it the page is told to ask for everything again.

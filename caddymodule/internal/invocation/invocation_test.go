@@ -117,8 +117,8 @@ func TestACallerIsAShortHash(t *testing.T) {
 			t.Errorf("the hash of %q is %q and %q, want %q", test.id, got, text, test.want)
 		}
 	}
-	if Caller("") != 0 || Caller("o-1") == 0 {
-		t.Error("only nobody is zero")
+	if Caller("") != 0 || Caller("o-1")&somebody == 0 {
+		t.Error("nobody is zero, and no one else, whatever their hash")
 	}
 	seen := make(map[CallerHash]bool)
 	for i := range 10_000 {
@@ -185,6 +185,23 @@ func TestEveryReasonHasWords(t *testing.T) {
 	}
 }
 
+// What is zero is left out.
+func TestAMembersWordsAreInItsJSON(t *testing.T) {
+	for _, test := range []struct {
+		member Member
+		want   string
+	}{
+		{Member{Name: "a", Type: TypeString, Declared: List, Result: OpenData}, `{"name":"a","type":"string","declared":"list","result":"open_data"}`},
+		{Member{Name: "a", Type: TypeNull, Declared: Encrypted, Result: Failed, Code: 1}, `{"name":"a","type":"null","declared":"encrypted","result":"failed","code":1}`},
+		{Member{Name: "a", Declared: DeclaredAs("guess"), Result: Removed, Cached: true}, `{"name":"a","declared":"guess","result":"removed","cached":true}`},
+		{Member{Name: "a", Declared: DeclaredAs("no such way"), Result: Kept, Length: 2}, `{"name":"a","result":"kept","length":2}`},
+	} {
+		if text, err := json.Marshal(test.member); err != nil || string(text) != test.want {
+			t.Errorf("%+v is\n\t%s, %v\nwant\n\t%s", test.member, text, err, test.want)
+		}
+	}
+}
+
 func TestASentenceSaysWhatBecameOfAMemberAndWhy(t *testing.T) {
 	for _, test := range []struct {
 		member Member
@@ -200,6 +217,7 @@ func TestASentenceSaysWhatBecameOfAMemberAndWhy(t *testing.T) {
 		{Member{Name: "a", Declared: Field, Result: Failed, Code: -601005, Reason: WrongForm, Type: TypeNumber}, "a: field, error -601005 for a value of type number, wrong_form: " + WrongForm.Text()},
 		{Member{Name: "a", Result: Kept, Type: TypeString, Reason: Nested}, "a: kept, nested: " + Nested.Text()},
 		{Member{Name: "a", Declared: Guess, Result: Rejected}, "a: guess, rejected"},
+		{Member{Name: "userInfo", Result: Removed, Reason: GatewaySets}, "userInfo: removed, " + GatewaySets.String() + ": " + GatewaySets.Text()},
 	} {
 		if got := test.member.Sentence(); got != test.want {
 			t.Errorf("%+v:\n\t%s\nwant\n\t%s", test.member, got, test.want)

@@ -60,6 +60,9 @@ func TestTheSizeOfALiveRecordIsThatOfAllItsTexts(t *testing.T) {
 	if got := l.Size() - empty; got != texts*1000 || texts < 15 {
 		t.Errorf("%d texts of 1000 bytes have %d", texts, got)
 	}
+	if rejected := int(unsafe.Sizeof(Rejection{})) + 2*int(unsafe.Sizeof(Member{})); new(Live).Size() != empty-rejected {
+		t.Errorf("one that was forwarded has %d bytes, want %d", new(Live).Size(), empty-rejected)
+	}
 	without := l.Size()
 	l.Outline.Add(&Member{Name: strings.Repeat("x", 1000)})
 	if l.Size() < without+1000 {

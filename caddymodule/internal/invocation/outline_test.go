@@ -48,6 +48,12 @@ func TestAnOutlineAndWhatIsDeclaredAreAllMembers(t *testing.T) {
 			[]string{"a: guess, open data", "x: kept, wrong_form", "b: list, open data"},
 		},
 		{
+			"also where it is all that declares something",
+			[]Member{{Name: "b", Declared: List, Result: OpenData}},
+			[]func(*Outline){ordinary("x"), list},
+			[]string{"x: kept, wrong_form", "b: list, open data"},
+		},
+		{
 			"what stands beside the event is last",
 			[]Member{{Name: "b", Declared: List, Result: OpenData}},
 			[]func(*Outline){ordinary("x"), beside, beside},
@@ -106,6 +112,10 @@ func TestAnOutlineIsFullWithAsManyMembersAsARecordHas(t *testing.T) {
 	}
 	if !o.Full() {
 		t.Error("it is never full")
+	}
+	size := len(o.bytes)
+	if o.Add(&Member{Name: "more"}); len(o.bytes) > size {
+		t.Error("it takes more than it says")
 	}
 }
 
