@@ -133,6 +133,7 @@ func TestAPageIsToldWhatIsKeptOfACallThatEnds(t *testing.T) {
 		{"the config was reloaded", (*store).noteReload, true},
 		{"its bodies had to go", func(s *store) { s.show(bodies(2, maxCaptured, 0)) }, false},
 		{"it is forgotten itself", func(s *store) { s.show(&invocation.Record{Seq: 4}) }, false},
+		{"it is forgotten, and its place has another with bodies", func(s *store) { s.show(bodies(4, 1, 1)) }, false},
 	} {
 		s := newStore(3)
 		r := &invocation.Live{Record: invocation.Record{Seq: 1}}
