@@ -57,18 +57,16 @@ const variable = "cloudid.call"
 func (c *call) String() string { return "cloudid " + c.record.RequestID }
 
 func (h *Handler) newCall(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler) *call {
-	ctx := r.Context()
-	c := &call{handler: h, next: next, repl: ctx.Value(caddy.ReplacerCtxKey).(*caddy.Replacer), debug: debugging(h.logger)}
+	c := &call{handler: h, next: next, repl: r.Context().Value(caddy.ReplacerCtxKey).(*caddy.Replacer), debug: debugging(h.logger)}
 	c.listening, c.capture = h.account.App().Invocations().Listening()
-	vars := ctx.Value(caddyhttp.VarsCtxKey).(map[string]any)
-	first, _ := vars[variable].(*call)
+	first, _ := caddyhttp.GetVar(r.Context(), variable).(*call)
 	if first == nil {
 		first = c
-		vars[variable] = c
+		caddyhttp.SetVar(r.Context(), variable, c)
 		c.repl.Map(c.placeholders)
-		c.makeRecord(r, vars, requestID(r, vars, c.repl))
+		c.makeRecord(r, requestID(r, c.repl))
 	} else {
-		c.makeRecord(r, vars, first.record.RequestID)
+		c.makeRecord(r, first.record.RequestID)
 	}
 	c.earlier, first.latest = first.latest, c
 	c.response = response{ResponseWriterWrapper: caddyhttp.ResponseWriterWrapper{ResponseWriter: w}, record: c.record}
@@ -80,10 +78,10 @@ func (h *Handler) newCall(w http.ResponseWriter, r *http.Request, next caddyhttp
 
 // requestID returns {http.request.uuid}. Caddy 2.11.9 makes it when it is asked for first, and adds it to the request's line in the
 // access log, which takes longer than all else about it; so where there is no access log, it is made here.
-func requestID(r *http.Request, vars map[string]any, repl *caddy.Replacer) string {
+func requestID(r *http.Request, repl *caddy.Replacer) string {
 	const placeholder = "http.request.uuid"
 	server, ok := r.Context().Value(caddyhttp.ServerCtxKey).(*caddyhttp.Server)
-	if !ok || server.Logs != nil || vars["uuid"] != nil {
+	if !ok || server.Logs != nil || caddyhttp.GetVar(r.Context(), "uuid") != nil {
 		id, _ := repl.GetString(placeholder)
 		return id
 	}

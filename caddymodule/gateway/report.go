@@ -8,7 +8,6 @@ import (
 	"strconv"
 	"strings"
 	"syscall"
-	"time"
 
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp/reverseproxy"
 	"go.uber.org/zap"
@@ -27,15 +26,14 @@ func debugging(logger *zap.Logger) bool { return logger.Core().Enabled(zapcore.D
 // observed reports whether anybody sees the record, beside placeholders and metrics.
 func (c *call) observed() bool { return c.debug || c.listening }
 
-// makeRecord makes the record of a request with these variables and this id. If nobody sees it, that is all that is in it.
-func (c *call) makeRecord(r *http.Request, vars map[string]any, requestID string) {
+// makeRecord makes the record of a request with this id. If nobody sees it, that is all that is in it.
+func (c *call) makeRecord(r *http.Request, requestID string) {
 	if !c.observed() {
 		c.record = new(invocation.Live)
 		c.record.RequestID = requestID
 		return
 	}
-	began, _ := vars["start_time"].(time.Time) // unless a directive `vars` set another value
-	c.record = invocation.NewLive(r, began, requestID)
+	c.record = invocation.NewLive(r, requestID)
 	c.lapped = c.record.Timing.Before
 	if !c.listening {
 		return

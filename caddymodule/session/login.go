@@ -141,7 +141,9 @@ func (l *Login) count(acct *account.Account, result string, more ...zap.Field) {
 func (l *Login) fail(w http.ResponseWriter, r *http.Request, acct *account.Account, result string, err error, cause string) error {
 	id := nameRequest(w, r)
 	l.count(acct, result, zap.String("request_id", id), zap.String("because", cmp.Or(cause, httpbody.Message(err))))
-	show(l.account.App(), r, invocation.Record{Directive: "wechat_login", AppID: acct.AppID(), RequestID: id, Cause: cause}, err)
+	record := invocation.NewLive(r, id)
+	record.Directive, record.AppID, record.Cause = "wechat_login", acct.AppID(), cause
+	show(l.account.App(), record, err)
 	return err
 }
 

@@ -2,9 +2,7 @@ package session
 
 import (
 	"net/http"
-	"time"
 
-	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 	"go.uber.org/zap"
 
 	"github.com/caddy-cloudid/caddy-cloudid/caddymodule/account"
@@ -48,19 +46,16 @@ func nameRequest(w http.ResponseWriter, r *http.Request) (id string) {
 
 // show completes the record of a request that got no further than here, and shows it to those who listen, as `cloudid` shows those
 // that reach it. The error is what its client is told; what only the operator is told is the record's cause.
-func show(app *account.App, r *http.Request, record invocation.Record, err error) {
+func show(app *account.App, record *invocation.Live, err error) {
 	listening, _ := app.Invocations().Listening()
 	if !listening {
 		return
 	}
 	status := httpbody.Status(err)
-	began, _ := caddyhttp.GetVar(r.Context(), "start_time").(time.Time)
-	live := invocation.NewLive(r, began, record.RequestID)
-	live.Directive, live.AppID, live.Cause = record.Directive, record.AppID, record.Cause
-	live.Seq, live.Done, live.Outcome, live.Status = invocation.NextSeq(), true, outcomeOf(status), status
-	live.Rejection = &invocation.Rejection{Status: status, Reason: httpbody.Message(err)}
-	live.Sizes.Forwarded, live.Timing.Total = -1, live.Timing.Before
-	app.Invocations().Publish(live, nil)
+	record.Seq, record.Done, record.Outcome, record.Status = invocation.NextSeq(), true, outcomeOf(status), status
+	record.Rejection = &invocation.Rejection{Status: status, Reason: httpbody.Message(err)}
+	record.Sizes.Forwarded, record.Timing.Total = -1, record.Timing.Before
+	app.Invocations().Publish(record, nil)
 }
 
 func outcomeOf(status int) invocation.Outcome {

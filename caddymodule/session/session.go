@@ -122,8 +122,9 @@ func (s *Session) reject(w http.ResponseWriter, r *http.Request, challenge strin
 		s.logger.Warn("nobody is let in: the last session tokens were all rejected",
 			zap.String("appid", acct.AppID()), zap.String("reason", reason), zap.String("advice", reasonTexts[reason]))
 	}
-	record := invocation.Record{Directive: "wechat_session", AppID: acct.AppID(), RequestID: id, Cause: reasonTexts[reason]}
-	show(s.account.App(), r, record, errNotAuthenticated)
+	record := invocation.NewLive(r, id)
+	record.Directive, record.AppID, record.Cause = "wechat_session", acct.AppID(), reasonTexts[reason]
+	show(s.account.App(), record, errNotAuthenticated)
 	return caddyauth.User{}, false, nil
 }
 

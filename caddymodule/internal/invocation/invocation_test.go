@@ -4,9 +4,6 @@ import (
 	"bufio"
 	"context"
 	"encoding/json"
-	"fmt"
-	"hash/fnv"
-	"io"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
@@ -108,9 +105,8 @@ func TestCallsAreNumberedInTheirOrder(t *testing.T) {
 func TestACallerIsAShortHash(t *testing.T) {
 	for _, test := range []struct{ id, want string }{
 		{"", ""},
-		{"o-1", shortFNV("o-1")},
-		{"o6zAJs3k8N5BvL0dZBM2QIXvLzXo", shortFNV("o6zAJs3k8N5BvL0dZBM2QIXvLzXo")},
-		{"o-1", "3822c071"},
+		{"o-1", "f5906368"},
+		{"o6zAJs3k8N5BvL0dZBM2QIXvLzXo", "c976ddcf"},
 	} {
 		text, err := Caller(test.id).MarshalText()
 		if got := Caller(test.id).String(); got != test.want || string(text) != got || err != nil {
@@ -120,20 +116,9 @@ func TestACallerIsAShortHash(t *testing.T) {
 	if Caller("") != 0 || Caller("o-1")&somebody == 0 {
 		t.Error("nobody is zero, and no one else, whatever their hash")
 	}
-	seen := make(map[CallerHash]bool)
-	for i := range 10_000 {
-		seen[Caller(fmt.Sprintf("o6zAJs%022d", i))] = true
+	if allocations := testing.AllocsPerRun(10, func() { Caller("o6zAJs3k8N5BvL0dZBM2QIXvLzXo") }); allocations != 0 {
+		t.Errorf("each call makes one, with %v allocations", allocations)
 	}
-	if len(seen) < 10_000-2 { // by chance, one pair in a hundred runs of other ids
-		t.Errorf("10,000 ids have %d hashes", len(seen))
-	}
-}
-
-// shortFNV is the hash as the standard library makes it.
-func shortFNV(id string) string {
-	h := fnv.New64a()
-	_, _ = io.WriteString(h, id)
-	return fmt.Sprintf("%08x", uint32(h.Sum64()>>32)^uint32(h.Sum64()))
 }
 
 func TestCapturedBodiesAreNotInARecordsJSON(t *testing.T) {
@@ -233,7 +218,7 @@ func TestARecordDescribesTheRequestAsTheClientSentIt(t *testing.T) {
 		it       string
 		request  func() *http.Request
 		original string // the path before Caddy rewrote it
-		began    time.Time
+		began    any    // of the variable that Caddy sets
 		want     Record
 	}{
 		{"an event, after half a second in other handlers", func() *http.Request {
@@ -244,13 +229,13 @@ func TestARecordDescribesTheRequestAsTheClientSentIt(t *testing.T) {
 		{"one whose path was rewritten, after a second", func() *http.Request {
 			return httptest.NewRequest(http.MethodGet, "http://example.com/fn", nil)
 		}, "/api/fn", start.Add(-time.Second), Record{Method: "GET", Host: "example.com", Path: "/api/fn", Proto: "HTTP/1.1"}},
-		{"one that is all too long, and nobody knows when it began", func() *http.Request {
+		{"one that is all too long, and `vars` hides when it began", func() *http.Request {
 			r := httptest.NewRequest(http.MethodPost, "http://example.com/", http.NoBody)
 			r.Method, r.Host, r.URL.Path = long, long, "/"+long
 			r.Header.Set("Content-Type", long)
 			r.ContentLength = -1
 			return r
-		}, "", time.Time{}, Record{Method: long[:32], Host: long[:256], Path: "/" + long[:1023], Proto: "HTTP/1.1", ContentType: long[:256], Sizes: Sizes{Received: -1}}},
+		}, "", "hidden", Record{Method: long[:32], Host: long[:256], Path: "/" + long[:1023], Proto: "HTTP/1.1", ContentType: long[:256], Sizes: Sizes{Received: -1}}},
 	} {
 		req := test.request()
 		if test.original != "" {
@@ -258,12 +243,14 @@ func TestARecordDescribesTheRequestAsTheClientSentIt(t *testing.T) {
 			original.URL = &url.URL{Path: test.original}
 			req = req.WithContext(context.WithValue(req.Context(), caddyhttp.OriginalRequestCtxKey, original))
 		}
-		live := NewLive(req, test.began, "id")
-		got, most := live.Read(), time.Since(start)
-		if test.began.IsZero() {
-			test.began = got.Time
+		vars := map[string]any{"start_time": test.began}
+		got := NewLive(req.WithContext(context.WithValue(req.Context(), caddyhttp.VarsCtxKey, vars)), "id").Read()
+		most := time.Since(start)
+		began, ok := test.began.(time.Time)
+		if !ok {
+			began = got.Time
 		}
-		if least := start.Sub(test.began); got.Time != test.began || got.Timing.Before < least || got.Timing.Before > least+most {
+		if least := start.Sub(began); got.Time != began || got.Timing.Before < least || got.Timing.Before > least+most {
 			t.Errorf("%s: it began at %s, and other handlers took %s", test.it, got.Time, got.Timing.Before)
 		}
 		test.want.RequestID, test.want.Time, test.want.Timing.Before = "id", got.Time, got.Timing.Before
@@ -277,7 +264,7 @@ func TestARecordDescribesTheRequestAsTheClientSentIt(t *testing.T) {
 func TestARecordHasRoomForEverything(t *testing.T) {
 	for _, length := range []int{1, 20, 40, 60, 80, 100, 150, 184, 200, MaxPath} {
 		path, member := "/"+strings.Repeat("p", length-1), Member{Name: strings.Repeat("m", 20), Result: Kept}
-		live := NewLive(httptest.NewRequest(http.MethodPost, path, http.NoBody), time.Now(), "id")
+		live := NewLive(httptest.NewRequest(http.MethodPost, path, http.NoBody), "id")
 		for range 10 {
 			live.Outline.Add(&member)
 		}
@@ -330,7 +317,7 @@ func TestARecordKeepsNoMoreInMemoryThanItShows(t *testing.T) {
 			req = req.WithContext(context.WithValue(req.Context(), caddyhttp.OriginalRequestCtxKey, *req))
 			req.URL, req.RequestURI = &url.URL{Path: "/short"}, "/short"
 		}
-		r := NewLive(req, time.Now(), "id").Read()
+		r := NewLive(req, "id").Read()
 		for _, shown := range []string{r.Method, r.Host, r.Path, r.Proto, r.ContentType} {
 			for _, whole := range sent {
 				if isCutFrom(shown, whole) {

@@ -38,7 +38,7 @@ func (o *Outline) AddList(m *Member) {
 func (o *Outline) AddDeclared(m *Member) { o.note(declaredEntry, m) }
 
 func (o *Outline) note(what entry, m *Member) {
-	noted := o.bytes
+	noted := o.bytes // which is written once: it is a pointer, so that this takes longer than the bytes do
 	noted = append(noted, byte(what), byte(m.Type), byte(m.Result), byte(m.Reason))
 	noted = binary.AppendUvarint(noted, uint64(m.Length))
 	noted = binary.AppendUvarint(noted, uint64(len(m.Name)))

@@ -7,7 +7,6 @@ import (
 	"strconv"
 	"strings"
 	"testing"
-	"time"
 )
 
 func TestAnOutlineAndWhatIsDeclaredAreAllMembers(t *testing.T) {
@@ -124,7 +123,7 @@ func TestAUsualCallIsTwoAllocations(t *testing.T) {
 	req.Host = "functions.example.com"
 	req.Header.Set("Content-Type", "application/json")
 	if allocations := testing.AllocsPerRun(10, func() {
-		kept = NewLive(req, time.Now(), "0d3b7a52-9f0e-4a6d-8a55-6f1c2b7d9e10")
+		kept = NewLive(req, "0d3b7a52-9f0e-4a6d-8a55-6f1c2b7d9e10")
 		for _, name := range []string{"action", "weRunData", "rows", "page", "note"} {
 			kept.Outline.Add(&Member{Name: name, Type: TypeString, Length: 1000})
 		}

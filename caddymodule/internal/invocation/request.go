@@ -10,9 +10,10 @@ import (
 )
 
 // NewLive returns the record of a call that somebody sees, with what it says of the request as the client sent it, before handle_path
-// and rewrites. began is when Caddy got the request; zero if that is not known.
-func NewLive(req *http.Request, began time.Time, requestID string) *Live {
-	if began.IsZero() {
+// and rewrites.
+func NewLive(req *http.Request, requestID string) *Live {
+	began, ok := caddyhttp.GetVar(req.Context(), "start_time").(time.Time)
+	if !ok { // a directive `vars` set another value
 		began = time.Now()
 	}
 	l, texts := new(Live), make([]byte, 0, usualTexts)
