@@ -43,7 +43,7 @@ type store struct {
 	readers  []*reader
 	notes    []note
 	stats    timeline
-	headroom headroom.Headroom
+	headroom headroom.Headroom // nobody uses it: that it is there is enough
 }
 
 // place is where a call is kept. Its zero value is a free one.
